@@ -1,0 +1,43 @@
+# make setup   .venv with `sew` in it (own virtual environment; nothing outside this folder is touched)
+# make demo    the main job on a miniature corpus: prep, pretrain, finetune, LM, decode, score (at most 15 minutes on 2 cores)
+# make test    lint, types, floors and the quick tests;   make test-long   the slow proofs
+.PHONY: setup setup-dev demo test test-long lint clean
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL = .ci/install $(BIN)/python
+
+setup: $(VENV)/.done-core
+setup-dev: $(VENV)/.done-dev
+
+$(BIN)/python:
+	.ci/make-venv $(VENV)
+
+$(VENV)/.done-core: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) -e '.[mini]'
+	touch $@
+
+$(VENV)/.done-dev: $(VENV)/.done-core
+	$(INSTALL) cmake
+	$(INSTALL) -e '.[dev]'
+	touch $@
+
+demo: setup
+	PATH="$(CURDIR)/$(BIN):$$PATH" bash egs/librispeech/run.sh --mini
+
+lint: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/python -m pytest -m "not long"
+
+test-long: setup-dev
+	$(BIN)/python -m pytest -m long
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

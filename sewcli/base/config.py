@@ -1,0 +1,116 @@
+"""Configs: frozen pydantic models, YAML through `safe_load`, `--set a.b=c` on top; unknown keys are refused.
+
+A YAML file holds only what differs from the defaults. No config can run code: plain data in, checked fields out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sewcli.base.errors import UsageError, nearest
+
+
+class Config(BaseModel):
+    """Base of every config section: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+C = TypeVar("C", bound=Config)
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """The mapping in a YAML file (an empty file is an empty mapping).
+
+    Raises:
+        UsageError: missing, not YAML, or not a mapping.
+    """
+    try:
+        value = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read the config ({error.strerror})", where=path) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"not valid YAML: {' '.join(str(error).split())}", where=path) from None
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise UsageError("a config must be a mapping of keys to values", where=path)
+    return value
+
+
+def merge(base: Mapping[str, Any], *updates: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested mappings laid over each other, the last one on top."""
+    result = dict(base)
+    for update in updates:
+        for name, value in update.items():
+            old = result.get(name)
+            result[name] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def parse_sets(settings: Iterable[str]) -> dict[str, Any]:
+    """`["optim.lr=3e-4"]` -> `{"optim": {"lr": 0.0003}}`; values are read as YAML scalars or lists."""
+    result: dict[str, Any] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"--set {setting!r} is not of the form key=value", mend="e.g. --set optim.lr=3e-4")
+        value: Any = _scalar(text)
+        for part in reversed(name.strip().split(".")):
+            value = {part: value}
+        result = merge(result, value)
+    return result
+
+
+def build(cls: type[C], values: Mapping[str, Any], *, where: str | Path | None = None) -> C:
+    """Check `values` and make the config; every fault is listed, an unknown key with the nearest known one.
+
+    Raises:
+        UsageError: unknown keys or values out of range.
+    """
+    try:
+        return cls.model_validate(dict(values))
+    except ValidationError as error:
+        lines = [_explain(cls, fault) for fault in error.errors()]
+        raise UsageError("config: " + "; ".join(lines), where=where, mend="see --print-config for every key") from None
+
+
+def dump_yaml(config: Config) -> str:
+    """The whole resolved config as YAML, in the order of the fields."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _scalar(text: str) -> Any:
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    if isinstance(value, str):  # YAML 1.1 reads 3e-4 as a string
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _explain(cls: type[Config], fault: Any) -> str:
+    path = [str(part) for part in fault["loc"]]
+    name = ".".join(path)
+    if fault["type"] == "extra_forbidden":
+        return f"unknown key {name!r}{nearest(path[-1], _fields_at(cls, path[:-1]))}"
+    return f"{name}: {fault['msg'][0].lower()}{fault['msg'][1:]} (given: {fault.get('input')!r})"
+
+
+def _fields_at(cls: type[Config], path: list[str]) -> list[str]:
+    fields = cls.model_fields
+    for part in path:
+        annotation = fields[part].annotation if part in fields else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        fields = annotation.model_fields
+    return list(fields)

@@ -1,0 +1,68 @@
+"""Errors for people, and the exit codes of every `sew` command.
+
+A `SewError` says what is wrong, in which file or utterance, and how to mend it. Anything else that leaves a command is a
+bug. Codes: 0 done; 1 a bug; 2 usage, config or environment; 3 the data are not valid; 4 finished, but some inputs failed;
+75 stopped politely, run me again; 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+EXIT_BUG = 1
+EXIT_USAGE = 2
+EXIT_DATA = 3
+EXIT_PARTIAL = 4
+EXIT_REQUEUE = 75
+EXIT_INTERRUPTED = 130
+
+
+class SewError(Exception):
+    """A failure explained to the user: `what` is wrong, `where` (file or utterance), and the `mend`."""
+
+    exit_code = EXIT_USAGE
+
+    def __init__(self, what: str, *, where: str | Path | None = None, mend: str | None = None) -> None:
+        self.what, self.where, self.mend = what, where, mend
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}" if self.where is not None else self.what
+        return f"{text}\n  mend: {self.mend}" if self.mend else text
+
+    def __reduce__(self) -> tuple[object, ...]:  # keep where and mend across process boundaries
+        return (_rebuild, (type(self), self.what, self.where, self.mend))
+
+
+class UsageError(SewError):
+    """The command line, the config or the machine (disk, permissions) does not fit: exit 2."""
+
+
+class DataError(SewError):
+    """The data are not valid: exit 3."""
+
+    exit_code = EXIT_DATA
+
+
+class PartialError(SewError):
+    """The work is finished, but some inputs failed (they are listed in a file): exit 4."""
+
+    exit_code = EXIT_PARTIAL
+
+
+class PoliteStop(SewError):
+    """A stop signal was served and everything is on disk: exit 75, run the same command again."""
+
+    exit_code = EXIT_REQUEUE
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A ` - did you mean 'x'?` clause for an unknown name, or the empty string when nothing is near."""
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" - did you mean {matches[0]!r}?" if matches else ""
+
+
+def _rebuild(cls: type[SewError], what: str, where: str | Path | None, mend: str | None) -> SewError:
+    return cls(what, where=where, mend=mend)

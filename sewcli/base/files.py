@@ -1,0 +1,189 @@
+"""Files that are either whole or absent: write to a temporary sibling, fsync, rename, fsync the folder.
+
+A reader never sees half a file, and a kill or a full disk costs at most the file being written, never the one before.
+"""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sewcli.base.errors import DataError, SewError, UsageError
+
+TEMPORARY = ".tmp-"  # marks what a kill may leave behind; `remove_leftovers` clears it
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary sibling to write to; on success it is fsynced and renamed to `path`, otherwise removed.
+
+    The temporary name keeps the suffixes of `path`, because many writers choose the format by them.
+
+    Raises:
+        UsageError: the disk is full, or the folder cannot be written.
+    """
+    path = Path(path)
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.parent / f"{TEMPORARY}{os.getpid()}-{path.name}"
+    try:
+        with explained(path):
+            yield temporary
+            _fsync(temporary)
+            os.replace(temporary, path)
+            _fsync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary sibling folder; on success its files are fsynced and it takes the place of `path`."""
+    path = Path(path)
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY}{os.getpid()}-{path.name}-", dir=path.parent))
+        temporary.chmod(0o755)
+    try:
+        with explained(path):
+            yield temporary
+            for entry in sorted(temporary.rglob("*")):
+                _fsync(entry)
+            _fsync(temporary)
+            if path.exists():
+                old = path.parent / f"{TEMPORARY}{os.getpid()}-old-{path.name}"
+                os.replace(path, old)
+                os.replace(temporary, path)
+                shutil.rmtree(old, ignore_errors=True)
+            else:
+                os.replace(temporary, path)
+            _fsync(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write indented JSON atomically (NaN and infinities refused: they are not JSON)."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n")
+
+
+def write_jsonl(path: str | Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Write one JSON object a line, atomically; gzip (without a time stamp) when the name ends in `.gz`."""
+    with atomic_path(path) as temporary:
+        if str(path).endswith(".gz"):
+            with open(temporary, "wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
+                packed.writelines((json.dumps(row, ensure_ascii=False) + "\n").encode() for row in rows)
+        else:
+            with open(temporary, "w", encoding="utf-8") as plain:
+                plain.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        DataError: missing, truncated or not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError("no such file", where=path) from None
+    except ValueError as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+        raise DataError(f"not valid JSON ({error})", where=path) from None
+
+
+def read_jsonl(path: str | Path) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a JSON-lines file (gzipped when it ends in `.gz`), naming the line that is broken.
+
+    Raises:
+        DataError: missing, truncated or a line that is not a JSON object.
+    """
+    number = 0
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") if str(path).endswith(".gz") else open(path, encoding="utf-8") as f:
+            for number, line in enumerate(f, start=1):
+                if line.strip():
+                    row = json.loads(line)
+                    if not isinstance(row, dict):
+                        raise ValueError("not an object")
+                    yield row
+    except FileNotFoundError:
+        raise DataError("no such file", where=path) from None
+    except (ValueError, EOFError, gzip.BadGzipFile) as error:
+        raise DataError(f"line {number}: not valid JSON lines ({error})", where=path) from None
+
+
+def sha256(path: str | Path) -> str:
+    """Hex digest of a file's bytes."""
+    with open(path, "rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def remove_leftovers(folder: str | Path) -> list[Path]:
+    """Remove what killed writers left in `folder` (not in its sub-folders); returns what was removed."""
+    leftovers = sorted(Path(folder).glob(f"{TEMPORARY}*"))
+    for leftover in leftovers:
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
+    return leftovers
+
+
+@contextmanager
+def explained(path: str | Path) -> Iterator[None]:
+    """Turn the operating system's refusals while writing `path` into a `UsageError` with the mend."""
+    try:
+        yield
+    except OSError as error:
+        raise explain_os_error(error, path) from error
+    except Exception as error:
+        if "No space left on device" in str(error) or "os error 28" in str(error):  # writers with errors of their own
+            raise explain_os_error(OSError(errno.ENOSPC, str(error)), path) from error
+        raise
+
+
+def explain_os_error(error: OSError, path: str | Path) -> SewError:
+    """The `UsageError` that explains a failed write of `path`."""
+    mends: dict[int | None, str] = {
+        errno.ENOSPC: "free some space or choose another folder, then run the same command again; nothing older was lost",
+        errno.EDQUOT: "free some of your quota or choose another folder, then run the same command again",
+        errno.EACCES: "choose a folder you may write to",
+        errno.EROFS: "choose a folder on a file system that can be written",
+    }
+    reason = "no disk space left" if error.errno == errno.ENOSPC else f"cannot write ({error.strerror or error})"
+    return UsageError(reason, where=path, mend=mends.get(error.errno))
+
+
+def retry_once_cleaned(action: Callable[[], None], clean: Callable[[], None]) -> None:
+    """Run `action`; when the disk is full, run `clean` (which frees space) and try once more."""
+    try:
+        action()
+    except UsageError as error:
+        if "disk space" not in error.what:
+            raise
+        clean()
+        action()
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,107 @@
+"""Messages and progress: stderr carries the log, stdout only results.
+
+A terminal gets colours and progress bars with the time left; a pipe gets plain lines, one now and then.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+PLAIN_EVERY = 20.0  # seconds between two progress lines in a pipe
+
+stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+stdout = Console(highlight=False, soft_wrap=True)
+
+T = TypeVar("T")
+
+
+def info(message: str) -> None:
+    """One line of the log."""
+    stderr.print(message, markup=False)
+
+
+def warn(message: str) -> None:
+    """A line that should not be missed."""
+    stderr.print(f"warning: {message}", style="yellow", markup=False)
+
+
+def error(message: str) -> None:
+    """What stopped the command."""
+    stderr.print(f"error: {message}", style="bold red", markup=False)
+
+
+class Meter(Protocol):
+    """What a loop tells its progress bar."""
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """`steps` more are done; `note` is shown beside the bar (a loss, a speed)."""
+
+
+@contextmanager
+def progress(description: str, total: int | None, *, done: int = 0) -> Iterator[Meter]:
+    """A progress bar on a terminal, plain lines (with the time left) in a pipe."""
+    if stderr.is_terminal:
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        with Progress(*columns, console=stderr, transient=False) as bars:
+            task = bars.add_task(description, total=total, completed=done, note="")
+
+            class _Bar:
+                def advance(self, steps: int = 1, note: str = "") -> None:
+                    bars.update(task, advance=steps, **({"note": note} if note else {}))
+
+            yield _Bar()
+    else:
+        yield _Lines(description, total, done)
+
+
+def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
+    """Iterate with a progress bar."""
+    if total is None and hasattr(items, "__len__"):
+        total = len(items)  # type: ignore[arg-type]
+    with progress(description, total) as meter:
+        for item in items:
+            yield item
+            meter.advance()
+
+
+class _Lines:
+    def __init__(self, description: str, total: int | None, done: int) -> None:
+        self.description, self.total, self.done, self.first = description, total, done, done
+        self.started = self.printed = time.monotonic()
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        self.done += steps
+        now = time.monotonic()
+        if now - self.printed < PLAIN_EVERY:
+            return
+        self.printed = now
+        of = f"/{self.total}" if self.total else ""
+        left = ""
+        if self.total and self.done > self.first:
+            seconds = (now - self.started) / (self.done - self.first) * (self.total - self.done)
+            left = f", {seconds:.0f} s left"
+        print(f"{self.description}: {self.done}{of}{left}{', ' + note if note else ''}", file=sys.stderr, flush=True)

@@ -1,0 +1,52 @@
+"""`sew finetune`: from a pre-trained encoder and transcripts to a recogniser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sewcli.cli import options
+from sewcli.cli.options import given
+
+
+def finetune(
+    model: Annotated[
+        str | None,
+        typer.Option(help="A pre-trained folder, or a model of the zoo to train from nothing.  [default: the newest in exp/]"),
+    ] = None,
+    data: options.Data = None,
+    exp: Annotated[Path | None, typer.Option(help="Experiment folder.  [default: exp/MODEL-ft]")] = None,
+    config: options.Recipe = None,
+    updates: Annotated[int | None, typer.Option(min=1, help="Updates in all.")] = None,
+    seed: options.Seed = None,
+    device: options.Device = "auto",
+    precision: options.Precision = None,
+    sets: options.Sets = None,
+    print_config: options.PrintConfig = False,
+) -> None:
+    """Fine-tune a pre-trained encoder with CTC on letters; the best model on the dev split is kept.
+
+    Recipes by the amount of labels: 10m, 1h, 10h, 100h (the default), 960h, and 10m-stable to 100h-stable.
+
+        sew finetune --model exp/sew-d-mid/model --config 10h
+        sew finetune --model sew-tiny --set overrides.extractor_gradient=1   # from nothing, to compare
+    """
+    from sewcli.training.config import FinetuneConfig
+    from sewcli.training.recipes import compose
+
+    chosen = model or str(options.newest_model("ForPreTraining", mend="first run: sew pretrain, or give --model"))
+    flags = given(model=chosen, updates=updates, seed=seed, precision=precision, data={"dir": str(data)} if data else None)
+    resolved = compose(FinetuneConfig, "finetune", config, flags, sets or [])
+    if print_config:
+        from sewcli.base.config import dump_yaml
+
+        print(dump_yaml(resolved), end="")
+        return
+
+    from sewcli.training.finetune import run
+
+    path = Path(chosen)
+    name = path.parent.name if path.name == "model" else path.name
+    run(resolved, exp or options.EXPERIMENTS / f"{name}-ft", device)

@@ -1,0 +1,49 @@
+"""Options that several verbs share, and the places they look in when a path is not given."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sewcli.base.errors import UsageError
+
+Data = Annotated[Path | None, typer.Option("--data", help="Folder that `sew prep` wrote.  [default: data/librispeech]")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+Recipe = Annotated[str | None, typer.Option("--config", "-c", help="A recipe by name, or a YAML file of what differs.")]
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", help="Change one key, e.g. --set optim.lr=3e-4 (may be repeated).")
+]
+Seed = Annotated[int | None, typer.Option(help="Seed of every random draw.")]
+Precision = Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp16.")]
+PrintConfig = Annotated[bool, typer.Option("--print-config", help="Print the whole resolved config and leave.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout instead of a table.")]
+
+DATA = Path("data/librispeech")
+EXPERIMENTS = Path("exp")
+
+
+def newest_model(ending: str, *, mend: str) -> Path:
+    """The model folder below `exp/` that was written last and whose architecture ends with `ending`.
+
+    Raises:
+        UsageError: there is none; `mend` tells the command that comes first.
+    """
+    found = []
+    for config in EXPERIMENTS.glob("**/model/config.json"):
+        try:
+            architectures = json.loads(config.read_text(encoding="utf-8")).get("architectures") or [""]
+        except (OSError, ValueError):
+            continue
+        if str(architectures[0]).endswith(ending):
+            found.append((config.stat().st_mtime, config.parent))
+    if not found:
+        raise UsageError(f"no such model below {EXPERIMENTS}/ yet, and no --model given", mend=mend)
+    return max(found)[1]
+
+
+def given(**flags: object) -> dict[str, object]:
+    """The flags that were given, without those left at None."""
+    return {name: value for name, value in flags.items() if value is not None}

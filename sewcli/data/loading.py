@@ -1,0 +1,93 @@
+"""Micro-batches of waves and labels, read ahead by threads while the model works.
+
+Reading a FLAC releases the interpreter lock, so threads are enough; the order is the plan's, and a batch is a function of
+its key, so that what was read ahead and thrown away by a kill changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from sewcli.base.rng import numpy_rng
+from sewcli.data.utterances import Utterance
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class WaveBatch:
+    """Right-padded waves. Shapes: waves (B, S) float32, lengths (B,) int64 in samples."""
+
+    ids: tuple[str, ...]
+    waves: np.ndarray
+    lengths: np.ndarray
+
+    @property
+    def samples(self) -> int:
+        """True samples, without padding."""
+        return int(self.lengths.sum())
+
+
+@dataclass(frozen=True)
+class LabelledBatch(WaveBatch):
+    """Waves with label ids. Shapes: labels (sum of label_lengths,) int64, label_lengths (B,) int64."""
+
+    labels: np.ndarray
+    label_lengths: np.ndarray
+    texts: tuple[str, ...]
+
+
+def cropped_batch(utterances: Sequence[Utterance], longest: int, seed: int, *parts: int) -> WaveBatch:
+    """Every utterance cropped at a random place to the shortest of them (at most `longest` samples): no padding at all."""
+    size = min(longest, min(u.samples for u in utterances))
+    rng = numpy_rng(seed, "crop", *parts)
+    offsets = [int(rng.integers(0, u.samples - size + 1)) for u in utterances]
+    waves = np.stack([u.wave()[o : o + size] for u, o in zip(utterances, offsets, strict=True)])
+    return WaveBatch(tuple(u.id for u in utterances), waves, np.full(len(utterances), size, dtype=np.int64))
+
+
+def padded_waves(waves: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Right-pad with zeros. Returns (B, S) float32 and the lengths (B,) int64."""
+    lengths = np.array([len(wave) for wave in waves], dtype=np.int64)
+    padded = np.zeros((len(waves), int(lengths.max())), dtype=np.float32)
+    for row, wave in zip(padded, waves, strict=True):
+        row[: len(wave)] = wave
+    return padded, lengths
+
+
+def labelled_batch(utterances: Sequence[Utterance], labels: Sequence[Sequence[int]]) -> LabelledBatch:
+    """Whole utterances with their label ids."""
+    waves, lengths = padded_waves([u.wave() for u in utterances])
+    return LabelledBatch(
+        ids=tuple(u.id for u in utterances),
+        waves=waves,
+        lengths=lengths,
+        labels=np.concatenate([np.asarray(ids, dtype=np.int64) for ids in labels]),
+        label_lengths=np.array([len(ids) for ids in labels], dtype=np.int64),
+        texts=tuple(u.text for u in utterances),
+    )
+
+
+def read_ahead(items: Iterable[T], load: Callable[[T], R], *, threads: int = 2, ahead: int = 4) -> Iterator[tuple[T, R]]:
+    """Yield (item, load(item)) in order, up to `ahead` of them loading in the background."""
+    with ThreadPoolExecutor(threads, thread_name_prefix="read-ahead") as pool:
+        waiting: deque[tuple[T, Future[R]]] = deque()
+        try:
+            for item in items:
+                waiting.append((item, pool.submit(load, item)))
+                if len(waiting) > ahead:
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+            while waiting:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        finally:
+            for _, future in waiting:
+                future.cancel()

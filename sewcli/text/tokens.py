@@ -1,0 +1,98 @@
+"""Output symbols of a CTC model: letters between the blank and the word boundary.
+
+The order is fairseq's, and so that of every published fine-tuned model: 0 is the CTC blank (fairseq calls it `<s>`, Hugging
+Face `<pad>`), 4 the word boundary `|`, letters by frequency from 5. Facts: wav2vec 2.0 letter dictionary, 32 symbols.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from sewcli.base.errors import DataError
+from sewcli.base.files import read_json, write_json
+
+SPECIAL = ("<pad>", "<s>", "</s>", "<unk>", "|")
+LETTERS = "ETAONIHSRDLUMWCFGYPBVK'XJQZ"
+FILE = "vocab.json"
+
+
+class Vocabulary:
+    """Symbols and their ids; text is words separated by spaces, ids have `|` between words.
+
+    Args:
+        tokens: the symbols in the order of their ids; the first is the blank, and `|` must be among them.
+    """
+
+    blank = 0
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        if len(set(tokens)) != len(tokens):
+            raise DataError("a symbol stands twice in the vocabulary")
+        if "|" not in tokens:
+            raise DataError("the vocabulary has no word boundary '|'")
+        self.tokens = tuple(tokens)
+        self._ids = {token: index for index, token in enumerate(self.tokens)}
+        self.boundary = self._ids["|"]
+        self._silent = {index for index, token in enumerate(self.tokens) if token in SPECIAL and token != "|"} | {0}
+
+    @classmethod
+    def letters(cls) -> Vocabulary:
+        """The 32 symbols of the published English models."""
+        return cls((*SPECIAL, *LETTERS))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Vocabulary:
+        """Read `vocab.json` of a model folder.
+
+        Raises:
+            DataError: missing, or ids that are not 0..n-1.
+        """
+        path = Path(folder) / FILE
+        ids = read_json(path)
+        if not isinstance(ids, dict) or sorted(ids.values(), key=str) != sorted(range(len(ids)), key=str):
+            raise DataError("not a vocabulary: a mapping of symbols to the ids 0..n-1", where=path)
+        return cls(sorted(ids, key=lambda token: ids[token]))
+
+    def save(self, folder: str | Path) -> None:
+        """Write `vocab.json`."""
+        write_json(Path(folder) / FILE, self._ids)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Vocabulary) and self.tokens == other.tokens
+
+    def __hash__(self) -> int:
+        return hash(self.tokens)
+
+    def outside(self, text: str) -> list[str]:
+        """The characters of `text` that have no symbol, in order of appearance, once each."""
+        return list(dict.fromkeys(c for c in text if not c.isspace() and not self._is_symbol(c)))
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of the letters of `text`, `|` between words (none at the ends).
+
+        Raises:
+            DataError: a character outside the vocabulary.
+        """
+        if outside := self.outside(text):
+            raise DataError(
+                f"symbols outside the vocabulary: {' '.join(map(repr, outside))}",
+                mend="normalise the transcripts (upper case, digits spelled out), or give the model its own vocabulary",
+            )
+        ids: list[int] = []
+        for word in text.split():
+            if ids:
+                ids.append(self.boundary)
+            ids.extend(self._ids[c] for c in word)
+        return ids
+
+    def text(self, ids: Iterable[int]) -> str:
+        """Words of collapsed ids (no repeats, no blanks needed: blanks and special symbols are ignored)."""
+        spelled = "".join(self.tokens[i] for i in ids if i not in self._silent)
+        return " ".join(spelled.replace("|", " ").split())
+
+    def _is_symbol(self, character: str) -> bool:
+        return character != "|" and self._ids.get(character, 0) not in self._silent

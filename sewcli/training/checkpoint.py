@@ -1,0 +1,147 @@
+"""Checkpoints: `checkpoints/step-<n>/` with weights, optimizer state and a `state.json` of hashes; `DONE` is written last.
+
+No pickle anywhere. A folder counts only with its `DONE` and with every hash as written; a damaged one is passed over for
+the one before, and said so.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+import torch
+from safetensors.torch import load_file, save_file
+
+from sewcli import __version__
+from sewcli.base.errors import DataError
+from sewcli.base.files import atomic_folder, explained, read_json, remove_leftovers, retry_once_cleaned, sha256, write_json
+from sewcli.base.log import warn
+from sewcli.data.plan import Position
+
+STEP = re.compile(r"^step-(\d+)$")
+WEIGHTS, OPTIMIZER, STATE, DONE = "model.safetensors", "optimizer.safetensors", "state.json", "DONE"
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """Where a run is: `step` updates are done, the next comes from `position`; `best` is the best validation so far.
+
+    `validation_due`: a stop signal came before the validation of this step was finished.
+    """
+
+    step: int = 0
+    position: Position = Position()
+    best: float | None = None
+    validation_due: bool = False
+
+
+def save(
+    folder: Path, state: TrainingState, model: torch.nn.Module, optimizer: torch.optim.Optimizer, *, keep: int
+) -> Path:
+    """Write `folder/step-<n>` durably, then remove all but the newest `keep`.
+
+    On a full disk the older checkpoints beyond the newest whole one are removed to make room, and the write is tried once more.
+    """
+    target = folder / f"step-{state.step}"
+
+    def write() -> None:
+        with atomic_folder(target) as temporary, explained(target):
+            save_file(_weights(model), temporary / WEIGHTS)
+            save_file(_optimizer_tensors(model, optimizer), temporary / OPTIMIZER)
+            record = asdict(state) | {
+                "versions": {"sew": __version__, "torch": torch.__version__, "python": platform.python_version()},
+                "sha256": {name: sha256(temporary / name) for name in (WEIGHTS, OPTIMIZER)},
+            }
+            write_json(temporary / STATE, record)
+            (temporary / DONE).write_text(f"{sha256(temporary / STATE)}\n")
+
+    remove_leftovers(folder)
+    retry_once_cleaned(write, lambda: _prune(folder, keep=1))
+    _prune(folder, keep)
+    return target
+
+
+def newest(folder: Path) -> Path | None:
+    """The newest checkpoint that is whole; damaged ones are named in a warning.
+
+    Raises:
+        DataError: there are checkpoints, and none of them is whole.
+    """
+    faults = []
+    for candidate in reversed(_folders(folder)):
+        fault = find_fault(candidate)
+        if fault is None:
+            return candidate
+        faults.append(f"{candidate}: {fault}")
+        warn(f"{candidate}: {fault}; passed over")
+    if faults:
+        raise DataError(
+            f"no checkpoint is whole ({faults[0].split(': ', 1)[1]})",
+            where=folder,
+            mend="restore a copy, or remove this folder to start the run anew",
+        )
+    return None
+
+
+def find_fault(checkpoint: Path) -> str | None:
+    """What is wrong with a checkpoint folder; None when it is whole."""
+    if not (checkpoint / DONE).is_file():
+        return "not finished (no DONE)"
+    for name in (STATE, WEIGHTS, OPTIMIZER):
+        if not (checkpoint / name).is_file():
+            return f"{name} is missing"
+    if (checkpoint / DONE).read_text().strip() != sha256(checkpoint / STATE):
+        return f"{STATE} is damaged (its sha256 differs from the one in {DONE})"
+    for name, digest in read_json(checkpoint / STATE)["sha256"].items():
+        if sha256(checkpoint / name) != digest:
+            return f"{name} is damaged (its sha256 differs from the one in {STATE})"
+    return None
+
+
+def load(checkpoint: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> TrainingState:
+    """Put a whole checkpoint's weights and optimizer state in place.
+
+    Raises:
+        DataError: the checkpoint is of another model.
+    """
+    weights = load_file(checkpoint / WEIGHTS)
+    own = _weights(model)
+    if wrong := sorted(k for k in own.keys() | weights.keys() if k not in own or k not in weights or own[k].shape != weights[k].shape):
+        raise DataError(f"weights of another model ({wrong[0]} and {len(wrong) - 1} others differ)", where=checkpoint)
+    model.load_state_dict(weights)
+    _restore_optimizer(model, optimizer, load_file(checkpoint / OPTIMIZER))
+    record = read_json(checkpoint / STATE)
+    return TrainingState(record["step"], Position(**record["position"]), record["best"], record["validation_due"])
+
+
+def _weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
+
+
+def _optimizer_tensors(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    tensors = {}
+    for name, parameter in model.named_parameters():
+        for part, value in optimizer.state.get(parameter, {}).items():
+            tensors[f"{name}:{part}"] = torch.as_tensor(value).detach().contiguous()
+    return tensors
+
+
+def _restore_optimizer(model: torch.nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
+    parameters = dict(model.named_parameters())
+    for name, tensor in tensors.items():
+        owner, _, part = name.rpartition(":")
+        parameter = parameters[owner]
+        on_device = tensor.to(parameter.device) if tensor.dim() else tensor
+        optimizer.state[parameter][part] = on_device
+
+
+def _folders(folder: Path) -> list[Path]:
+    found = [path for path in folder.glob("step-*") if STEP.match(path.name)]
+    return sorted(found, key=lambda path: int(path.name.removeprefix("step-")))
+
+
+def _prune(folder: Path, keep: int) -> None:
+    for old in _folders(folder)[:-keep]:
+        shutil.rmtree(old, ignore_errors=True)

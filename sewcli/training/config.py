@@ -1,0 +1,159 @@
+"""What a training run is made of: every field of `config.yaml`, with the papers' values as defaults.
+
+A recipe (`sewcli/recipes/*.yaml`, `egs/*/conf/*.yaml`) holds only what differs. Sources: SEW section 5 and appendix B,
+wav2vec 2.0 appendix B, and the authors' configs where paper and code disagree.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from sewcli.base.config import Config
+
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+AtLeastOne = Annotated[int, Field(ge=1)]
+
+
+class DataConfig(Config):
+    """Which cuts, and how they are cut."""
+
+    dir: str = "data/librispeech"
+    """Folder that `sew prep` wrote."""
+    train: tuple[str, ...] | None = None
+    """Splits to train on; all `train*` when not given."""
+    valid: tuple[str, ...] | None = None
+    """Splits to validate on; all `dev*` when not given, and 1 % of the training cuts when there is none (pre-training)."""
+    min_seconds: Positive = 0.1
+    """Shorter utterances are left out."""
+    max_seconds: Positive = 40.0
+    """Longer utterances are left out (fine-tuning) or cropped (pre-training)."""
+    threads: AtLeastOne = 2
+    """Threads that read audio ahead."""
+
+
+class BatchConfig(Config):
+    """Audio per update. An update is round(seconds / micro_seconds) micro-batches, dealt out over the ranks."""
+
+    seconds: Positive
+    """Audio seconds an update, over all GPUs and accumulation steps."""
+    micro_seconds: Positive
+    """Padded audio seconds a forward pass. BatchNorm in the predictor heads sees one micro-batch."""
+
+    @property
+    def micro_batches(self) -> int:
+        """Micro-batches an update."""
+        return max(1, round(self.seconds / self.micro_seconds))
+
+
+class OptimConfig(Config):
+    """Adam with decoupled weight decay."""
+
+    lr: Positive
+    betas: tuple[Share, Share] = (0.9, 0.98)
+    eps: Positive
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    clip_norm: Annotated[float, Field(ge=0)] = 0.0
+    """Largest gradient norm; 0 leaves gradients as they are."""
+
+
+class PolynomialSchedule(Config):
+    """Linear warm-up, then linear to zero at `decay_updates` (which may lie beyond the end of the run)."""
+
+    warmup_updates: Count = 32_000
+    decay_updates: AtLeastOne = 400_000
+
+
+class TriStageSchedule(Config):
+    """Linear warm-up, constant, exponential decay, as shares of the run."""
+
+    warmup: Share = 0.1
+    hold: Share = 0.4
+    start_scale: Positive = 0.01
+    end_scale: Positive = 0.05
+
+
+class TemperatureConfig(Config):
+    """Gumbel temperature max(start * decay^n, end)."""
+
+    start: Positive = 2.0
+    end: Positive = 0.5
+    decay: Positive = 0.999995
+
+
+class SpanConfig(Config):
+    """Masked spans: `probability` * T / `length` spans are drawn (a budget; they may overlap)."""
+
+    probability: Share
+    length: AtLeastOne
+    min_spans: Count = 0
+
+
+class CheckpointConfig(Config):
+    """When to save, and how many to keep (at least two: the newest may be the one that was being written)."""
+
+    every: AtLeastOne = 1000
+    keep: Annotated[int, Field(ge=2)] = 2
+
+
+class RunConfig(Config):
+    """What pre-training and fine-tuning share."""
+
+    model: str
+    """A name from the zoo (new weights) or a model folder."""
+    overrides: dict[str, Any] = {}
+    """Fields of the model's config to change, e.g. its dropouts."""
+    seed: int = 1
+    updates: AtLeastOne
+    data: DataConfig = DataConfig()
+    batch: BatchConfig
+    optim: OptimConfig
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    valid_every: AtLeastOne = 1000
+    valid_from: Count = 0
+    """First update at which to validate (fine-tuning of few labels validates after the encoder is unfrozen)."""
+    log_every: AtLeastOne = 50
+    """Updates between two looks at the losses (each update still has its row in metrics.jsonl)."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """auto: bf16 on a GPU that has it, fp32 elsewhere. Norms, softmax and losses are fp32 in every case."""
+    tensorboard: bool = True
+
+
+class PretrainConfig(RunConfig):
+    """SEW section 5: 100,000 updates of 5600 s, learning rate 5e-4, masks of 10 frames."""
+
+    updates: AtLeastOne = 100_000
+    data: DataConfig = DataConfig(min_seconds=2.0)
+    crop_seconds: Positive = 15.625
+    """Longest piece of an utterance (250,000 samples at 16 kHz)."""
+    batch: BatchConfig = BatchConfig(seconds=5600, micro_seconds=87.5)
+    optim: OptimConfig = OptimConfig(lr=5e-4, eps=1e-6, weight_decay=0.01)
+    schedule: PolynomialSchedule = PolynomialSchedule()
+    time_mask: SpanConfig = SpanConfig(probability=0.65, length=10, min_spans=2)
+    temperature: TemperatureConfig = TemperatureConfig()
+
+
+class FinetuneConfig(RunConfig):
+    """CTC on letters; the defaults are the 100 h recipe of the authors' configs."""
+
+    updates: AtLeastOne = 80_000
+    batch: BatchConfig = BatchConfig(seconds=1600, micro_seconds=200)
+    optim: OptimConfig = OptimConfig(lr=3e-5, eps=1e-8)
+    schedule: TriStageSchedule = TriStageSchedule()
+    overrides: dict[str, Any] = {
+        "dropout": 0.0,
+        "attention_dropout": 0.0,
+        "activation_dropout": 0.1,
+        "input_dropout": 0.0,
+        "final_dropout": 0.0,
+        "layer_drop": 0.1,
+    }
+    freeze_updates: Count = 0
+    """Updates in which only the CTC layer learns."""
+    extractor_gradient: Annotated[float, Field(ge=0)] = 0.0
+    """Scale of the gradient into the wave feature extractor; 0 leaves it as pre-trained."""
+    time_mask: SpanConfig = SpanConfig(probability=0.65, length=10)
+    channel_mask: SpanConfig = SpanConfig(probability=0.5, length=64)

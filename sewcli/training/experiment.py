@@ -1,0 +1,122 @@
+"""An experiment folder: its resolved config, the fingerprint of its data, its device.
+
+`exp/<name>/` holds config.yaml, data.json, checkpoints/, metrics.jsonl, tensorboard/ and model/ (see DESIGN: one folder, one
+run; the same command goes on where it stopped, another config is refused).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sewcli.base import dist, log
+from sewcli.base.config import dump_yaml, read_yaml
+from sewcli.base.errors import UsageError
+from sewcli.base.files import read_json, write_json, write_text
+from sewcli.data.utterances import Utterance
+from sewcli.training.config import RunConfig
+
+if TYPE_CHECKING:
+    import torch
+
+# What may change between a run and its continuation without changing any update.
+FREE = ("checkpoint", "log_every", "tensorboard", "data.threads")
+
+
+def open_experiment(exp: Path, config: RunConfig) -> None:
+    """Write `config.yaml`, or check that the one there is this run's.
+
+    Raises:
+        UsageError: another run lives in this folder.
+    """
+    path = exp / "config.yaml"
+    if path.exists():
+        then, now = _flat(read_yaml(path)), _flat(read_yaml_text(dump_yaml(config)))
+        changed = sorted(k for k in then.keys() | now.keys() if then.get(k) != now.get(k) and not k.startswith(FREE))
+        if changed:
+            shown = ", ".join(f"{k} {then.get(k)!r} -> {now.get(k)!r}" for k in changed[:4])
+            more = f" and {len(changed) - 4} more" if len(changed) > 4 else ""
+            raise UsageError(
+                f"another run is in this folder: {shown}{more}",
+                where=exp,
+                mend="give the new run its own --exp, or run the old config to go on, or remove the folder",
+            )
+    elif dist.is_main():
+        write_text(path, dump_yaml(config))
+    dist.barrier()
+
+
+def record_data(exp: Path, train: Sequence[Utterance], valid: Sequence[Utterance]) -> None:
+    """Keep counts, hours and a fingerprint of the cuts; a run must go on with the cuts it began with.
+
+    Raises:
+        UsageError: the prepared corpus has changed under a run.
+    """
+    now = {"train": _fingerprint(train), "valid": _fingerprint(valid)}
+    path = exp / "data.json"
+    if path.exists():
+        if read_json(path) != now:
+            raise UsageError(
+                "the prepared corpus is not the one this run began with",
+                where=exp,
+                mend="prepare it again as it was, or start a new run with another --exp",
+            )
+    elif dist.is_main():
+        write_json(path, now)
+    dist.barrier()
+    for name, facts in now.items():
+        log.info(f"{name}: {facts['utterances']} utterances, {facts['hours']:.2f} h, {facts['speakers']} speakers")
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` is the GPU of this rank when there is one, else the CPU.
+
+    Raises:
+        UsageError: a device that is not there.
+    """
+    import os
+
+    import torch
+
+    if name == "auto":
+        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"cannot use device {name!r} ({reason})", mend="--device auto, cpu or cuda") from None
+    return device
+
+
+def read_yaml_text(text: str) -> dict[str, Any]:
+    """The mapping in a YAML text of our own."""
+    import yaml
+
+    value = yaml.safe_load(text)
+    assert isinstance(value, dict)
+    return value
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def _fingerprint(utterances: Sequence[Utterance]) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    for u in utterances:
+        digest.update(f"{u.id}\t{u.start}\t{u.samples}\t{u.text}\n".encode())
+    return {
+        "utterances": len(utterances),
+        "hours": round(sum(u.seconds for u in utterances) / 3600, 4),
+        "speakers": len({u.speaker for u in utterances}),
+        "sha256": digest.hexdigest(),
+    }

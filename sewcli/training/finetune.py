@@ -1,0 +1,214 @@
+"""Fine-tuning: CTC on letters (wav2vec 2.0 section 3.3 and appendix B, SEW appendix B).
+
+Shapes: waves (B, S), logits (B, T, V), masks in time (B, T) and over channels (B, E).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from sewcli.base import log
+from sewcli.base.errors import DataError
+from sewcli.base.rng import numpy_rng
+from sewcli.data.loading import LabelledBatch, labelled_batch
+from sewcli.data.plan import BatchPlan, MicroBatch
+from sewcli.data.utterances import Utterance
+from sewcli.decoding.emissions import emissions
+from sewcli.decoding.greedy import greedy
+from sewcli.models.ctc import CTCModel
+from sewcli.models.folder import save_ctc
+from sewcli.nn.masking import channel_mask, span_mask
+from sewcli.scoring.wer import word_errors
+from sewcli.text.tokens import Vocabulary
+from sewcli.training.config import FinetuneConfig
+from sewcli.training.loop import StepResult
+from sewcli.training.schedule import tri_stage
+from sewcli.training.stop import StopFlag
+
+SAMPLE_RATE = 16_000
+
+
+@dataclass(frozen=True)
+class AugmentedBatch(LabelledBatch):
+    """Labelled waves with SpecAugment-like masks: time_mask (B, T) bool, channel_mask (B, E) bool."""
+
+    time_mask: np.ndarray
+    channel_mask: np.ndarray
+
+
+class Finetuning:
+    """The CTC task of the loop."""
+
+    lower_is_better = True
+
+    def __init__(
+        self,
+        config: FinetuneConfig,
+        model: CTCModel,
+        vocabulary: Vocabulary,
+        train: Sequence[Utterance],
+        valid: Sequence[Utterance],
+    ) -> None:
+        self.config, self.model, self.vocabulary = config, model, vocabulary
+        self.train, self.valid = list(train), list(valid)
+        self.labels = [vocabulary.encode(u.text) for u in self.train]
+        micro_samples = int(config.batch.micro_seconds * SAMPLE_RATE)
+        samples = [u.samples for u in self.train]
+        self.plan = BatchPlan(samples, micro_samples, config.batch.micro_batches, config.seed)
+
+    def learning_rate(self, done: int) -> float:
+        """Up, constant, down."""
+        return tri_stage(done, self.config.optim.lr, self.config.schedule, self.config.updates)
+
+    def load(self, micro_batch: MicroBatch, step: int, number: int) -> AugmentedBatch:
+        """Whole utterances with their labels and masks."""
+        batch = labelled_batch([self.train[i] for i in micro_batch], [self.labels[i] for i in micro_batch])
+        frames = np.array([int(self.model.encoder.frames(int(n))) for n in batch.lengths])
+        time, channel, seed = self.config.time_mask, self.config.channel_mask, self.config.seed
+        time_mask = span_mask(
+            numpy_rng(seed, "time-mask", step, number),
+            len(frames),
+            int(frames.max()),
+            probability=time.probability,
+            length=time.length,
+            min_masks=time.min_spans,
+            lengths=frames,
+        )
+        channels = channel_mask(
+            numpy_rng(seed, "channel-mask", step, number),
+            len(frames),
+            self.model.config.width,
+            probability=channel.probability,
+            length=channel.length,
+        )
+        plain = {field.name: getattr(batch, field.name) for field in fields(batch)}
+        return AugmentedBatch(**plain, time_mask=time_mask, channel_mask=channels)
+
+    def loss(self, batch: AugmentedBatch, step: int, number: int, device: torch.device) -> StepResult:
+        """CTC, summed over the sentences; utterances too short for their labels count as zero."""
+        waves, lengths, labels, label_lengths, time_mask, channels = (
+            torch.from_numpy(array).to(device, non_blocking=True)
+            for array in (
+                batch.waves,
+                batch.lengths,
+                batch.labels,
+                batch.label_lengths,
+                batch.time_mask,
+                batch.channel_mask,
+            )
+        )
+        output = self.model(
+            waves, lengths, time_mask=time_mask, channel_mask=channels, frozen=step < self.config.freeze_updates
+        )
+        log_probs = functional.log_softmax(output.logits.float(), dim=-1).transpose(0, 1)  # (T, B, V)
+        loss = functional.ctc_loss(
+            log_probs,
+            labels,
+            output.lengths,
+            label_lengths,
+            blank=self.vocabulary.blank,
+            reduction="sum",
+            zero_infinity=True,
+        )
+        return StepResult(loss=loss, size=torch.tensor(float(len(batch.ids)), device=device), sums={}, means={})
+
+    def validate(self, step: int, device: torch.device, stop: StopFlag) -> tuple[float, dict[str, Any]] | None:
+        """Greedy word error rate on the validation cuts, and one sentence of it to look at."""
+        hypotheses: dict[str, str] = {}
+        with log.progress("validation", len(self.valid)) as bar:
+            for utterance, emission in emissions(self.model, self.valid, device=device):
+                if stop:
+                    return None
+                hypotheses[utterance.id] = self.vocabulary.text(greedy(emission))
+                bar.advance()
+        errors = word_errors([u.text for u in self.valid], [hypotheses[u.id] for u in self.valid])
+        sample = self.valid[step % len(self.valid)]
+        log.info(f"  {sample.id}  reference: {sample.text}\n  {' ' * len(sample.id)} hypothesis: {hypotheses[sample.id]}")
+        row = {"wer": errors.wer, "sample": {"id": sample.id, "hypothesis": hypotheses[sample.id]}}
+        return errors.wer, row
+
+    def save_model(self, folder: Path) -> None:
+        """Write the CTC model folder."""
+        save_ctc(self.model, self.vocabulary, folder)
+
+
+def select(
+    utterances: Sequence[Utterance], config: FinetuneConfig, model: CTCModel, vocabulary: Vocabulary
+) -> list[Utterance]:
+    """Those whose length is in range and whose labels fit their frames; what is left out is counted by reason.
+
+    Raises:
+        DataError: none is left, or a transcript has symbols outside the vocabulary.
+    """
+    kept, reasons = [], dict.fromkeys(("too short", "too long", "no transcript", "more labels than frames"), 0)
+    for u in utterances:
+        if u.seconds < config.data.min_seconds:
+            reasons["too short"] += 1
+        elif u.seconds > config.data.max_seconds:
+            reasons["too long"] += 1
+        elif not u.text.strip():
+            reasons["no transcript"] += 1
+        elif _frames_needed(_encode(vocabulary, u)) > int(model.encoder.frames(u.samples)):
+            reasons["more labels than frames"] += 1
+        else:
+            kept.append(u)
+    dropped = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
+    if not kept:
+        raise DataError(f"no utterance is left to train on ({dropped})", mend="look at the data section of the config")
+    if dropped:
+        log.info(f"left out: {dropped}")
+    return kept
+
+
+def _encode(vocabulary: Vocabulary, utterance: Utterance) -> list[int]:
+    try:
+        return vocabulary.encode(utterance.text)
+    except DataError as error:
+        raise DataError(error.what, where=utterance.id, mend=error.mend) from None
+
+
+def _frames_needed(labels: Sequence[int]) -> int:
+    """CTC needs a frame a label and a blank between equal neighbours."""
+    return len(labels) + sum(a == b for a, b in zip(labels, labels[1:], strict=False))
+
+
+def run(config: FinetuneConfig, exp: Path, device_name: str) -> None:
+    """Everything behind `sew finetune`: data, model, loop.
+
+    Raises:
+        SewError: whatever is missing, with the command that comes first.
+    """
+    vocabulary = Vocabulary.letters()
+    splits = require_splits(config.data.dir, config.data.train, default_prefix="train")
+    valid_splits = require_splits(config.data.dir, config.data.valid, default_prefix="dev")
+    dist.start()
+    device = choose_device(device_name)
+    seed_torch(config.seed, "initial-weights")
+    model = new_or_pretrained(config, vocabulary)
+    train = select([u for s in splits for u in read_split(config.data.dir, s)], config, model, vocabulary)
+    valid = select([u for s in valid_splits for u in read_split(config.data.dir, s)], config, model, vocabulary)
+    open_experiment(exp, config)
+    record_data(exp, train, valid)
+    log.info(f"{exp}: {model.config.name}, {sum(p.numel() for p in model.parameters()):,} parameters on {device}")
+    train_loop(Finetuning(config, model, vocabulary, train, valid), exp, device)
+    dist.stop()
+
+
+def new_or_pretrained(config: FinetuneConfig, vocabulary: Vocabulary) -> CTCModel:
+    """A pre-trained folder's encoder, or a zoo model with new weights, under a new CTC layer."""
+    overrides = {**config.overrides, "extractor_gradient": config.extractor_gradient}
+    if not Path(config.model).is_dir():
+        return CTCModel(overridden(lookup(config.model), overrides), len(vocabulary))
+    if read_architecture(config.model).endswith("ForCTC"):
+        model, own = load_ctc(config.model, overrides=overrides)
+        if own != vocabulary:
+            raise DataError("this model has another vocabulary", where=config.model, mend="fine-tune a pre-trained model")
+        return model
+    return CTCModel.from_pretraining(load_pretraining(config.model, overrides=overrides), len(vocabulary))

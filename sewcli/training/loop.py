@@ -1,0 +1,340 @@
+"""The one training loop: pre-training, fine-tuning and distillation are `Task`s of it.
+
+An update sums the gradients of its micro-batches over accumulation and ranks and divides by the summed size of the loss
+(masked frames in pre-training, sentences in fine-tuning). Every random draw is keyed by (seed, step, micro-batch), so a
+run resumed from any checkpoint, and one on another number of ranks, makes the same draws.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from sewcli.base import dist, log
+from sewcli.base.errors import DataError, PoliteStop
+from sewcli.base.rng import seed_torch
+from sewcli.data.loading import WaveBatch, read_ahead
+from sewcli.data.plan import BatchPlan, MicroBatch, Position
+from sewcli.training import checkpoint
+from sewcli.training.checkpoint import TrainingState
+from sewcli.training.config import RunConfig
+from sewcli.training.meters import Metrics
+from sewcli.training.stop import StopFlag, stop_signals
+
+SAMPLE_RATE = 16_000
+MAX_BAD_UPDATES = 3  # updates in a row whose loss or gradient is not finite
+MIN_SCALE = 1e-4  # fp16 gradients that overflow even at this scale are not finite for good
+
+
+@dataclass
+class StepResult:
+    """One micro-batch's loss.
+
+    loss: scalar, summed over `size` items, with its graph.
+    size: what the summed gradient is divided by (masked frames, sentences).
+    sums: other scalars to log; each is summed over micro-batches and ranks and divided by the summed `size`.
+    means: scalars to log that are averaged over the micro-batches.
+    """
+
+    loss: torch.Tensor
+    size: torch.Tensor
+    sums: dict[str, torch.Tensor]
+    means: dict[str, torch.Tensor]
+
+
+class Task(Protocol):
+    """What the loop trains."""
+
+    config: RunConfig
+    model: torch.nn.Module
+    plan: BatchPlan
+    lower_is_better: bool | None  # None: the newest model is kept, whatever the validation says
+
+    def learning_rate(self, done: int) -> float:
+        """For the update after `done` updates."""
+
+    def load(self, micro_batch: MicroBatch, step: int, number: int) -> WaveBatch:
+        """Read a micro-batch (in a background thread)."""
+
+    def loss(self, batch: Any, step: int, number: int, device: torch.device) -> StepResult:
+        """Forward pass of micro-batch `number` of update `step`, the model in training mode."""
+
+    def validate(self, step: int, device: torch.device, stop: StopFlag) -> tuple[float, dict[str, Any]] | None:
+        """(the figure that decides which model is best, a row for metrics.jsonl), on rank 0; None when `stop` came first."""
+
+    def save_model(self, folder: Path) -> None:
+        """Write a model folder."""
+
+
+def train(task: Task, exp: Path, device: torch.device) -> TrainingState:
+    """Run `task` in the experiment folder until its last update, going on from the newest whole checkpoint.
+
+    Raises:
+        PoliteStop: SIGTERM or SIGUSR1 came; a checkpoint is on disk.
+        KeyboardInterrupt: Ctrl-C came; a checkpoint is on disk.
+        DataError: no finite loss in three updates in a row, or damaged checkpoints.
+    """
+    config = task.config
+    task.model.to(device)
+    optimizer = torch.optim.AdamW(
+        task.model.parameters(),
+        lr=config.optim.lr,
+        betas=config.optim.betas,
+        eps=config.optim.eps,
+        weight_decay=config.optim.weight_decay,
+        fused=True,
+    )
+    state = _resume(task, exp, optimizer)
+    if state.step >= config.updates:
+        return state
+    metrics = Metrics(exp, resumed_at=state.step, tensorboard=config.tensorboard) if dist.is_main() else None
+    try:
+        with stop_signals() as stop:
+            return _Run(task, exp, device, optimizer, state, metrics, stop).run()
+    finally:
+        if metrics:
+            metrics.close()
+
+
+def precision(config: RunConfig, device: torch.device) -> torch.dtype:
+    """The dtype of matrix products; norms, softmax and losses stay fp32 in the model."""
+    if config.precision == "auto":
+        return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[config.precision]
+
+
+def autocast(dtype: torch.dtype, device: torch.device) -> AbstractContextManager[None]:
+    """Matrix products in `dtype`."""
+    return nullcontext() if dtype is torch.float32 else torch.autocast(device.type, dtype)
+
+
+def _resume(task: Task, exp: Path, optimizer: torch.optim.Optimizer) -> TrainingState:
+    latest = checkpoint.newest(exp / "checkpoints")
+    if latest is None:
+        return TrainingState()
+    state = checkpoint.load(latest, task.model, optimizer)
+    if state.step >= task.config.updates:
+        log.info(f"{exp}: all {task.config.updates} updates are done")
+    else:
+        log.info(f"{exp}: going on from update {state.step} of {task.config.updates} ({latest.name})")
+    return state
+
+
+@dataclass
+class _Run:
+    """The loop itself."""
+
+    task: Task
+    exp: Path
+    device: torch.device
+    optimizer: torch.optim.Optimizer
+    state: TrainingState
+    metrics: Metrics | None
+    stop: StopFlag
+
+    def run(self) -> TrainingState:
+        config, updater = self.task.config, _Updater(self.task, self.device, self.optimizer)
+        audio_samples, since, bad = 0.0, time.monotonic(), 0
+        if self.state.validation_due:
+            self._validate()
+        with log.progress(self.exp.name, config.updates, done=self.state.step) as bar:
+            for position, step, batches in _loaded_updates(self.task, self.state):
+                lr = self.task.learning_rate(step)
+                row, finite = updater.update(batches, step, lr)
+                audio_samples += row.pop("audio_samples")
+                bad = 0 if finite else bad + 1
+                if not finite:
+                    self._complain(step, bad, updater.ids)
+                self.state = replace(self.state, step=step + 1, position=position)
+                if self.metrics:
+                    self.metrics.add({"step": step + 1, "epoch": position.epoch, **row, "lr": lr})
+                note, last = "", self.state.step == config.updates
+                if self.metrics and (self.state.step % config.log_every == 0 or last):
+                    note = self._tell(audio_samples / SAMPLE_RATE / (time.monotonic() - since))
+                    audio_samples, since = 0.0, time.monotonic()
+                bar.advance(note=note)
+                if last or (self.state.step % config.valid_every == 0 and self.state.step >= config.valid_from):
+                    started = time.monotonic()
+                    self._validate()
+                    since += time.monotonic() - started
+                stopping = dist.any_rank(bool(self.stop)) and not (last and not self.state.validation_due)
+                if last or stopping or self.state.step % config.checkpoint.every == 0:
+                    self._save()
+                if stopping:
+                    self._leave()
+                if last:
+                    break
+        return self.state
+
+    def _complain(self, step: int, bad: int, ids: list[str]) -> None:
+        log.warn(f"update {step + 1}: the loss or its gradient is not finite; skipped ({' '.join(ids)})")
+        if bad == MAX_BAD_UPDATES:
+            raise DataError(
+                f"no finite loss in {bad} updates in a row, the last with {' '.join(ids)}",
+                where=self.exp,
+                mend="look at these utterances, lower the learning rate (--set optim.lr=...), or use --precision fp32",
+            )
+
+    def _tell(self, speed: float) -> str:
+        assert self.metrics is not None
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        if self.device.type == "cuda":
+            memory = torch.cuda.max_memory_allocated(self.device) / 2**20
+        self.metrics.add({"step": self.state.step, "kind": "speed", "audio_per_second": speed, "memory_mb": memory})
+        train_rows = [row for row in self.metrics.flush() if "kind" not in row]
+        shown = {k: v for k, v in train_rows[-1].items() if k in ("loss", "accuracy", "code_perplexity")}
+        return f"{_pretty(shown)}, {speed:.0f} audio s/s"
+
+    def _validate(self) -> None:
+        due = False
+        if self.metrics is not None:
+            self.task.model.eval()
+            outcome = self.task.validate(self.state.step, self.device, self.stop)
+            due = outcome is None
+            if outcome is not None:
+                figure, row = outcome
+                self.metrics.add({"step": self.state.step, "kind": "valid", **row})
+                self.metrics.flush()
+                order = self.task.lower_is_better
+                better = order is None or self.state.best is None or (figure < self.state.best) == order
+                if better:
+                    self.state = replace(self.state, best=figure)
+                    self.task.save_model(self.exp / "model")
+                best = " (best so far)" if better and order is not None else ""
+                log.info(f"{self.exp.name}: update {self.state.step}: {_pretty(row)}{best}")
+        self.state = replace(self.state, validation_due=dist.any_rank(due))
+
+    def _save(self) -> None:
+        if self.metrics is not None:
+            self.metrics.flush()  # rows up to a checkpoint are on disk before it
+            folder, keep = self.exp / "checkpoints", self.task.config.checkpoint.keep
+            checkpoint.save(folder, self.state, self.task.model, self.optimizer, keep=keep)
+        dist.barrier()
+
+    def _leave(self) -> None:
+        if self.stop.signal is not None and self.stop.signal.name == "SIGINT":
+            raise KeyboardInterrupt
+        done = f"stopped at update {self.state.step} of {self.task.config.updates}"
+        raise PoliteStop(done, where=self.exp, mend="run the same command to go on")
+
+
+class _Updater:
+    """Forward, backward and optimizer step of one update."""
+
+    def __init__(self, task: Task, device: torch.device, optimizer: torch.optim.Optimizer) -> None:
+        self.task, self.device, self.optimizer = task, device, optimizer
+        self.dtype = precision(task.config, device)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype is torch.float16, init_scale=128.0)
+        self.parameters = [p for p in task.model.parameters() if p.requires_grad]
+        self.ids: list[str] = []
+
+    def update(self, batches: list[_Numbered], step: int, lr: float) -> tuple[dict[str, Any], bool]:
+        """One optimizer step on this rank's micro-batches; returns (the row to log, whether all was finite)."""
+        self.task.model.train()
+        self.ids = [name for _, batch, weight in batches if weight for name in batch.ids]
+        totals = self._accumulate(batches, step)
+        for parameter in self.parameters:  # a layer dropped in every micro-batch still takes part, with a zero gradient
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        self._reduce(totals)
+        norm = self._scale_gradients(totals["size"])
+        finite = bool(torch.isfinite(norm) & torch.isfinite(totals["loss"]))
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        if finite:
+            self.scaler.step(self.optimizer)
+        if self.scaler.is_enabled():
+            self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        overflow = self.scaler.is_enabled() and self.scaler.get_scale() > MIN_SCALE
+        return _row(totals) | {"grad_norm": norm}, finite or overflow
+
+    def _accumulate(self, batches: list[_Numbered], step: int) -> dict[str, torch.Tensor]:
+        totals: dict[str, torch.Tensor] = {}
+        for number, batch, weight in batches:
+            seed_torch(self.task.config.seed, "update", step, number)
+            with autocast(self.dtype, self.device):
+                result = self.task.loss(batch, step, number, self.device)
+            self.scaler.scale(result.loss * weight).backward()
+            values = {"loss": result.loss, "size": result.size, **result.sums}
+            values |= {f"mean:{name}": value for name, value in result.means.items()}
+            values |= {"micro_batches": torch.ones((), device=self.device)}
+            values |= {"audio_samples": torch.tensor(float(batch.samples), device=self.device)}
+            for name, value in values.items():
+                totals[name] = totals.get(name, 0.0) + value.detach().double() * weight
+        return totals
+
+    def _reduce(self, totals: dict[str, torch.Tensor]) -> None:
+        if dist.world_size() == 1:
+            return
+        names = sorted(totals)
+        totals.update(zip(names, dist.sum_(torch.stack([totals[name] for name in names])), strict=True))
+        flat = dist.sum_(torch.cat([p.grad.flatten() for p in self.parameters if p.grad is not None]))
+        for parameter, gradient in zip(self.parameters, flat.split([p.numel() for p in self.parameters]), strict=True):
+            parameter.grad = gradient.view_as(parameter)
+
+    def _scale_gradients(self, size: torch.Tensor) -> torch.Tensor:
+        if self.scaler.is_enabled():
+            self.scaler.unscale_(self.optimizer)
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        torch._foreach_mul_(gradients, (1.0 / size.clamp(min=1)).float())
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if limit := self.task.config.optim.clip_norm:
+            torch._foreach_mul_(gradients, (limit / (norm + 1e-6)).clamp(max=1.0))
+        return norm
+
+
+_Numbered = tuple[int, WaveBatch, float]  # (number in the update, batch, weight: 0 for a stand-in, else 1)
+
+
+def _loaded_updates(task: Task, start: TrainingState) -> Iterator[tuple[Position, int, list[_Numbered]]]:
+    """(position after the update, step, this rank's micro-batches) without end, read ahead across updates."""
+    rank, world = dist.rank(), dist.world_size()
+
+    def wanted() -> Iterator[tuple[Position, int, int, MicroBatch, float, bool]]:
+        for step, (position, micro_batches) in enumerate(_updates(task.plan, start.position), start=start.step):
+            own = [(number, 1.0) for number in range(rank, len(micro_batches), world)]
+            own = own or [(rank % len(micro_batches), 0.0)]  # every rank takes part in every update
+            for number, weight in own:
+                yield position, step, number, micro_batches[number], weight, number == own[-1][0]
+
+    batches: list[_Numbered] = []
+    items = read_ahead(wanted(), lambda item: task.load(item[3], item[1], item[2]), threads=task.config.data.threads)
+    for (position, step, number, _, weight, last), batch in items:
+        batches.append((number, batch, weight))
+        if last:
+            yield position, step, batches
+            batches = []
+
+
+def _updates(plan: BatchPlan, start: Position) -> Iterator[tuple[Position, list[MicroBatch]]]:
+    """(the position after the update, its micro-batches), without end."""
+    epoch, offset = start.epoch, start.offset
+    while True:
+        updates = plan.epoch(epoch)
+        for number in range(offset, len(updates)):
+            after = Position(epoch, number + 1) if number + 1 < len(updates) else Position(epoch + 1, 0)
+            yield after, updates[number]
+        epoch, offset = epoch + 1, 0
+
+
+def _row(totals: dict[str, torch.Tensor]) -> dict[str, Any]:
+    size, micro_batches = totals["size"].clamp(min=1), totals["micro_batches"]
+    row: dict[str, Any] = {"audio_samples": totals["audio_samples"].item(), "size": totals["size"]}
+    for name, value in totals.items():
+        if name not in ("audio_samples", "size", "micro_batches"):
+            mean, _, rest = name.rpartition(":")
+            row[rest] = value / (micro_batches if mean else size)
+    return row
+
+
+def _pretty(row: dict[str, Any]) -> str:
+    texts = {k: f"{v:.4g}" if isinstance(v, float) else str(v) for k, v in row.items() if not isinstance(v, (dict, list))}
+    return ", ".join(f"{name.replace('_', ' ')} {text}" for name, text in texts.items())

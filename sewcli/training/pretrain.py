@@ -1,0 +1,196 @@
+"""Pre-training: wav2vec 2.0's contrastive task over quantized features (wav2vec 2.0 section 3, SEW section 5).
+
+Shapes: waves (B, S), masks (B, T). Each micro-batch is cropped to its shortest utterance, so nothing is ever padded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sewcli.base import log
+from sewcli.base.errors import UsageError
+from sewcli.base.rng import key, numpy_rng, seed_torch
+from sewcli.data.loading import WaveBatch, cropped_batch, read_ahead
+from sewcli.data.plan import BatchPlan, MicroBatch
+from sewcli.data.utterances import Utterance
+from sewcli.models.folder import save_pretraining
+from sewcli.models.pretraining import PretrainingModel, PretrainingOutput
+from sewcli.nn.masking import span_mask
+from sewcli.training.config import PretrainConfig
+from sewcli.training.loop import StepResult, autocast, precision
+from sewcli.training.schedule import polynomial, temperature
+from sewcli.training.stop import StopFlag
+
+SAMPLE_RATE = 16_000
+
+
+@dataclass(frozen=True)
+class MaskedBatch(WaveBatch):
+    """Waves with the frames to predict: mask (B, T) bool, as many in each row."""
+
+    mask: np.ndarray
+
+
+class Pretraining:
+    """The pre-training task of the loop."""
+
+    lower_is_better = None  # a collapsed codebook has the lowest loss of all, so the newest model is the one to keep
+
+    def __init__(
+        self, config: PretrainConfig, model: PretrainingModel, train: Sequence[Utterance], valid: Sequence[Utterance]
+    ) -> None:
+        self.config, self.model = config, model
+        self.train, self.valid = list(train), list(valid)
+        self.crop = int(config.crop_seconds * SAMPLE_RATE)
+        micro_samples = int(config.batch.micro_seconds * SAMPLE_RATE)
+        self.plan = BatchPlan(self._lengths(self.train), micro_samples, config.batch.micro_batches, config.seed)
+        self.valid_plan = BatchPlan(self._lengths(self.valid), micro_samples, 1, config.seed)
+
+    def learning_rate(self, done: int) -> float:
+        """Linear up, linear down."""
+        return polynomial(done, self.config.optim.lr, self.config.schedule)
+
+    def load(self, micro_batch: MicroBatch, step: int, number: int) -> MaskedBatch:
+        """Cropped waves and their masks."""
+        return self._batch([self.train[i] for i in micro_batch], self.config.seed, step, number)
+
+    def loss(self, batch: MaskedBatch, step: int, number: int, device: torch.device) -> StepResult:
+        """Contrastive, diversity and penalty terms, in the sum form."""
+        output = self._forward(batch, step, device)
+        return StepResult(
+            loss=output.loss,
+            size=output.frames,
+            sums={
+                "contrastive": output.contrastive,
+                "diversity": output.diversity,
+                "penalty": output.penalty,
+                "accuracy": output.correct,
+            },
+            means={
+                "code_perplexity": output.code_perplexity,
+                "probability_perplexity": output.probability_perplexity,
+                "temperature": torch.tensor(temperature(step, self.config.temperature)),
+            },
+        )
+
+    def validate(self, step: int, device: torch.device, stop: StopFlag) -> tuple[float, dict[str, Any]] | None:
+        """Loss in bits, accuracy and code perplexity on held-out audio, with the same crops and masks every time."""
+        batches = [update[0] for update in self.valid_plan.epoch(0)]
+        dtype = precision(self.config, device)
+        totals: dict[str, float] = {}
+        perplexities = []
+
+        def load(item: tuple[int, MicroBatch]) -> MaskedBatch:
+            return self._batch([self.valid[i] for i in item[1]], key(self.config.seed, "valid"), 0, item[0])
+
+        with torch.inference_mode(), log.progress("validation", len(batches)) as bar:
+            for (number, _), batch in read_ahead(enumerate(batches), load, threads=self.config.data.threads):
+                if stop:
+                    return None
+                seed_torch(self.config.seed, "validate", number)
+                with autocast(dtype, device):
+                    output = self._forward(batch, step, device)
+                values = {"contrastive": output.contrastive, "correct": output.correct, "frames": output.frames}
+                for name, value in values.items():
+                    totals[name] = totals.get(name, 0.0) + float(value)
+                perplexities.append(float(output.code_perplexity))
+                bar.advance()
+        frames = max(totals["frames"], 1.0)
+        row = {
+            "loss_bits": totals["contrastive"] / frames / math.log(2),
+            "accuracy": totals["correct"] / frames,
+            "code_perplexity": sum(perplexities) / len(perplexities),
+        }
+        return row["loss_bits"], row
+
+    def save_model(self, folder: Path) -> None:
+        """Write the pre-training model folder."""
+        save_pretraining(self.model, folder)
+
+    def _lengths(self, utterances: Sequence[Utterance]) -> list[int]:
+        return [min(u.samples, self.crop) for u in utterances]
+
+    def _batch(self, utterances: Sequence[Utterance], seed: int, step: int, number: int) -> MaskedBatch:
+        cropped = cropped_batch(utterances, self.crop, seed, step, number)
+        frames = int(self.model.encoder.frames(cropped.waves.shape[1]))
+        mask = span_mask(
+            numpy_rng(seed, "time-mask", step, number),
+            len(utterances),
+            frames,
+            probability=self.config.time_mask.probability,
+            length=self.config.time_mask.length,
+            min_masks=self.config.time_mask.min_spans,
+        )
+        return MaskedBatch(cropped.ids, cropped.waves, cropped.lengths, mask)
+
+    def _forward(self, batch: MaskedBatch, step: int, device: torch.device) -> PretrainingOutput:
+        waves, lengths, mask = (
+            torch.from_numpy(array).to(device, non_blocking=True) for array in (batch.waves, batch.lengths, batch.mask)
+        )
+        output: PretrainingOutput = self.model(waves, lengths, mask, temperature(step, self.config.temperature))
+        return output
+
+
+def select(utterances: Sequence[Utterance], config: PretrainConfig) -> list[Utterance]:
+    """Those that are long enough; no label is needed.
+
+    Raises:
+        UsageError: none is.
+    """
+    kept = [u for u in utterances if u.seconds >= config.data.min_seconds]
+    if not kept:
+        longest = max(u.seconds for u in utterances)
+        raise UsageError(
+            f"every utterance is shorter than {config.data.min_seconds} s (the longest has {longest:.2f} s)",
+            mend="--set data.min_seconds=...",
+        )
+    if len(kept) < len(utterances):
+        log.info(f"left out: {len(utterances) - len(kept)} utterances shorter than {config.data.min_seconds} s")
+    return kept
+
+
+def hold_out(utterances: Sequence[Utterance], seed: int, share: float = 0.01) -> tuple[list[Utterance], list[Utterance]]:
+    """(train, valid): a random share, at least one utterance, held out by seed."""
+    rng = numpy_rng(seed, "hold-out")
+    chosen = set(rng.permutation(len(utterances))[: max(1, round(share * len(utterances)))].tolist())
+    train = [u for i, u in enumerate(utterances) if i not in chosen]
+    return train or list(utterances), [u for i, u in enumerate(utterances) if i in chosen]
+
+
+def run(config: PretrainConfig, exp: Path, device_name: str) -> None:
+    """Everything behind `sew pretrain`: data, model, loop.
+
+    Raises:
+        SewError: whatever is missing, with the command that comes first.
+    """
+    splits = require_splits(config.data.dir, config.data.train, default_prefix="train")
+    train = select([u for split in splits for u in read_split(config.data.dir, split)], config)
+    held_out = config.data.valid or [s for s in find_splits(config.data.dir) if s.startswith("dev")]
+    if held_out:
+        names = require_splits(config.data.dir, held_out, default_prefix="dev")
+        valid = select([u for split in names for u in read_split(config.data.dir, split)], config)
+    else:
+        train, valid = hold_out(train, config.seed)
+    open_experiment(exp, config)
+    record_data(exp, train, valid)
+    dist.start()
+    device = choose_device(device_name)
+    seed_torch(config.seed, "initial-weights")
+    model = new_or_loaded(config)
+    log.info(f"{exp}: {model.config.name}, {sum(p.numel() for p in model.parameters()):,} parameters on {device}")
+    train_loop(Pretraining(config, model, train, valid), exp, device)
+    dist.stop()
+
+
+def new_or_loaded(config: PretrainConfig) -> PretrainingModel:
+    """A zoo model with new weights, or a pre-trained folder's, with the config's overrides."""
+    if Path(config.model).is_dir():
+        return load_pretraining(config.model, overrides=config.overrides)
+    return PretrainingModel(overridden(lookup(config.model), config.overrides))

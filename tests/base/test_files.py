@@ -1,0 +1,109 @@
+"""Files are whole or absent."""
+
+import errno
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from sewcli.base import files
+from sewcli.base.errors import DataError, SewError, UsageError, nearest
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    files.write_text(target, "old")
+    with pytest.raises(RuntimeError), files.atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_an_atomic_folder_takes_the_place_of_the_old_one_whole(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    for text in ("one", "two"):
+        with files.atomic_folder(target) as temporary:
+            (temporary / "inside.txt").write_text(text)
+    assert (target / "inside.txt").read_text() == "two"
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+def test_an_atomic_folder_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    with files.atomic_folder(target) as temporary:
+        (temporary / "inside.txt").write_text("one")
+    with pytest.raises(ValueError), files.atomic_folder(target) as temporary:
+        (temporary / "inside.txt").write_text("tw")
+        raise ValueError
+    assert (target / "inside.txt").read_text() == "one"
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), RuntimeError("I/O error: No space left on device (os error 28)")])
+def test_a_full_disk_is_explained(tmp_path: Path, error: Exception) -> None:
+    with pytest.raises(UsageError) as caught, files.atomic_path(tmp_path / "x"):
+        raise error
+    assert "no disk space left" in str(caught.value) and "x" in str(caught.value) and "mend" in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError):
+        files.write_text(tmp_path / "file" / "below" / "x", "text")
+
+
+def test_jsonl_gz_bytes_do_not_depend_on_the_clock(tmp_path: Path) -> None:
+    rows = [{"id": "a"}, {"id": "ü"}]
+    files.write_jsonl(tmp_path / "a.jsonl.gz", rows)
+    files.write_jsonl(tmp_path / "b.jsonl.gz", rows)
+    assert (tmp_path / "a.jsonl.gz").read_bytes() == (tmp_path / "b.jsonl.gz").read_bytes()
+    assert list(files.read_jsonl(tmp_path / "a.jsonl.gz")) == rows
+
+
+def test_broken_json_lines_name_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"id": 1}\n{"id": ')
+    with pytest.raises(DataError, match="line 2"):
+        list(files.read_jsonl(path))
+    packed = tmp_path / "b.jsonl.gz"
+    packed.write_bytes(gzip.compress(json.dumps({"id": "x" * 5000}).encode())[:-20])
+    with pytest.raises(DataError):
+        list(files.read_jsonl(packed))
+    with pytest.raises(DataError, match="no such file"):
+        list(files.read_jsonl(tmp_path / "absent.jsonl"))
+
+
+def test_leftovers_of_a_kill_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / f"{files.TEMPORARY}123-x").mkdir()
+    (tmp_path / f"{files.TEMPORARY}123-y").write_text("")
+    (tmp_path / "kept").write_text("")
+    assert len(files.remove_leftovers(tmp_path)) == 2
+    assert [p.name for p in tmp_path.iterdir()] == ["kept"]
+
+
+def test_one_more_try_after_making_room() -> None:
+    calls = []
+
+    def action() -> None:
+        calls.append("write")
+        if len(calls) == 1:
+            raise UsageError("no disk space left")
+
+    files.retry_once_cleaned(action, lambda: calls.append("clean"))
+    assert calls == ["write", "clean", "write"]
+
+
+def test_errors_cross_process_boundaries_whole() -> None:
+    import pickle
+
+    error = pickle.loads(pickle.dumps(DataError("wrong", where="file", mend="do that")))
+    assert isinstance(error, DataError) and str(error) == "file: wrong\n  mend: do that"
+    assert isinstance(error, SewError) and error.exit_code == 3
+
+
+def test_nearest_name() -> None:
+    assert nearest("sew-d-mdi", ["sew-d-mid", "w2v2-base"]) == " - did you mean 'sew-d-mid'?"
+    assert nearest("zzz", ["sew-d-mid"]) == ""

@@ -1,0 +1,45 @@
+"""Letters and their ids."""
+
+import json
+
+import pytest
+
+from sewcli.base.errors import DataError
+from sewcli.text.tokens import Vocabulary
+
+
+def test_the_order_of_the_published_models() -> None:
+    vocabulary = Vocabulary.letters()
+    assert len(vocabulary) == 32
+    assert vocabulary.tokens[:8] == ("<pad>", "<s>", "</s>", "<unk>", "|", "E", "T", "A")
+    assert vocabulary.tokens[27:] == ("'", "X", "J", "Q", "Z")
+    assert (vocabulary.blank, vocabulary.boundary) == (0, 4)
+
+
+def test_vocab_json_has_the_size_of_the_published_file(tmp_path) -> None:
+    Vocabulary.letters().save(tmp_path)
+    compact = json.dumps(json.loads((tmp_path / "vocab.json").read_text()))
+    assert len(compact) == 291 and Vocabulary.load(tmp_path) == Vocabulary.letters()
+
+
+def test_words_to_ids_and_back() -> None:
+    vocabulary = Vocabulary.letters()
+    ids = vocabulary.encode("  DON'T   GO ")
+    assert ids.count(vocabulary.boundary) == 1 and ids[0] == vocabulary.tokens.index("D")
+    assert vocabulary.text(ids) == "DON'T GO"
+    assert vocabulary.text([4, *ids, 4, 0, 2]) == "DON'T GO"
+    assert vocabulary.encode("") == [] and vocabulary.text([]) == ""
+
+
+@pytest.mark.parametrize("text,symbols", [("café", "'c' 'a' 'f' 'é'"), ("A|B", "'|'"), ("ROOM 12", "'1' '2'")])
+def test_symbols_outside_are_named(text: str, symbols: str) -> None:
+    with pytest.raises(DataError) as caught:
+        Vocabulary.letters().encode(text)
+    assert symbols in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ['{"A": 0, "|": 2}', '{"A": 1, "|": 1}', '["A"]', "{", '{"A": 0, "B": 1}'])
+def test_broken_vocabularies_are_refused(tmp_path, content: str) -> None:
+    (tmp_path / "vocab.json").write_text(content)
+    with pytest.raises(DataError):
+        Vocabulary.load(tmp_path)
