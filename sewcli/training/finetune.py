@@ -14,21 +14,25 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from sewcli.base import log
+from sewcli.base import dist, log
 from sewcli.base.errors import DataError
-from sewcli.base.rng import numpy_rng
+from sewcli.base.rng import numpy_rng, seed_torch
 from sewcli.data.loading import LabelledBatch, labelled_batch
 from sewcli.data.plan import BatchPlan, MicroBatch
-from sewcli.data.utterances import Utterance
+from sewcli.data.utterances import Utterance, read_split, require_splits
 from sewcli.decoding.emissions import emissions
 from sewcli.decoding.greedy import greedy
 from sewcli.models.ctc import CTCModel
-from sewcli.models.folder import save_ctc
+from sewcli.models.folder import load_ctc, load_pretraining, read_architecture, save_ctc
+from sewcli.models.zoo import lookup
 from sewcli.nn.masking import channel_mask, span_mask
 from sewcli.scoring.wer import word_errors
 from sewcli.text.tokens import Vocabulary
 from sewcli.training.config import FinetuneConfig
+from sewcli.training.experiment import choose_device, open_experiment, record_data
 from sewcli.training.loop import StepResult
+from sewcli.training.loop import train as train_loop
+from sewcli.training.recipes import overridden
 from sewcli.training.schedule import tri_stage
 from sewcli.training.stop import StopFlag
 

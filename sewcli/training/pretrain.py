@@ -14,17 +14,22 @@ from typing import Any
 import numpy as np
 import torch
 
-from sewcli.base import log
+from sewcli.base import dist, log
 from sewcli.base.errors import UsageError
 from sewcli.base.rng import key, numpy_rng, seed_torch
 from sewcli.data.loading import WaveBatch, cropped_batch, read_ahead
 from sewcli.data.plan import BatchPlan, MicroBatch
-from sewcli.data.utterances import Utterance
-from sewcli.models.folder import save_pretraining
+from sewcli.data.utterances import Utterance, read_split, require_splits
+from sewcli.data.utterances import splits as find_splits
+from sewcli.models.folder import load_pretraining, save_pretraining
 from sewcli.models.pretraining import PretrainingModel, PretrainingOutput
+from sewcli.models.zoo import lookup
 from sewcli.nn.masking import span_mask
 from sewcli.training.config import PretrainConfig
+from sewcli.training.experiment import choose_device, open_experiment, record_data
 from sewcli.training.loop import StepResult, autocast, precision
+from sewcli.training.loop import train as train_loop
+from sewcli.training.recipes import overridden
 from sewcli.training.schedule import polynomial, temperature
 from sewcli.training.stop import StopFlag
 
@@ -170,23 +175,26 @@ def run(config: PretrainConfig, exp: Path, device_name: str) -> None:
     Raises:
         SewError: whatever is missing, with the command that comes first.
     """
-    splits = require_splits(config.data.dir, config.data.train, default_prefix="train")
-    train = select([u for split in splits for u in read_split(config.data.dir, split)], config)
-    held_out = config.data.valid or [s for s in find_splits(config.data.dir) if s.startswith("dev")]
-    if held_out:
-        names = require_splits(config.data.dir, held_out, default_prefix="dev")
-        valid = select([u for split in names for u in read_split(config.data.dir, split)], config)
-    else:
-        train, valid = hold_out(train, config.seed)
-    open_experiment(exp, config)
-    record_data(exp, train, valid)
     dist.start()
     device = choose_device(device_name)
+    train, valid = _select_cuts(config)
     seed_torch(config.seed, "initial-weights")
     model = new_or_loaded(config)
+    open_experiment(exp, config)
+    record_data(exp, train, valid)
     log.info(f"{exp}: {model.config.name}, {sum(p.numel() for p in model.parameters()):,} parameters on {device}")
     train_loop(Pretraining(config, model, train, valid), exp, device)
     dist.stop()
+
+
+def _select_cuts(config: PretrainConfig) -> tuple[list[Utterance], list[Utterance]]:
+    splits = require_splits(config.data.dir, config.data.train, default_prefix="train")
+    train = select([u for split in splits for u in read_split(config.data.dir, split)], config)
+    held_out = config.data.valid or [split for split in find_splits(config.data.dir) if split.startswith("dev")]
+    if not held_out:
+        return hold_out(train, config.seed)
+    names = require_splits(config.data.dir, held_out, default_prefix="dev")
+    return train, select([u for split in names for u in read_split(config.data.dir, split)], config)
 
 
 def new_or_loaded(config: PretrainConfig) -> PretrainingModel:

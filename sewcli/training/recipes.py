@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import sewcli
 from sewcli.base.config import build, merge, parse_sets, read_yaml
 from sewcli.base.errors import UsageError, nearest
+from sewcli.models.config import ModelConfig
 from sewcli.training.config import RunConfig
 
 R = TypeVar("R", bound=RunConfig)
@@ -45,3 +46,12 @@ def compose(cls: type[R], verb: str, recipe: str | None, flags: dict[str, Any], 
     defaults = {name: field.get_default() for name, field in fields.items() if not field.is_required()}
     plain = {n: v.model_dump() if hasattr(v, "model_dump") else v for n, v in defaults.items()}
     return build(cls, merge(plain, *layers), where=path)
+
+
+def overridden(config: ModelConfig, overrides: dict[str, Any]) -> ModelConfig:
+    """A model's config with some fields changed, checked again.
+
+    Raises:
+        UsageError: no such field, or out of range.
+    """
+    return build(ModelConfig, merge(config.model_dump(), overrides)) if overrides else config

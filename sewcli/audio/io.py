@@ -1,0 +1,172 @@
+"""Sound files: the only place that opens them (libsndfile: FLAC, WAV, OGG, NIST SPHERE and others).
+
+Nothing is resampled or mixed down in silence: a wrong rate, an absent channel, a cut-off end or a NaN is an error that
+names the file. Shapes: S samples of one channel; waves are float32 in [-1, 1).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from sewcli.base.errors import DataError
+
+RATE = 16_000
+BLOCK = 1 << 18  # samples decoded at a time: 16 s, so that an hour-long file costs no memory
+UNKNOWN = 1 << 62  # what libsndfile counts in a FLAC that was encoded through a pipe
+
+
+@dataclass(frozen=True, slots=True)
+class AudioInfo:
+    """What the header of a sound file says. `samples` counts one channel."""
+
+    rate: int
+    channels: int
+    samples: int
+    format: str
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return self.samples / self.rate
+
+
+def probe(path: str | Path) -> AudioInfo:
+    """Read the header alone.
+
+    Raises:
+        DataError: missing, empty, not a sound file, or without samples.
+    """
+    with _opened(path) as sound:
+        return _info(sound)
+
+
+def read_wave(
+    path: str | Path, *, start: int = 0, samples: int | None = None, channel: int = 0, rate: int = RATE
+) -> np.ndarray:
+    """Read one channel, from sample `start` on, `samples` of them (None: to the end).
+
+    Returns:
+        float32, shape (S,), in [-1, 1).
+
+    Raises:
+        DataError: missing, empty, truncated, unreadable, another rate, no such channel, NaN or infinite samples.
+    """
+    with _opened(path) as sound:
+        info = _info(sound)
+        if info.rate != rate:
+            raise DataError(f"the sample rate is {info.rate} Hz, not {rate} Hz", where=path, mend=_resample_mend(rate))
+        if not 0 <= channel < info.channels:
+            raise DataError(f"no channel {channel}: the file has {info.channels}", where=path)
+        wanted = info.samples - start if samples is None else samples
+        if start < 0 or wanted <= 0 or start + wanted > info.samples:
+            raise DataError(
+                f"samples {start} to {start + wanted} were asked for, the file has {info.samples}",
+                where=path,
+                mend="the file has changed since it was prepared: run sew prep again",
+            )
+        try:
+            sound.seek(start)
+            wave = sound.read(wanted, dtype="float32", always_2d=True)
+        except (soundfile.LibsndfileError, OSError) as error:
+            raise _unreadable(path, error) from None
+    if len(wave) < wanted:
+        raise _truncated(path, start + len(wave), info.samples)
+    picked = np.ascontiguousarray(wave[:, channel])
+    if not np.isfinite(picked).all():
+        raise DataError("holds samples that are NaN or infinite", where=path, mend="export the recording again")
+    return picked
+
+
+def verify(path: str | Path) -> AudioInfo:
+    """Decode the whole file, as a check that training will be able to read it to its last sample.
+
+    A 16-bit FLAC carries the MD5 of its samples, so that damage in the middle is found too.
+
+    Raises:
+        DataError: as `read_wave`, or damaged.
+    """
+    with _opened(path) as sound:
+        info = _info(sound)
+        expected = _flac_md5(path) if info.format == "FLAC" and sound.subtype == "PCM_16" else None
+        digest, read = hashlib.md5(usedforsecurity=False), 0
+        kind = "int16" if expected else "float32"
+        try:
+            while len(block := sound.read(BLOCK, dtype=kind, always_2d=True)):
+                read += len(block)
+                if expected:
+                    digest.update(block.astype("<i2", copy=False).tobytes())
+                elif not np.isfinite(block).all():
+                    raise DataError(
+                        "holds samples that are NaN or infinite", where=path, mend="export the recording again"
+                    )
+        except (soundfile.LibsndfileError, OSError) as error:
+            raise _unreadable(path, error) from None
+    if read != info.samples:
+        raise _truncated(path, read, info.samples)
+    if expected and digest.digest() != expected:
+        raise DataError("damaged: its samples do not give the checksum in its header", where=path, mend=_COPY_AGAIN)
+    return info
+
+
+def encode_flac(wave: np.ndarray, *, rate: int = RATE) -> bytes:
+    """A mono 16-bit FLAC, to be written by the caller, because libsndfile does not tell when a disk is full.
+
+    Args:
+        wave: int16, or float in [-1, 1), which is rounded and clipped; shape (S,).
+        rate: Hz.
+    """
+    if wave.dtype != np.int16:
+        wave = np.clip(np.rint(wave * 32768.0), -32768, 32767).astype(np.int16)
+    encoded = io.BytesIO()
+    soundfile.write(encoded, wave, rate, format="FLAC", subtype="PCM_16")
+    return encoded.getvalue()
+
+
+_COPY_AGAIN = "copy or download it again"
+
+
+def _opened(path: str | Path) -> soundfile.SoundFile:
+    path = Path(path)
+    try:
+        if path.stat().st_size == 0:
+            raise DataError("an empty file", where=path, mend=_COPY_AGAIN)
+        return soundfile.SoundFile(path)
+    except FileNotFoundError:
+        raise DataError("no such sound file", where=path) from None
+    except (soundfile.LibsndfileError, OSError, TypeError) as error:  # TypeError: headerless .raw
+        raise _unreadable(path, error) from None
+
+
+def _info(sound: soundfile.SoundFile) -> AudioInfo:
+    if sound.frames <= 0 or sound.samplerate <= 0:
+        raise DataError("holds no samples", where=sound.name, mend=_COPY_AGAIN)
+    if sound.frames >= UNKNOWN:
+        raise DataError("its header does not say how long it is", where=sound.name, mend="encode it again, to a file")
+    return AudioInfo(sound.samplerate, sound.channels, sound.frames, sound.format)
+
+
+def _flac_md5(path: str | Path) -> bytes | None:
+    """The MD5 in the STREAMINFO block that opens every FLAC, or None where the encoder left it out (all zeros)."""
+    with open(path, "rb") as file:
+        head = file.read(42)
+    digest = head[26:42]
+    return digest if head[:4] == b"fLaC" and len(digest) == 16 and any(digest) else None
+
+
+def _truncated(path: str | Path, read: int, promised: int) -> DataError:
+    return DataError(f"truncated: {read} of {promised} samples can be read", where=path, mend=_COPY_AGAIN)
+
+
+def _unreadable(path: str | Path, error: Exception) -> DataError:
+    reason = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
+    return DataError(f"cannot be read as sound ({str(reason).strip().rstrip('.')})", where=path, mend=_COPY_AGAIN)
+
+
+def _resample_mend(rate: int) -> str:
+    return f"convert it, for example: sox IN -r {rate} -c 1 -b 16 OUT.flac"

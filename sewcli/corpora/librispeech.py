@@ -1,0 +1,194 @@
+"""LibriSpeech, and any corpus in its layout: PART/SPEAKER/CHAPTER/{S-C-NNNN.flac, S-C.trans.txt}.
+
+Paper: Panayotov et al. 2015, table 1. The cuts equal those of lhotse's own recipe on a corpus without faults (a test
+holds them together); that recipe stops at the first broken file and passes over missing ones, so this reads by itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from sewcli.base.errors import UsageError, nearest
+from sewcli.base.files import explained
+from sewcli.base.log import info
+from sewcli.corpora.miniature import MARK
+from sewcli.corpora.preparation import Candidate, Listing, Published, Rejection, Split
+from sewcli.text import normalize
+
+PUBLISHED = {
+    "train-clean-100": Published(28539, 100.6, 251),
+    "train-clean-360": Published(104014, 363.6, 921),
+    "train-other-500": Published(148688, 496.7, 1166),
+    "dev-clean": Published(2703, 5.4, 40),
+    "dev-other": Published(2864, 5.3, 33),
+    "test-clean": Published(2620, 5.4, 40),
+    "test-other": Published(2939, 5.1, 33),
+    "train-clean-5": Published(1519, 5.3, 28),
+}
+PARTS = (*PUBLISHED, "dev-clean-2")  # the last two are mini LibriSpeech (OpenSLR 31)
+NAME = "LibriSpeech"
+TRANSCRIPT = ".trans.txt"
+CORPORA = "SEW_CORPORA"
+
+
+def find_corpus(folder: Path | None) -> Path:
+    """The folder that holds the parts: the one given, or `$SEW_CORPORA/LibriSpeech`, or `download/LibriSpeech`.
+
+    Raises:
+        UsageError: no such folder, or it is one level off.
+    """
+    if folder is None:
+        folder = default_folder()
+        if not folder.is_dir():
+            raise UsageError(
+                "LibriSpeech is not here, and no folder was given",
+                where=folder,
+                mend="sew prep librispeech DIR (the folder that holds train-clean-100/ and others), "
+                "or sew prep librispeech --download --part train-clean-5 --part dev-clean-2, "
+                "or sew prep librispeech --mini for a synthetic miniature",
+            )
+    if not folder.is_dir():
+        siblings = [path.name for path in folder.absolute().parent.glob("*/")]
+        raise UsageError(f"no such folder{nearest(folder.name, siblings)}", where=folder)
+    if found_parts(folder):
+        return folder
+    if found_parts(folder / NAME):
+        raise UsageError("the corpus is one level below", where=folder, mend=f"give {folder / NAME}")
+    if found_parts(folder.absolute().parent) and _is_part(folder):
+        raise UsageError(
+            "this is one part of a corpus",
+            where=folder,
+            mend=f"give the folder above it: {folder.absolute().parent} --part {folder.absolute().name}",
+        )
+    raise UsageError(
+        "not in the layout of LibriSpeech: no part with SPEAKER/CHAPTER/*.trans.txt",
+        where=folder,
+        mend="give the folder that holds train-clean-100/, dev-clean/ and so on",
+    )
+
+
+def default_folder() -> Path:
+    """Where the corpus is looked for and downloaded to."""
+    corpora = os.environ.get(CORPORA)
+    return Path(corpora or "download") / NAME
+
+
+def find_splits(corpus: Path, wanted: Sequence[str] | None) -> list[Split]:
+    """The parts to prepare: those `wanted`, or all with a name that LibriSpeech knows.
+
+    Raises:
+        UsageError: a part is not there, or none has a known name.
+    """
+    there = found_parts(corpus)
+    known = [name for name in PARTS if (corpus / name).is_dir()]
+    for name in wanted or ():
+        if not name or Path(name).name != name or not (corpus / name).is_dir():
+            raise UsageError(
+                f"no part {name!r}{nearest(name, there)}", where=corpus, mend=f"there are: {', '.join(there) or 'none'}"
+            )
+    if not wanted and not known:
+        options = " ".join(f"--part {name}" for name in there)
+        raise UsageError("no part with a name of LibriSpeech's", where=corpus, mend=f"name those to use: {options}")
+    published = {} if (corpus / MARK).is_file() else PUBLISHED
+    return [Split(name, corpus / name, read_part, published.get(name)) for name in dict.fromkeys(wanted or known)]
+
+
+def found_parts(corpus: Path) -> list[str]:
+    """Names of the folders below `corpus` that are parts of a corpus in this layout."""
+    if not corpus.is_dir():
+        return []
+    return sorted(path.name for path in corpus.iterdir() if path.name in PARTS or _is_part(path))
+
+
+def read_part(folder: Path) -> Listing:
+    """Read all transcripts of a part, and find the audio without one."""
+    transcripts, audio = [], set()
+    for place, _, names in os.walk(folder, followlinks=True):
+        transcripts += [Path(place, name) for name in names if name.endswith(TRANSCRIPT)]
+        audio |= {Path(place, name) for name in names if name.endswith(".flac")}
+    candidates: dict[str, Candidate] = {}
+    rejections: list[Rejection] = []
+    for transcript in sorted(transcripts):
+        try:
+            lines = transcript.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else f"cannot be read ({error.strerror})"
+            rejections.append(Rejection(transcript.name.removesuffix(TRANSCRIPT), transcript, reason))
+            continue
+        for line in filter(None, map(str.strip, lines)):
+            identity, *text = line.split(maxsplit=1)
+            candidate = Candidate(
+                identity,
+                transcript.parent / f"{identity}.flac",
+                normalize.librispeech("".join(text)),
+                identity.split("-")[0],
+            )
+            if fault := _fault(candidate, candidates, audio):
+                rejections.append(Rejection(identity, transcript, fault))
+            else:
+                candidates[identity] = candidate
+    used = {candidate.path for candidate in candidates.values()}
+    told = {rejection.file.parent / f"{rejection.id}.flac" for rejection in rejections}
+    rejections += [Rejection(path.stem, path, "audio without a transcript") for path in sorted(audio - used - told)]
+    return Listing(list(candidates.values()), rejections)
+
+
+def download(folder: Path, parts: Sequence[str], *, server: str = "http://www.openslr.org/resources") -> None:
+    """Download and unpack parts from OpenSLR so that `folder` (named LibriSpeech) holds them; what is there is kept.
+
+    Raises:
+        UsageError: an unknown part, no connection, or a broken archive.
+    """
+    import tarfile
+
+    for part in parts:
+        if part not in PARTS:
+            raise UsageError(
+                f"no part {part!r} to download{nearest(part, PARTS)}", mend=f"there are: {', '.join(PARTS)}"
+            )
+    if folder.name != NAME:
+        raise UsageError(f"the archives unpack into a folder named {NAME}", where=folder, mend=f"give {folder / NAME}")
+    missing = [part for part in parts if not (folder / part / ".completed").is_file()]
+    if not missing:
+        info(f"{folder}: downloaded already: {', '.join(parts)}")
+        return
+    with explained(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+
+    from urllib.error import URLError
+
+    from lhotse.recipes.librispeech import download_librispeech
+
+    try:
+        download_librispeech(folder.parent, dataset_parts=missing, base_url=server)
+    except (URLError, ConnectionError, TimeoutError) as error:
+        raise UsageError(
+            f"cannot download from {server} ({getattr(error, 'reason', None) or error})",
+            mend="check the connection and run the same command again (it goes on where it stopped), "
+            f"or unpack the archives yourself in {folder.parent}",
+        ) from None
+    except (tarfile.TarError, EOFError) as error:
+        raise UsageError(
+            f"an archive of {', '.join(missing)} is not whole ({error})",
+            where=folder.parent,
+            mend="run the same command again (it goes on where it stopped), or delete the archive first",
+        ) from None
+
+
+def _fault(candidate: Candidate, before: dict[str, Candidate], audio: set[Path]) -> str | None:
+    """What is wrong with a line of a transcript, or None."""
+    if candidate.id in before:
+        return "a second transcript of the same utterance"
+    if candidate.path not in audio:
+        return "transcript without audio"
+    if not candidate.text:
+        return "empty transcript"
+    if symbols := normalize.outside(candidate.text):
+        return f"symbols outside A-Z and ': {' '.join(symbols)}"
+    return None
+
+
+def _is_part(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.glob(f"*/*/*{TRANSCRIPT}"))

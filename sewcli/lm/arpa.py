@@ -1,0 +1,117 @@
+"""ARPA files: the text form of a back-off n-gram model, read by KenLM, SRILM, Kaldi and us.
+
+Sorted n-grams, no time stamps, fixed formats: the same text gives the same bytes, gzipped or not.
+"""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from sewcli.base.errors import DataError
+from sewcli.base.files import atomic_path
+from sewcli.lm.ngram import SPECIAL, NgramModel
+
+SAMPLE = 2000  # unigrams looked at to know the case
+
+
+@dataclass(frozen=True)
+class ArpaHeader:
+    """Its n-gram counts by order, and whether its words are in "upper", "lower" or "mixed" case."""
+
+    counts: tuple[int, ...]
+    case: str
+
+    @property
+    def order(self) -> int:
+        """The highest order."""
+        return len(self.counts)
+
+
+def write_arpa(model: NgramModel, path: str | Path) -> None:
+    """Write a model atomically; gzipped when the name ends in `.gz`."""
+    with atomic_path(path) as temporary, open(temporary, "wb") as raw:
+        if str(path).endswith(".gz"):
+            with gzip.GzipFile("", "wb", fileobj=raw, mtime=0, compresslevel=6) as packed:
+                packed.writelines(_blocks(model))
+        else:
+            raw.writelines(_blocks(model))
+
+
+def read_header(path: str | Path) -> ArpaHeader:
+    """Read the counts and a sample of the unigrams; takes milliseconds at any size.
+
+    Raises:
+        DataError: not an ARPA file, or cut off within its head.
+    """
+    counts: list[int] = []
+    with _lines(path) as lines:
+        if next(lines, None) != "\\data\\":
+            raise DataError("not an ARPA file: it does not begin with \\data\\", where=path)
+        for line in lines:
+            if line == "\\1-grams:":
+                break
+            name, _, number = line.partition("=")
+            if name.split() != ["ngram", str(len(counts) + 1)] or not number.strip().isdigit():
+                raise DataError(f"not an ARPA header line: {line!r}", where=path)
+            counts.append(int(number))
+        else:
+            raise DataError("the ARPA file ends within its header", where=path, mend="make or copy it again")
+        unigrams = itertools.takewhile(lambda line: not line.startswith("\\"), itertools.islice(lines, SAMPLE))
+        entries = (line.split("\t") for line in unigrams if "\t" in line)
+        words = [fields[1] for fields in entries if fields[1] not in SPECIAL]
+    return ArpaHeader(tuple(counts), case_of(words))
+
+
+def case_of(words: list[str]) -> str:
+    """ "upper", "lower" or "mixed"; words without letters say nothing."""
+    upper = any(word != word.lower() for word in words)
+    lower = any(word != word.upper() for word in words)
+    return "lower" if lower and not upper else "upper" if not lower else "mixed"
+
+
+def _blocks(model: NgramModel) -> Iterator[bytes]:
+    counts = "".join(f"ngram {k}={count}\n" for k, count in enumerate(model.counts, start=1))
+    yield f"\\data\\\n{counts}\n".encode()
+    texts: list[str] = []
+    for k, table in enumerate(model.tables, start=1):
+        yield f"\\{k}-grams:\n".encode()
+        words = [model.words[i] for i in table.word.tolist()]
+        if k == 1:
+            texts = words
+        else:
+            texts = [f"{texts[p]} {word}" for p, word in zip(table.prefix.tolist(), words, strict=True)]
+        probabilities = table.probability.tolist()
+        if k < model.order:
+            rows = zip(probabilities, texts, table.backoff.tolist(), strict=True)
+            # + 0.0 turns -0.0, the log of a weight of exactly 1, into 0
+            lines = (f"{p + 0.0:.7f}\t{text}\t{b + 0.0:.7f}\n" for p, text, b in rows)
+        else:
+            lines = (f"{p + 0.0:.7f}\t{text}\n" for p, text in zip(probabilities, texts, strict=True))
+        while block := "".join(itertools.islice(lines, 20_000)):
+            yield block.encode()
+        yield b"\n"
+    yield b"\\end\\\n"
+
+
+@contextmanager
+def _lines(path: str | Path) -> Iterator[Iterator[str]]:
+    """Lines without their ends and without blank ones, faults of the file as `DataError`."""
+    try:
+        stream: IO[str]
+        with gzip.open(path, "rt", encoding="utf-8") if _is_gzip(path) else open(path, encoding="utf-8") as stream:
+            yield (line.rstrip("\r\n") for line in stream if line.strip())
+    except FileNotFoundError:
+        raise DataError("no such file", where=path) from None
+    except (EOFError, gzip.BadGzipFile, UnicodeDecodeError) as error:
+        raise DataError(f"cannot be read to its end ({error})", where=path, mend="make or copy it again") from None
+
+
+def _is_gzip(path: str | Path) -> bool:
+    with open(path, "rb") as f:
+        return f.read(2) == b"\x1f\x8b"

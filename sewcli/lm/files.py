@@ -1,0 +1,92 @@
+"""Which files a language model is: `--lm 4gram` or a path becomes a model file and its lexicon, both checked.
+
+Layout: `data/<corpus>/lm/<N>gram.bin`, `.arpa` or `.arpa.gz`, and `lexicon.txt` beside it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from sewcli.base.errors import DataError, UsageError, nearest
+from sewcli.lm.arpa import case_of, read_header
+from sewcli.lm.ngram import MAX_ORDER
+from sewcli.text.tokens import SPECIAL, Vocabulary
+
+FOLDER = "lm"
+LEXICON = "lexicon.txt"
+ENDINGS = (".bin", ".arpa", ".arpa.gz")  # in the order in which they are preferred
+BINARY_MAGIC = b"mmap lm http://kheafield.com/code"
+
+
+@dataclass(frozen=True)
+class LanguageModelFiles:
+    """A model file, the lexicon of its words, and the short name for folders and tables."""
+
+    name: str
+    model: Path
+    lexicon: Path
+
+
+def resolve(lm: str, data: str | Path, vocabulary: Vocabulary) -> LanguageModelFiles:
+    """Find and check the files of `--lm`.
+
+    Args:
+        lm: a name in `data/lm/` such as 4gram, or the path of a model file.
+        data: folder of the prepared corpus.
+        vocabulary: the recogniser's symbols.
+
+    Raises:
+        UsageError: there is no such model or lexicon.
+        DataError: not a language model, an order that cannot be read, or another case than the recogniser's.
+    """
+    folder = Path(data) / FOLDER
+    given = Path(lm)
+    named = [folder / f"{lm}{ending}" for ending in ENDINGS]
+    model = next((path for path in named if path.is_file()), None)
+    if model is None and given.is_file():
+        model = given
+    if model is None:
+        raise _missing(lm, given, folder)
+    check_model(model, vocabulary)
+    lexicon = next((p for p in (model.parent / LEXICON, folder / LEXICON) if p.is_file()), None)
+    if lexicon is None:
+        raise UsageError(f"no {LEXICON} beside the language model", where=model, mend="sew lm ngram writes both")
+    return LanguageModelFiles(model_name(model), model, lexicon)
+
+
+def model_name(path: Path) -> str:
+    """`lm/4gram.arpa.gz` -> `4gram`."""
+    return next((path.name.removesuffix(ending) for ending in reversed(ENDINGS) if path.name.endswith(ending)), path.stem)
+
+
+def check_model(path: Path, vocabulary: Vocabulary) -> None:
+    """Refuse, before anything slow, a file that KenLM could not read or whose case is not the recogniser's."""
+    with open(path, "rb") as f:
+        if f.read(len(BINARY_MAGIC)) == BINARY_MAGIC:
+            return  # its words are held against the lexicon when it is loaded
+    header = read_header(path)
+    if header.order > MAX_ORDER:
+        raise DataError(
+            f"an order of {header.order}; KenLM reads at most {MAX_ORDER}",
+            where=path,
+            mend=f"sew lm ngram --order {MAX_ORDER}",
+        )
+    own = case_of([token for token in vocabulary.tokens if token not in SPECIAL])
+    if {own, header.case} == {"upper", "lower"}:
+        raise DataError(
+            f"its words are in {header.case} case, the model writes {own} case",
+            where=path,
+            mend=f"estimate it again from text in {own} case: sew lm ngram --order {header.order} TEXT",
+        )
+
+
+def _missing(lm: str, given: Path, folder: Path) -> UsageError:
+    known = sorted({model_name(p) for ending in ENDINGS for p in folder.glob(f"*{ending}")})
+    if given.suffix or len(given.parts) > 1:
+        return UsageError("no such language model", where=lm, mend="give a .bin, .arpa or .arpa.gz file, or a name")
+    number = re.fullmatch(r"(\d+)-?gram", lm)
+    command = f"sew lm ngram --order {number[1]}" if number else "sew lm ngram --order 4"
+    there = f" (there are: {', '.join(known)})" if known else ""
+    return UsageError(f"no language model {lm!r}{nearest(lm, known)}{there}", where=folder, mend=f"first run: {command}")

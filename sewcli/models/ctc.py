@@ -1,0 +1,73 @@
+"""A recogniser: the encoder and one linear layer to letters (wav2vec 2.0 section 3.3).
+
+Shapes: B batch, S samples, T frames at 50 Hz, E width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sewcli.models.config import ModelConfig
+from sewcli.models.encoder import Encoder
+from sewcli.models.pretraining import PretrainingModel
+
+
+class CTCOutput(NamedTuple):
+    """Logits (B, T, V) and true frames (B,)."""
+
+    logits: Tensor
+    lengths: Tensor
+
+
+class CTCModel(nn.Module):
+    """Waves to letter logits.
+
+    Args:
+        config: the encoder's, and `final_dropout`.
+        vocabulary_size: V; id 0 is the blank.
+    """
+
+    def __init__(self, config: ModelConfig, vocabulary_size: int) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.head = nn.Linear(config.width, vocabulary_size)
+        nn.init.xavier_uniform_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    @classmethod
+    def from_pretraining(cls, model: PretrainingModel, vocabulary_size: int) -> CTCModel:
+        """A new CTC layer on a copy of a pre-trained encoder."""
+        new = cls(model.config, vocabulary_size)
+        new.encoder.load_state_dict(model.encoder.state_dict())
+        return new
+
+    def forward(
+        self,
+        waves: Tensor,
+        lengths: Tensor,
+        time_mask: Tensor | None = None,
+        channel_mask: Tensor | None = None,
+        *,
+        frozen: bool = False,
+    ) -> CTCOutput:
+        """Logits of right-padded waves.
+
+        Args:
+            waves: (B, S).
+            lengths: (B,) true samples.
+            time_mask: (B, T) bool, masked frames.
+            channel_mask: (B, E) bool, zeroed channels.
+            frozen: no gradient into the encoder; its dropouts stay as they are.
+
+        Raises:
+            DataError: an utterance is too short for one frame.
+        """
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
+            encoded = self.encoder(waves, lengths, time_mask, channel_mask)
+        states = functional.dropout(encoded.states, self.config.final_dropout, self.training)
+        return CTCOutput(self.head(states), encoded.lengths)

@@ -1,0 +1,178 @@
+"""The encoder of every model here: wave features, projection, masks, context network (SEW section 4, figure 1).
+
+wav2vec 2.0, SEW and SEW-D differ in the squeeze (none, two frames to one) and in the attention. Padding is never seen:
+an utterance's states are the same alone and in any batch. Shapes: B batch, S samples, T frames at 50 Hz, U squeezed
+frames, C features, E width.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sewcli.base.errors import DataError
+from sewcli.models.config import ModelConfig
+from sewcli.nn.attention import SelfAttention
+from sewcli.nn.disentangled import DisentangledAttention
+from sewcli.nn.extractor import Count, WaveExtractor, scale_gradient
+from sewcli.nn.norms import frame_mask
+from sewcli.nn.squeeze import PositionConvolution, Upsample, squeeze
+from sewcli.nn.transformer import TransformerLayer, run_layers
+
+
+class Encoded(NamedTuple):
+    """States (B, T, E), zero in the padding, and true frames (B,)."""
+
+    states: Tensor
+    lengths: Tensor
+
+
+class Encoder(nn.Module):
+    """Waves to contextual states, 50 a second."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.extractor = WaveExtractor(
+            config.extractor_channels,
+            config.extractor_kernels,
+            config.extractor_strides,
+            config.extractor_norm,
+            config.extractor_bias,
+        )
+        self.feature_norm = nn.LayerNorm(config.feature_width, eps=config.feature_norm_eps)
+        self.projection = nn.Linear(config.feature_width, config.width) if config.projects else nn.Identity()
+        self.mask_vector = nn.Parameter(torch.rand(config.width))
+        self.context = ContextNetwork(config)
+
+    def forward(
+        self, waves: Tensor, lengths: Tensor, time_mask: Tensor | None = None, channel_mask: Tensor | None = None
+    ) -> Encoded:
+        """Encode right-padded waves.
+
+        Args:
+            waves: (B, S).
+            lengths: (B,) true samples.
+            time_mask: (B, T) bool, frames that become the mask vector.
+            channel_mask: (B, E) bool, channels that become zero.
+
+        Raises:
+            DataError: an utterance is too short for one frame.
+        """
+        features = self.extract(waves, lengths)
+        return self.contextualise(self.feature_norm(features), lengths, time_mask, channel_mask)
+
+    def frames(self, samples: Count) -> Count:
+        """Frames that come out of so many samples."""
+        return self.extractor.frames(samples)
+
+    def extract(self, waves: Tensor, lengths: Tensor) -> Tensor:
+        """Features (B, T, C) before their LayerNorm, with the gradient scaled by `extractor_gradient`.
+
+        Raises:
+            DataError: an utterance is too short for one frame.
+        """
+        scale = self.config.extractor_gradient
+        shortest = int(lengths.min())
+        if shortest < self.extractor.shortest:
+            raise DataError(
+                f"an utterance of {shortest} samples is too short: one frame needs {self.extractor.shortest}",
+                mend="leave such utterances out",
+            )
+        with torch.set_grad_enabled(torch.is_grad_enabled() and scale > 0):
+            features = self.extractor(waves, lengths if shortest < waves.shape[1] else None)
+        return scale_gradient(features, scale)
+
+    def contextualise(
+        self, features: Tensor, lengths: Tensor, time_mask: Tensor | None, channel_mask: Tensor | None
+    ) -> Encoded:
+        """States of normalised features (B, T, C); the arguments are those of `forward`."""
+        x = functional.dropout(self.projection(features), self.config.input_dropout, self.training)
+        if time_mask is not None:
+            x = torch.where(time_mask.unsqueeze(2), self.mask_vector.to(x.dtype), x)
+        if channel_mask is not None:
+            x = x.masked_fill(channel_mask.unsqueeze(1), 0.0)
+        frames = self.frames(lengths)
+        padded = int(frames.min()) < x.shape[1]
+        return Encoded(self.context(x, frames if padded else None), frames)
+
+
+class ContextNetwork(nn.Module):
+    """Position convolution, transformer layers and, in SEW, the squeeze before and the upsampling after them."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.position = PositionConvolution(
+            config.width, config.position_kernel, config.position_groups, config.squeeze
+        )
+        self.layers = nn.ModuleList(make_layers(config))
+        self.norm = nn.LayerNorm(config.width, eps=config.norm_eps)  # SEW-D: of the position table
+        if config.family == "sew-d":
+            self.positions = nn.Embedding(2 * config.position_buckets, config.width)
+        if config.family != "wav2vec2":
+            self.upsample = Upsample(config.width, config.squeeze)
+
+    def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """(B, T, E) -> (B, T, E); `lengths` (B,) are true frames, None when nothing is padded."""
+        config, frames = self.config, x.shape[1]
+        if frames < config.squeeze:
+            return torch.zeros_like(x)  # not one squeezed frame: all of it is the remainder
+        valid, whole = None, None
+        if lengths is not None:
+            x = x.masked_fill(~frame_mask(lengths, frames).unsqueeze(2), 0.0)
+            whole = lengths // config.squeeze
+            valid = frame_mask(whole.clamp(min=1), frames // config.squeeze)
+        y = squeeze(x, self.position)
+        conditions: tuple[Tensor | None, ...] = (valid,)
+        if config.family == "sew-d":
+            conditions = (valid, self.norm(self.positions.weight))
+        else:
+            y = y if config.norm_first else self.norm(y)
+            y = functional.dropout(y, config.dropout, self.training)
+        y = run_layers(self.layers, y, config.layer_drop, *conditions)
+        y = self.norm(y) if config.norm_first else y
+        if config.family != "wav2vec2":
+            y = self.upsample(y, frames)
+        return y if whole is None else y.masked_fill(~frame_mask(whole * config.squeeze, frames).unsqueeze(2), 0.0)
+
+
+def make_layers(config: ModelConfig) -> list[TransformerLayer]:
+    """The family's layers. SEW-D's all start as copies of one, as in DeBERTa's code that the authors used."""
+    if config.family == "sew-d":
+        attention = DisentangledAttention(
+            config.width,
+            config.heads,
+            dropout=config.attention_dropout,
+            position_dropout=config.activation_dropout,
+            buckets=config.position_buckets,
+            max_positions=config.max_positions,
+        )
+        first = TransformerLayer(
+            attention,
+            config.width,
+            config.feedforward,
+            dropout=config.activation_dropout,
+            activation_dropout=0.0,
+            eps=config.norm_eps,
+        )
+        return [first, *(copy.deepcopy(first) for _ in range(config.layers - 1))]
+    layers = [
+        TransformerLayer(
+            SelfAttention(config.width, config.heads, config.attention_dropout),
+            config.width,
+            config.feedforward,
+            dropout=config.dropout,
+            activation_dropout=config.activation_dropout,
+            eps=config.norm_eps,
+            norm_first=config.norm_first,
+        )
+        for _ in range(config.layers)
+    ]
+    for layer in layers:
+        layer.initialise()
+    return layers

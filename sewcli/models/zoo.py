@@ -1,0 +1,113 @@
+"""The models of the papers by name, as data (SEW tables 5, 6, 10 and 13; wav2vec 2.0 section 4).
+
+Where table 5 and the authors' code or parameter counts disagree, the row holds what was trained: SEW-D-base and base+
+are 768 wide, kernels are 31 unless the name ends in -k127, and 24-layer models drop a layer with probability 0.2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sewcli.base.errors import UsageError, nearest
+from sewcli.models.config import ModelConfig
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model of the table; everything else follows from the family."""
+
+    family: Literal["wav2vec2", "sew", "sew-d"]
+    channels: int
+    """c of the extractor."""
+    width: int
+    layers: int
+    kernel: int
+    layer_drop: float = 0.05
+    description: str = ""
+    changes: tuple[tuple[str, Any], ...] = ()
+
+
+KERNELS = (10, 3, 3, 3, 3, 2, 2)
+STRIDES = (5, 2, 2, 2, 2, 2, 2)
+WIDENING = (1, 2, 2, 4, 4, 8, 8)  # WFE-C, in units of c
+
+TABLE: dict[str, Row] = {
+    "w2v2-tiny": Row("wav2vec2", 256, 256, 12, 128),
+    "w2v2-small": Row("wav2vec2", 384, 384, 12, 128),
+    "w2v2-mid": Row("wav2vec2", 512, 512, 12, 128),
+    "w2v2-base": Row("wav2vec2", 512, 768, 12, 128),
+    "w2v2-large": Row("wav2vec2", 512, 1024, 24, 128, 0.2, changes=(("code_width", 768), ("prediction_width", 768))),
+    "sew-tiny": Row("sew", 64, 512, 12, 31),
+    "sew-small": Row("sew", 64, 768, 12, 31),
+    "sew-mid": Row("sew", 64, 768, 24, 31, 0.2),
+    "sew-small-k127": Row("sew", 64, 768, 12, 127),
+    "sew-mid-k127": Row("sew", 64, 768, 24, 127, 0.2),
+    "sew-d-tiny": Row("sew-d", 64, 384, 12, 31),
+    "sew-d-small": Row("sew-d", 64, 512, 12, 31),
+    "sew-d-mid": Row("sew-d", 64, 512, 24, 31, 0.2),
+    "sew-d-base": Row("sew-d", 64, 768, 24, 31, 0.2),
+    "sew-d-base-plus": Row("sew-d", 96, 768, 24, 31, 0.2),
+    "sew-d-tiny-k127": Row("sew-d", 64, 384, 12, 127),
+    "sew-d-small-k127": Row("sew-d", 64, 512, 12, 127),
+    "sew-d-mid-k127": Row("sew-d", 64, 512, 24, 127, 0.2),
+    "sew-micro": Row(
+        "sew",
+        16,
+        128,
+        4,
+        31,
+        0.0,
+        "ours, not the papers': small enough to train on one CPU core",
+        (("layer_by_layer", False), ("predictor_hidden", 512), ("codebook_entries", 32), ("prediction_width", 128)),
+    ),
+}
+ALIASES = {"sew-d-base+": "sew-d-base-plus"}
+
+
+def lookup(name: str) -> ModelConfig:
+    """The config of a model of the zoo.
+
+    Raises:
+        UsageError: no such name.
+    """
+    known = ALIASES.get(name, name)
+    if known not in TABLE:
+        raise UsageError(
+            f"no model {name!r}{nearest(name, [*TABLE, *ALIASES])}", mend="`sew models` lists them; or give a folder"
+        )
+    return _config(known, TABLE[known])
+
+
+def names() -> list[str]:
+    """Every name, without aliases."""
+    return list(TABLE)
+
+
+def _config(name: str, row: Row) -> ModelConfig:
+    squeezed = row.family != "wav2vec2"
+    changes = dict(row.changes)
+    interleaved = changes.pop("layer_by_layer", squeezed)
+    channels = [row.channels * factor for factor in WIDENING] if squeezed else [row.channels] * len(KERNELS)
+    kernels, strides = list(KERNELS), list(STRIDES)
+    if interleaved:  # l1: a 1x1 convolution of the same width after every one but the first
+        channels = [channels[0], *(c for c in channels[1:] for _ in range(2))]
+        kernels = [kernels[0], *(k for kernel in kernels[1:] for k in (kernel, 1))]
+        strides = [strides[0], *(s for stride in strides[1:] for s in (stride, 1))]
+    fields: dict[str, Any] = {
+        "name": name,
+        "family": row.family,
+        "extractor_channels": tuple(channels),
+        "extractor_kernels": tuple(kernels),
+        "extractor_strides": tuple(strides),
+        "width": row.width,
+        "layers": row.layers,
+        "heads": row.width // 64,
+        "feedforward": 4 * row.width,
+        "position_kernel": row.kernel,
+        "squeeze": 2 if squeezed else 1,
+        "norm_eps": 1e-7 if row.family == "sew-d" else 1e-5,
+        "layer_drop": row.layer_drop,
+        "predictor": "mlp-norm" if squeezed else "linear",
+    }
+    return ModelConfig(**{**fields, **changes})

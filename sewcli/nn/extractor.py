@@ -1,0 +1,82 @@
+"""Wave feature extractor: strided convolutions from 16 kHz samples to 50 frames a second (SEW section 4.4, table 2).
+
+WFE-O keeps one width; WFE-C starts narrow and widens as the rate falls (`c`, `l0` or `l1` 1x1 layers between).
+No convolution is padded: a frame sees only the 400 samples under it. Shapes: B batch, S samples, C channels, T frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sewcli.nn.norms import TimeNorm
+
+Count = TypeVar("Count", int, Tensor)
+
+
+class WaveExtractor(nn.Module):
+    """Convolutions with GELU between.
+
+    Args:
+        channels, kernels, strides: one entry a convolution.
+        norm: "group": each channel normalised over time after the first convolution only (LibriSpeech models);
+            "layer": LayerNorm over channels after every convolution (LV-60k models).
+        bias: whether the convolutions have one.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int],
+        kernels: Sequence[int],
+        strides: Sequence[int],
+        norm: Literal["group", "layer"] = "group",
+        bias: bool = False,
+    ) -> None:
+        super().__init__()
+        shapes = zip([1, *channels[:-1]], channels, kernels, strides, strict=True)
+        self.convolutions = nn.ModuleList(nn.Conv1d(i, o, k, s, bias=bias) for i, o, k, s in shapes)
+        self.by_layer = norm == "layer"
+        norms = [nn.LayerNorm(c) for c in channels] if self.by_layer else [TimeNorm(channels[0])]
+        self.norms = nn.ModuleList(norms)
+        self.kernels, self.strides = tuple(kernels), tuple(strides)
+        for convolution in self.convolutions:
+            assert isinstance(convolution, nn.Conv1d)
+            nn.init.kaiming_normal_(convolution.weight)
+
+    def frames(self, samples: Count) -> Count:
+        """Frames that come out of so many samples (0 when they are too few for one)."""
+        for kernel, stride in zip(self.kernels, self.strides, strict=True):
+            samples = (samples - kernel) // stride + 1
+        return samples.clamp(min=0) if isinstance(samples, Tensor) else max(samples, 0)
+
+    @property
+    def shortest(self) -> int:
+        """Samples under one frame (400)."""
+        samples = 1
+        for kernel, stride in zip(reversed(self.kernels), reversed(self.strides), strict=True):
+            samples = (samples - 1) * stride + kernel
+        return samples
+
+    def forward(self, waves: Tensor, lengths: Tensor | None) -> Tensor:
+        """Waves (B, S) to features (B, T, C); `lengths` (B,) are true samples, None when nothing is padded."""
+        x = waves.unsqueeze(1)
+        for index, convolution in enumerate(self.convolutions):
+            x = convolution(x)
+            if self.by_layer:
+                x = self.norms[index](x.transpose(1, 2)).transpose(1, 2)
+            elif index == 0:
+                inside = None if lengths is None else (lengths - self.kernels[0]) // self.strides[0] + 1
+                x = self.norms[0](x, inside)
+            x = functional.gelu(x)
+        return x.transpose(1, 2)
+
+
+def scale_gradient(x: Tensor, scale: float) -> Tensor:
+    """The same values; the gradient that flows back through them is multiplied by `scale`."""
+    if scale != 1.0 and x.requires_grad and torch.is_grad_enabled():
+        x.register_hook(lambda gradient: gradient * scale)  # type: ignore[no-untyped-call]
+    return x

@@ -1,0 +1,76 @@
+"""The command itself: quick help, no torch, exit codes, one clear line."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+VERBS = ("prep", "pretrain", "finetune", "lm", "decode", "score", "models", "report")
+
+
+def sew(*arguments: str, cwd: Path, **options) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sewcli.cli.app", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False, **options)
+
+
+def test_help_names_every_verb(tmp_path: Path) -> None:
+    shown = sew("--help", cwd=tmp_path)
+    assert shown.returncode == 0
+    assert all(f" {verb} " in shown.stdout for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(verb: str, tmp_path: Path) -> None:
+    shown = sew(verb, "--help", cwd=tmp_path)
+    assert shown.returncode == 0 and f"sew {verb}" in shown.stdout and len(shown.stdout) > 400
+
+
+def test_help_imports_neither_torch_nor_lhotse(tmp_path: Path) -> None:
+    code = "import sys, sewcli.cli.app; print(sorted({'torch', 'lhotse', 'numpy', 'pydantic'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_verbs_have_at_most_twelve_options() -> None:
+    import typer.main
+
+    from sewcli.cli.app import app
+
+    group = typer.main.get_command(app)
+    for name, command in group.commands.items():
+        for leaf in getattr(command, "commands", {name: command}).values():
+            options = [p for p in leaf.params if p.param_type_name == "option" and p.name != "help"]
+            assert len(options) <= 12, (name, leaf.name)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("prep", "librispeech"), 2, "--mini"),
+        (("pretrain", "--model", "sew-d-mid"), 2, "sew prep librispeech"),
+        (("pretrain", "--model", "sew-d-mdi"), 2, "sew-d-mid"),
+        (("pretrain", "--set", "optim.lrr=1"), 2, "did you mean 'lr'"),
+        (("pretrain", "--config", "100kk"), 2, "did you mean '100k'"),
+        (("finetune",), 2, "sew pretrain"),
+        (("decode", "--lm", "4gram", "--beam", "50"), 2, "sew finetune"),
+        (("decode", "--beam", "0"), 2, "--beam"),
+        (("lm", "ngram", "--order", "4"), 2, "sew prep librispeech"),
+        (("score",), 2, "sew decode"),
+        (("report",), 2, "sew decode"),
+        (("prep", "librispeach"), 2, "librispeech"),
+        (("pretend",), 2, "pretrain"),
+    ],
+)
+def test_what_is_missing_is_said_with_the_command_that_comes_first(arguments, code, said, tmp_path: Path) -> None:
+    done = sew(*arguments, cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr and "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_print_config_shows_the_papers_recipe(tmp_path: Path) -> None:
+    done = sew("pretrain", "--model", "sew-d-mid", "--set", "optim.lr=3e-4", "--print-config", cwd=tmp_path)
+    assert done.returncode == 0 and "lr: 0.0003" in done.stdout and "warmup_updates: 32000" in done.stdout
+

@@ -1,0 +1,21 @@
+import shutil
+from pathlib import Path
+
+import pytest
+from tiny_corpus import TINY
+
+from sewcli.corpora.miniature import write_miniature
+
+
+@pytest.fixture(scope="session")
+def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny miniature, to look at."""
+    corpus = tmp_path_factory.mktemp("spoken") / "LibriSpeech"
+    assert write_miniature(corpus, TINY, jobs=2)
+    return corpus
+
+
+@pytest.fixture
+def corpus(spoken: Path, tmp_path: Path) -> Path:
+    """A copy of it, to break."""
+    return Path(shutil.copytree(spoken, tmp_path / "LibriSpeech"))

@@ -1,0 +1,108 @@
+"""SEW-D's attention: buckets, and both ways of computing it against the formula, score by score."""
+
+import math
+
+import pytest
+import torch
+
+import sewcli.nn.disentangled as module
+from sewcli.nn.disentangled import DisentangledAttention, bucket, offset_buckets, shear
+
+BUCKETS = {0: 0, 1: 1, 127: 127, 128: 128, 129: 129, 200: 169, 256: 192, 384: 229, 511: 255, 512: 256}
+
+
+def test_buckets() -> None:
+    offsets = torch.tensor(list(BUCKETS))
+    assert bucket(offsets, 256, 512).tolist() == list(BUCKETS.values())
+    assert bucket(-offsets, 256, 512).tolist() == [-value for value in BUCKETS.values()]
+
+
+def test_far_offsets_share_the_last_rows() -> None:
+    index, low, high = offset_buckets(1000, 256, 512, torch.device("cpu"))
+    assert (low, high) == (0, 512) and len(index) == 1999
+    assert (index[: 1000 - 511] == 511).all() and (index[999 + 512 :] == 0).all() and index[999] == 256
+
+
+def test_shear() -> None:
+    for frames in (1, 2, 5):
+        x = torch.randn(3, frames, 2 * frames - 1)
+        for i in range(frames):
+            for j in range(frames):
+                assert torch.equal(shear(x)[:, i, j], x[:, i, frames - 1 - i + j])
+
+
+def attention(seed: int = 0, **changes) -> tuple[DisentangledAttention, torch.Tensor]:
+    torch.manual_seed(seed)
+    settings = {"dropout": 0.0, "position_dropout": 0.0, "buckets": 8, "max_positions": 16, **changes}
+    return DisentangledAttention(16, 2, **settings), torch.randn(2 * settings["buckets"], 16)
+
+
+def by_hand(layer: DisentangledAttention, x: torch.Tensor, positions: torch.Tensor, lengths: list[int]) -> torch.Tensor:
+    """The docstring's formula in float64, a pair of frames at a time."""
+    layer, x, positions = layer.double(), x.double(), positions.double()
+    heads, size = layer.heads, x.shape[2] // layer.heads
+    result = torch.zeros_like(x)
+    for b, length in enumerate(lengths):
+        query, key, value = layer.query(x[b]), layer.key(x[b]), layer.value(x[b])
+        position_query, position_key = layer.query(positions), layer.key(positions)
+        for h in range(heads):
+            part = slice(h * size, (h + 1) * size)
+            for i in range(x.shape[1]):
+                scores = []
+                for j in range(length):
+                    row = int(bucket(torch.tensor(i - j), layer.buckets, layer.max_positions)) + layer.buckets
+                    row = min(max(row, 0), 2 * layer.buckets - 1)
+                    scores.append(
+                        query[i, part] @ key[j, part]
+                        + query[i, part] @ position_key[row, part]
+                        + key[j, part] @ position_query[row, part]
+                    )
+                weights = (torch.stack(scores) / math.sqrt(3 * size)).softmax(0)
+                result[b, i, part] = weights @ value[:length, part]
+    return layer.output(result)
+
+
+@pytest.mark.parametrize("way", ["sheared", "gathered"])
+@pytest.mark.parametrize("frames", [1, 2, 7, 37])
+def test_attention_is_the_formula(way: str, frames: int, monkeypatch) -> None:
+    monkeypatch.setattr(module, "SHEAR_UP_TO", 10_000 if way == "sheared" else 0)
+    monkeypatch.setattr(module, "BLOCK", 16)
+    layer, positions = attention()
+    lengths = [frames, max(1, frames - 5)]
+    x = torch.randn(2, frames, 16)
+    valid = torch.arange(frames) < torch.tensor(lengths).unsqueeze(1)
+    ours = layer(x, valid, positions)
+    expected = by_hand(layer, x, positions, lengths).float()
+    for row, length in enumerate(lengths):
+        assert torch.allclose(ours[row, :length], expected[row, :length], atol=2e-6)
+
+
+def test_both_ways_have_the_same_gradients(monkeypatch) -> None:
+    gradients = []
+    for limit in (10_000, 0):
+        monkeypatch.setattr(module, "SHEAR_UP_TO", limit)
+        monkeypatch.setattr(module, "BLOCK", 16)
+        layer, positions = attention()
+        positions.requires_grad_()
+        x = torch.randn(2, 41, 16, requires_grad=True)
+        layer(x, None, positions).square().sum().backward()
+        gradients.append([x.grad, positions.grad, *(p.grad for p in layer.parameters())])
+    for a, b in zip(*gradients, strict=True):
+        assert torch.allclose(a, b, atol=1e-5 * max(1.0, float(b.abs().max())))
+
+
+def test_training_after_inference_at_the_same_length() -> None:
+    layer, positions = attention()
+    offset_buckets.cache_clear()
+    with torch.inference_mode():
+        layer(torch.randn(1, 23, 16), None, positions)
+    layer(torch.randn(1, 23, 16), None, positions.requires_grad_()).sum().backward()
+    assert positions.grad is not None
+
+
+def test_positions_have_dropout_of_their_own() -> None:
+    layer, positions = attention(position_dropout=0.5)
+    x = torch.randn(1, 9, 16)
+    assert not torch.equal(layer(x, None, positions), layer(x, None, positions))
+    layer.eval()
+    assert torch.equal(layer(x, None, positions), layer(x, None, positions))

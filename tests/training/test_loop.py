@@ -1,0 +1,172 @@
+"""The loop: resume is exact, damage is seen, signals are served, bad numbers are skipped and named."""
+
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+from sewcli.base.errors import DataError, PoliteStop
+from sewcli.training import checkpoint
+from sewcli.training.loop import train
+from tiny_task import TinyTask, tiny_config
+
+CPU = torch.device("cpu")
+CLOCKED = ("audio_per_second", "memory_mb")
+
+
+def rows(exp: Path) -> list[dict]:
+    lines = (exp / "metrics.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k not in CLOCKED} for line in lines]
+
+
+def train_rows(exp: Path) -> list[dict]:
+    return [row for row in rows(exp) if "kind" not in row]
+
+
+def weights(exp: Path, step: int) -> bytes:
+    return (exp / "checkpoints" / f"step-{step}" / checkpoint.WEIGHTS).read_bytes()
+
+
+def test_an_update_equals_its_formula(tmp_path: Path) -> None:
+    """One update by hand: the mean over all items of all micro-batches, then AdamW."""
+    config = tiny_config(updates=1)
+    task, twin = TinyTask(config), TinyTask(config)
+    train(task, tmp_path, CPU)
+    optimizer = torch.optim.AdamW(twin.model.parameters(), lr=1e-2, betas=(0.9, 0.98), eps=1e-8, weight_decay=0.01)
+    from sewcli.base.rng import seed_torch
+
+    micro_batches = twin.plan.epoch(0)[0]
+    assert len(micro_batches) == 4
+    total = sum(len(m) for m in micro_batches)
+    for number, micro_batch in enumerate(micro_batches):
+        seed_torch(config.seed, "update", 0, number)
+        (twin.loss(twin.load(micro_batch, 0, number), 0, number, CPU).loss / total).backward()
+    optimizer.step()
+    for own, expected in zip(task.model.parameters(), twin.model.parameters(), strict=True):
+        torch.testing.assert_close(own, expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("stop_at", [4, 8])
+def test_resume_from_any_checkpoint_is_exact(tmp_path: Path, stop_at: int) -> None:
+    train(TinyTask(tiny_config()), tmp_path / "whole", CPU)
+    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
+    for folder in (tmp_path / "cut" / "checkpoints").iterdir():
+        if folder.name != f"step-{stop_at}":
+            shutil.rmtree(folder)
+    if stop_at == 4:  # keep=2 had already removed it: make it again
+        shutil.rmtree(tmp_path / "cut")
+        train(TinyTask(tiny_config(updates=4)), tmp_path / "cut", CPU)
+    train(TinyTask(tiny_config()), tmp_path / "cut", CPU)
+    assert weights(tmp_path / "cut", 12) == weights(tmp_path / "whole", 12)
+    assert train_rows(tmp_path / "cut") == train_rows(tmp_path / "whole")
+    assert [row["step"] for row in train_rows(tmp_path / "cut")] == list(range(1, 13))
+
+
+def test_a_finished_run_does_nothing_more(tmp_path: Path) -> None:
+    train(TinyTask(tiny_config()), tmp_path, CPU)
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
+    assert train(TinyTask(tiny_config()), tmp_path, CPU).step == 12
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
+def test_two_checkpoints_are_kept(tmp_path: Path) -> None:
+    train(TinyTask(tiny_config()), tmp_path, CPU)
+    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["step-12", "step-8"]
+
+
+@pytest.mark.parametrize("name", [checkpoint.WEIGHTS, checkpoint.OPTIMIZER, checkpoint.STATE])
+def test_a_flipped_byte_is_seen_and_the_one_before_is_used(tmp_path: Path, name: str, capsys) -> None:
+    train(TinyTask(tiny_config()), tmp_path, CPU)
+    good = weights(tmp_path, 12)
+    damaged = tmp_path / "checkpoints" / "step-12" / name
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    train(TinyTask(tiny_config()), tmp_path, CPU)
+    said = capsys.readouterr().err
+    assert f"{name} is damaged" in said and "going on from update 8" in said
+    assert weights(tmp_path, 12) == good and checkpoint.find_fault(tmp_path / "checkpoints" / "step-12") is None
+
+
+def test_no_whole_checkpoint_is_an_error_not_a_fresh_start(tmp_path: Path) -> None:
+    train(TinyTask(tiny_config()), tmp_path, CPU)
+    for folder in (tmp_path / "checkpoints").iterdir():
+        (folder / checkpoint.DONE).unlink()
+    with pytest.raises(DataError, match="no checkpoint is whole"):
+        train(TinyTask(tiny_config()), tmp_path, CPU)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_stop_signal_saves_and_leaves_politely(tmp_path: Path, number: signal.Signals) -> None:
+    train(TinyTask(tiny_config()), tmp_path / "whole", CPU)
+    task = TinyTask(tiny_config())
+    task.loss = signalling(task, number, at=6)
+    with pytest.raises(PoliteStop, match="update 7 of 12"):
+        train(task, tmp_path / "cut", CPU)
+    assert checkpoint.newest(tmp_path / "cut" / "checkpoints").name == "step-7"
+    train(TinyTask(tiny_config()), tmp_path / "cut", CPU)
+    assert weights(tmp_path / "cut", 12) == weights(tmp_path / "whole", 12)
+
+
+def test_ctrl_c_saves_too(tmp_path: Path) -> None:
+    task = TinyTask(tiny_config())
+    task.loss = signalling(task, signal.SIGINT, at=6)
+    with pytest.raises(KeyboardInterrupt):
+        train(task, tmp_path, CPU)
+    assert checkpoint.newest(tmp_path / "checkpoints").name == "step-7"
+
+
+def test_a_validation_cut_short_is_made_up_for(tmp_path: Path) -> None:
+    train(TinyTask(tiny_config()), tmp_path / "whole", CPU)
+    task = TinyTask(tiny_config())
+    task.loss = signalling(task, signal.SIGTERM, at=4)  # validation is due after update 5
+    with pytest.raises(PoliteStop):
+        train(task, tmp_path / "cut", CPU)
+    assert not [row for row in rows(tmp_path / "cut") if row.get("kind") == "valid"]
+    train(TinyTask(tiny_config()), tmp_path / "cut", CPU)
+    valid = [[row for row in rows(tmp_path / e) if row.get("kind") == "valid"] for e in ("cut", "whole")]
+    assert valid[0] == valid[1] and [row["step"] for row in valid[0]] == [5, 10, 12]
+
+
+def test_a_bad_update_is_skipped_and_named(tmp_path: Path, capsys) -> None:
+    task = TinyTask(tiny_config())
+    task.poisoned = {3, 4}
+    train(task, tmp_path, CPU)
+    said = capsys.readouterr().err
+    assert said.count("not finite; skipped") == 2 and "u" in said
+    assert all(torch.isfinite(p).all() for p in task.model.parameters())
+
+
+def test_three_bad_updates_in_a_row_stop_the_run(tmp_path: Path) -> None:
+    task = TinyTask(tiny_config())
+    task.poisoned = {3, 4, 5}
+    with pytest.raises(DataError, match="3 updates in a row"):
+        train(task, tmp_path, CPU)
+
+
+def test_half_a_line_of_metrics_does_not_stop_a_resume(tmp_path: Path) -> None:
+    task = TinyTask(tiny_config())
+    task.loss = signalling(task, signal.SIGTERM, at=6)
+    with pytest.raises(PoliteStop):
+        train(task, tmp_path, CPU)
+    with open(tmp_path / "metrics.jsonl", "a") as file:
+        file.write('{"step": 8, "epo')
+    train(TinyTask(tiny_config()), tmp_path, CPU)
+    assert [row["step"] for row in train_rows(tmp_path)] == list(range(1, 13))
+
+
+def signalling(task: TinyTask, number: signal.Signals, at: int):
+    """The task's loss, sending this process a signal in update `at`."""
+    plain, sent = task.loss, []
+
+    def loss(batch, step, micro, device):
+        if step == at and not sent:
+            sent.append(True)
+            os.kill(os.getpid(), number)
+        return plain(batch, step, micro, device)
+
+    return loss
