@@ -20,6 +20,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     --mini) # a corpus of our own, a model of our own, and the same model without pre-training beside it
       mini=true data=data/mini exp=exp/mini model=sew-micro scratch=true
+      export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} # two models train side by side, a core each
       pretrain_config=$here/conf/mini-pretrain.yaml finetune_config=$here/conf/mini-finetune.yaml
       shift ;;
     --scratch) scratch=true && shift ;; # also train the same model without pre-training
@@ -45,6 +46,17 @@ if run_stage 0; then
   fi
 fi
 
+scratch_pid=""
+if run_stage 2 && $scratch; then
+  say "2: beside it, train $model without pre-training (log in $exp/$model-scratch.log)"
+  mkdir -p "$exp"
+  # shellcheck disable=SC2086
+  sew finetune --model "$model" --data "$data" --exp "$exp/$model-scratch" --config "$finetune_config" \
+    $finetune_options 2> "$exp/$model-scratch.log" &
+  scratch_pid=$!
+  trap 'kill "$scratch_pid" 2> /dev/null || true' EXIT
+fi
+
 if run_stage 1; then
   say "1: pre-train $model"
   # shellcheck disable=SC2086
@@ -55,9 +67,9 @@ if run_stage 2; then
   say "2: fine-tune"
   # shellcheck disable=SC2086
   sew finetune --model "$exp/$model/model" --data "$data" --exp "$exp/$model-ft" --config "$finetune_config" $finetune_options
-  if $scratch; then
-    # shellcheck disable=SC2086
-    sew finetune --model "$model" --data "$data" --exp "$exp/$model-scratch" --config "$finetune_config" $finetune_options
+  if [ -n "$scratch_pid" ]; then
+    wait "$scratch_pid" || { tail -n 5 "$exp/$model-scratch.log" >&2 && exit 1; }
+    scratch_pid=""
   fi
 fi
 

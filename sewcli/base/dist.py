@@ -27,7 +27,7 @@ def is_main() -> bool:
 def start() -> None:
     """Join the process group when run under `torchrun` (nccl with a GPU, gloo without)."""
     import torch
-    import torch.distributed as distributed
+    from torch import distributed
 
     if world_size() > 1 and not distributed.is_initialized():
         if torch.cuda.is_available():
@@ -37,7 +37,7 @@ def start() -> None:
 
 def stop() -> None:
     """Leave the process group."""
-    import torch.distributed as distributed
+    from torch import distributed
 
     if world_size() > 1 and distributed.is_initialized():
         distributed.destroy_process_group()
@@ -46,7 +46,7 @@ def stop() -> None:
 def sum_(tensor: torch.Tensor) -> torch.Tensor:
     """Sum `tensor` over all ranks, in place."""
     if world_size() > 1:
-        import torch.distributed as distributed
+        from torch import distributed
 
         distributed.all_reduce(tensor)
     return tensor
@@ -65,6 +65,6 @@ def any_rank(flag: bool) -> bool:
 def barrier() -> None:
     """Wait until every rank is here."""
     if world_size() > 1:
-        import torch.distributed as distributed
+        from torch import distributed
 
         distributed.barrier()

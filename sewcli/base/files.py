@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -113,19 +114,22 @@ def read_jsonl(path: str | Path) -> Iterator[dict[str, Any]]:
     Raises:
         DataError: missing, truncated or a line that is not a JSON object.
     """
-    number = 0
+    done = 0
     try:
-        with gzip.open(path, "rt", encoding="utf-8") if str(path).endswith(".gz") else open(path, encoding="utf-8") as f:
-            for number, line in enumerate(f, start=1):
+        with (
+            gzip.open(path, "rt", encoding="utf-8") if str(path).endswith(".gz") else open(path, encoding="utf-8") as f
+        ):
+            for line in f:
                 if line.strip():
                     row = json.loads(line)
                     if not isinstance(row, dict):
                         raise ValueError("not an object")
                     yield row
+                done += 1
     except FileNotFoundError:
         raise DataError("no such file", where=path) from None
-    except (ValueError, EOFError, gzip.BadGzipFile) as error:
-        raise DataError(f"line {number}: not valid JSON lines ({error})", where=path) from None
+    except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"line {done + 1}: not valid JSON lines ({error})", where=path) from None
 
 
 def sha256(path: str | Path) -> str:

@@ -71,7 +71,9 @@ def progress(description: str, total: int | None, *, done: int = 0) -> Iterator[
 
             class _Bar:
                 def advance(self, steps: int = 1, note: str = "") -> None:
-                    bars.update(task, advance=steps, **({"note": note} if note else {}))
+                    if note:
+                        bars.update(task, note=note)
+                    bars.advance(task, steps)
 
             yield _Bar()
     else:

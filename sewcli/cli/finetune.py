@@ -14,10 +14,12 @@ from sewcli.cli.options import given
 def finetune(
     model: Annotated[
         str | None,
-        typer.Option(help="A pre-trained folder, or a model of the zoo to train from nothing.  [default: the newest in exp/]"),
+        typer.Option(
+            help="A pre-trained folder, or a model of the zoo to train from nothing.", show_default="the newest in exp/"
+        ),
     ] = None,
     data: options.Data = None,
-    exp: Annotated[Path | None, typer.Option(help="Experiment folder.  [default: exp/MODEL-ft]")] = None,
+    exp: Annotated[Path | None, typer.Option(help="Experiment folder.", show_default="exp/MODEL-ft")] = None,
     config: options.Recipe = None,
     updates: Annotated[int | None, typer.Option(min=1, help="Updates in all.")] = None,
     seed: options.Seed = None,
@@ -37,7 +39,9 @@ def finetune(
     from sewcli.training.recipes import compose
 
     chosen = model or str(options.newest_model("ForPreTraining", mend="first run: sew pretrain, or give --model"))
-    flags = given(model=chosen, updates=updates, seed=seed, precision=precision, data={"dir": str(data)} if data else None)
+    flags = given(
+        model=chosen, updates=updates, seed=seed, precision=precision, data={"dir": str(data)} if data else None
+    )
     resolved = compose(FinetuneConfig, "finetune", config, flags, sets or [])
     if print_config:
         from sewcli.base.config import dump_yaml

@@ -15,8 +15,8 @@ def models(
 ) -> None:
     """List the models that `--model` knows by name, with their sizes.
 
-        sew models
-        sew models sew-d-mid
+    sew models
+    sew models sew-d-mid
     """
     from sewcli.models.listing import print_models
 

@@ -10,7 +10,9 @@ import typer
 
 from sewcli.base.errors import UsageError
 
-Data = Annotated[Path | None, typer.Option("--data", help="Folder that `sew prep` wrote.  [default: data/librispeech]")]
+Data = Annotated[
+    Path | None, typer.Option("--data", help="Folder that `sew prep` wrote.", show_default="data/librispeech")
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Recipe = Annotated[str | None, typer.Option("--config", "-c", help="A recipe by name, or a YAML file of what differs.")]
 Sets = Annotated[

@@ -32,6 +32,10 @@ def prep(
         list[str] | None,
         typer.Option(help="Only this part (may be repeated).", show_default="all that LibriSpeech knows by name"),
     ] = None,
+    hold_out: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SPLIT=SPEAKER,...", help="Move speakers to a split of their own (may be repeated)."),
+    ] = None,
     download: Annotated[bool, typer.Option("--download", help="First download the parts from openslr.org.")] = False,
     mini: Annotated[
         bool, typer.Option("--mini", help="First speak a synthetic miniature into OUT/corpus/LibriSpeech.")
@@ -53,6 +57,7 @@ def prep(
         sew prep librispeech /corpora/LibriSpeech
         sew prep librispeech --download --part train-clean-5 --part dev-clean-2
         sew prep librispeech my-speech --part train-mine --part dev-mine
+        sew prep librispeech my-speech --part train-mine --hold-out dev=anna --hold-out test=ben,carla
         sew prep librispeech --mini
     """
     import os
@@ -80,7 +85,9 @@ def prep(
             )
         librispeech.download(folder, part)
     source = librispeech.find_corpus(folder)
-    summaries = preparation.prepare(out, corpus, librispeech.find_splits(source, part), jobs=cores, force=force)
+    summaries = preparation.prepare(
+        out, corpus, librispeech.find_splits(source, part, _speakers(hold_out or [])), jobs=cores, force=force
+    )
     _show(summaries, as_json=json)
     if rejected := sum(summary["rejected"] for summary in summaries.values()):
         raise PartialError(
@@ -88,6 +95,20 @@ def prep(
             where=out / preparation.REJECTED,
             mend="mend the files and run this again, or go on without them",
         )
+
+
+def _speakers(settings: list[str]) -> dict[str, list[str]]:
+    """`["test=ben,carla"]` -> `{"test": ["ben", "carla"]}`."""
+    held_out: dict[str, list[str]] = {}
+    for setting in settings:
+        split, equals, names = setting.partition("=")
+        speakers = [name for name in names.split(",") if name]
+        if not equals or not speakers or not split or Path(split).name != split:
+            raise UsageError(
+                f"--hold-out {setting!r} is not of the form SPLIT=SPEAKER,...", mend="e.g. --hold-out test=1737,7312"
+            )
+        held_out.setdefault(split, []).extend(speakers)
+    return held_out
 
 
 def _show(summaries: dict[str, dict[str, Any]], *, as_json: bool) -> None:

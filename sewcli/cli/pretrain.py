@@ -12,9 +12,11 @@ from sewcli.cli.options import given
 
 
 def pretrain(
-    model: Annotated[str, typer.Option(help="A model of the zoo (see `sew models`), or a folder to go on from.")] = "sew-tiny",
+    model: Annotated[
+        str, typer.Option(help="A model of the zoo (see `sew models`), or a folder to go on from.")
+    ] = "sew-tiny",
     data: options.Data = None,
-    exp: Annotated[Path | None, typer.Option(help="Experiment folder.  [default: exp/MODEL]")] = None,
+    exp: Annotated[Path | None, typer.Option(help="Experiment folder.", show_default="exp/MODEL")] = None,
     config: options.Recipe = None,
     updates: Annotated[int | None, typer.Option(min=1, help="Updates in all.")] = None,
     seed: options.Seed = None,
@@ -35,7 +37,9 @@ def pretrain(
     from sewcli.training.config import PretrainConfig
     from sewcli.training.recipes import compose
 
-    flags = given(model=model, updates=updates, seed=seed, precision=precision, data={"dir": str(data)} if data else None)
+    flags = given(
+        model=model, updates=updates, seed=seed, precision=precision, data={"dir": str(data)} if data else None
+    )
     resolved = compose(PretrainConfig, "pretrain", config, flags, sets or [])
     if print_config:
         from sewcli.base.config import dump_yaml

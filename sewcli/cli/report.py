@@ -11,7 +11,9 @@ from sewcli.cli import options
 
 
 def report(
-    experiments: Annotated[list[Path] | None, typer.Argument(help="Folders to look in, at any depth.  [default: exp]")] = None,
+    experiments: Annotated[
+        list[Path] | None, typer.Argument(help="Folders to look in, at any depth.", show_default="exp")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Also write the rows to this JSON file.")] = None,
     json: options.Json = False,
 ) -> None:

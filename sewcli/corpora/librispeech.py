@@ -7,7 +7,8 @@ holds them together); that recipe stops at the first broken file and passes over
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from sewcli.base.errors import UsageError, nearest
@@ -75,11 +76,16 @@ def default_folder() -> Path:
     return Path(corpora or "download") / NAME
 
 
-def find_splits(corpus: Path, wanted: Sequence[str] | None) -> list[Split]:
+def find_splits(
+    corpus: Path, wanted: Sequence[str] | None, held_out: Mapping[str, Sequence[str]] | None = None
+) -> list[Split]:
     """The parts to prepare: those `wanted`, or all with a name that LibriSpeech knows.
 
+    Args:
+        held_out: new splits by name, each with the speakers that leave their parts for it.
+
     Raises:
-        UsageError: a part is not there, or none has a known name.
+        UsageError: a part or a speaker is not there, or no part has a known name.
     """
     there = found_parts(corpus)
     known = [name for name in PARTS if (corpus / name).is_dir()]
@@ -91,8 +97,52 @@ def find_splits(corpus: Path, wanted: Sequence[str] | None) -> list[Split]:
     if not wanted and not known:
         options = " ".join(f"--part {name}" for name in there)
         raise UsageError("no part with a name of LibriSpeech's", where=corpus, mend=f"name those to use: {options}")
+    parts = list(dict.fromkeys(wanted or known))
+    if held_out:
+        return _with_held_out(corpus, parts, held_out)
     published = {} if (corpus / MARK).is_file() else PUBLISHED
-    return [Split(name, corpus / name, read_part, published.get(name)) for name in dict.fromkeys(wanted or known)]
+    return [Split(name, corpus / name, read_part, published.get(name)) for name in parts]
+
+
+def _with_held_out(corpus: Path, parts: Sequence[str], held_out: Mapping[str, Sequence[str]]) -> list[Split]:
+    there = {path.name for part in parts for path in (corpus / part).iterdir() if path.is_dir()}
+    speakers = [speaker for names in held_out.values() for speaker in names]
+    for speaker in speakers:
+        if speaker not in there:
+            raise UsageError(
+                f"no speaker {speaker!r}{nearest(speaker, there)}", where=corpus, mend="folders below a part"
+            )
+        if speakers.count(speaker) > 1:
+            raise UsageError(f"speaker {speaker} is held out twice", where=corpus)
+    for name in held_out:
+        if name in parts:
+            raise UsageError(
+                f"{name} is a part already", where=corpus, mend="hold speakers out into a split of another name"
+            )
+    away = frozenset(speakers)
+    choice = f"without {' '.join(sorted(away))}"
+    splits = [Split(part, corpus / part, partial(_read_chosen, leave=away), None, choice) for part in parts]
+    for name, names in held_out.items():
+        read = partial(_read_speakers, parts=tuple(parts), keep=frozenset(names))
+        splits.append(Split(name, corpus, read, None, f"{' '.join(sorted(names))} of {' '.join(parts)}"))
+    return splits
+
+
+def _read_chosen(folder: Path, leave: frozenset[str]) -> Listing:
+    """A part without some of its speakers."""
+    listing = read_part(folder)
+    candidates = [candidate for candidate in listing.candidates if candidate.speaker not in leave]
+    return Listing(
+        candidates, [rejection for rejection in listing.rejections if rejection.id.split("-")[0] not in leave]
+    )
+
+
+def _read_speakers(corpus: Path, parts: tuple[str, ...], keep: frozenset[str]) -> Listing:
+    """Some speakers of some parts."""
+    listings = [read_part(corpus / part) for part in parts]
+    candidates = [c for listing in listings for c in listing.candidates if c.speaker in keep]
+    rejections = [r for listing in listings for r in listing.rejections if r.id.split("-")[0] in keep]
+    return Listing(candidates, rejections)
 
 
 def found_parts(corpus: Path) -> list[str]:

@@ -77,6 +77,8 @@ class Split:
     folder: Path
     read: Callable[[Path], Listing]
     published: Published | None
+    choice: str = ""
+    """What of the folder is read, when not all of it: another choice is prepared anew."""
 
 
 HOURS_TOLERANCE = 0.25  # the published hours are rounded, and those of the two "other" test sets stand swapped
@@ -99,7 +101,7 @@ def prepare(
     remove_leftovers(out)
     _drop_vanished(out)
     for split in splits:
-        inputs = fingerprint(split.folder)
+        inputs = fingerprint(split.folder, split.choice)
         if not force and _is_done(out, split, inputs):
             info(f"{split.name}: prepared already, and its files have not changed")
         else:
@@ -112,9 +114,9 @@ def prepare(
     return summaries
 
 
-def fingerprint(folder: Path) -> str:
-    """A digest of the names, sizes and times of all files below `folder`."""
-    digest = hashlib.sha256(f"{FORMAT}\n{folder.absolute()}\n".encode())
+def fingerprint(folder: Path, choice: str = "") -> str:
+    """A digest of the names, sizes and times of all files below `folder`, and of what of it is read."""
+    digest = hashlib.sha256(f"{FORMAT}\n{folder.absolute()}\n{choice}\n".encode())
     for place, folders, files in os.walk(folder, followlinks=True):
         folders.sort()
         for name in sorted(files):

@@ -46,7 +46,7 @@ class LabelledBatch(WaveBatch):
 
 def cropped_batch(utterances: Sequence[Utterance], longest: int, seed: int, *parts: int) -> WaveBatch:
     """Every utterance cropped at a random place to the shortest of them (at most `longest` samples): no padding at all."""
-    size = min(longest, min(u.samples for u in utterances))
+    size = min([longest, *(u.samples for u in utterances)])
     rng = numpy_rng(seed, "crop", *parts)
     offsets = [int(rng.integers(0, u.samples - size + 1)) for u in utterances]
     waves = np.stack([u.wave()[o : o + size] for u, o in zip(utterances, offsets, strict=True)])
@@ -75,7 +75,9 @@ def labelled_batch(utterances: Sequence[Utterance], labels: Sequence[Sequence[in
     )
 
 
-def read_ahead(items: Iterable[T], load: Callable[[T], R], *, threads: int = 2, ahead: int = 4) -> Iterator[tuple[T, R]]:
+def read_ahead(
+    items: Iterable[T], load: Callable[[T], R], *, threads: int = 2, ahead: int = 4
+) -> Iterator[tuple[T, R]]:
     """Yield (item, load(item)) in order, up to `ahead` of them loading in the background."""
     with ThreadPoolExecutor(threads, thread_name_prefix="read-ahead") as pool:
         waiting: deque[tuple[T, Future[R]]] = deque()

@@ -45,7 +45,9 @@ class BatchPlan:
 
     def __post_init__(self) -> None:
         if not len(self.samples):
-            raise UsageError("no utterance is left to train on", mend="look at the filters of length in the config's data section")
+            raise UsageError(
+                "no utterance is left to train on", mend="look at the filters of length in the config's data section"
+            )
 
     def epoch(self, epoch: int) -> list[list[MicroBatch]]:
         """The updates of one epoch, in order; the last may have fewer micro-batches."""

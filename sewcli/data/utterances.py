@@ -60,11 +60,15 @@ def require_splits(data: str | Path, wanted: Sequence[str] | None, *, default_pr
     """
     found = splits(data)
     if not found:
-        raise UsageError("no prepared corpus here", where=data, mend="first run: sew prep librispeech (see --help), or give --data")
+        raise UsageError(
+            "no prepared corpus here", where=data, mend="first run: sew prep librispeech (see --help), or give --data"
+        )
     if wanted:
         for name in wanted:
             if name not in found:
-                raise UsageError(f"no split {name!r}{nearest(name, found)}", where=data, mend=f"there are: {', '.join(found)}")
+                raise UsageError(
+                    f"no split {name!r}{nearest(name, found)}", where=data, mend=f"there are: {', '.join(found)}"
+                )
         return list(wanted)
     chosen = [name for name in found if name.startswith(default_prefix)]
     if not chosen:

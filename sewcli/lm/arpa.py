@@ -82,10 +82,8 @@ def _blocks(model: NgramModel) -> Iterator[bytes]:
     for k, table in enumerate(model.tables, start=1):
         yield f"\\{k}-grams:\n".encode()
         words = [model.words[i] for i in table.word.tolist()]
-        if k == 1:
-            texts = words
-        else:
-            texts = [f"{texts[p]} {word}" for p, word in zip(table.prefix.tolist(), words, strict=True)]
+        prefixes = table.prefix.tolist()
+        texts = words if k == 1 else [f"{texts[p]} {word}" for p, word in zip(prefixes, words, strict=True)]
         probabilities = table.probability.tolist()
         if k < model.order:
             rows = zip(probabilities, texts, table.backoff.tolist(), strict=True)

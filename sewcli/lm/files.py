@@ -58,7 +58,9 @@ def resolve(lm: str, data: str | Path, vocabulary: Vocabulary) -> LanguageModelF
 
 def model_name(path: Path) -> str:
     """`lm/4gram.arpa.gz` -> `4gram`."""
-    return next((path.name.removesuffix(ending) for ending in reversed(ENDINGS) if path.name.endswith(ending)), path.stem)
+    return next(
+        (path.name.removesuffix(ending) for ending in reversed(ENDINGS) if path.name.endswith(ending)), path.stem
+    )
 
 
 def check_model(path: Path, vocabulary: Vocabulary) -> None:
@@ -89,4 +91,6 @@ def _missing(lm: str, given: Path, folder: Path) -> UsageError:
     number = re.fullmatch(r"(\d+)-?gram", lm)
     command = f"sew lm ngram --order {number[1]}" if number else "sew lm ngram --order 4"
     there = f" (there are: {', '.join(known)})" if known else ""
-    return UsageError(f"no language model {lm!r}{nearest(lm, known)}{there}", where=folder, mend=f"first run: {command}")
+    return UsageError(
+        f"no language model {lm!r}{nearest(lm, known)}{there}", where=folder, mend=f"first run: {command}"
+    )

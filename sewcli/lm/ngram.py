@@ -200,7 +200,8 @@ def _suffixes(k: int, below: np.ndarray, prefixes: list[np.ndarray], words: list
         return words[k]
     size = len(words[0])
     keys = prefixes[k - 1] * size + words[k - 1]
-    return np.searchsorted(keys, below[prefixes[k]] * size + words[k])
+    rows: np.ndarray = np.searchsorted(keys, below[prefixes[k]] * size + words[k])
+    return rows
 
 
 def _discounts(counts: np.ndarray, order: int) -> tuple[float, float, float]:
@@ -238,7 +239,7 @@ def _set_backoffs(tables: list[Table], spare: np.ndarray) -> None:
 def _score(model: NgramModel, tokens: np.ndarray, depth: np.ndarray) -> np.ndarray:
     """log10 p of every token given its sentence so far; 0 for <s>. Shape (tokens,)."""
     size = len(model.words)
-    scores = model.tables[0].probability[tokens].copy()
+    scores: np.ndarray = model.tables[0].probability[tokens].copy()
     here, backoff = tokens, model.tables[0].backoff  # the row of the k-gram that ends here, -1 when it was never seen
     for k in range(1, model.order):
         table = model.tables[k]

@@ -46,6 +46,12 @@ class CTCModel(nn.Module):
         new.encoder.load_state_dict(model.encoder.state_dict())
         return new
 
+    def for_inference(self) -> CTCModel:
+        """This model in evaluation mode, with what depends on weights alone computed once (until `train()`)."""
+        self.eval().requires_grad_(False)
+        self.encoder.context.fix_positions()
+        return self
+
     def forward(
         self,
         waves: Tensor,

@@ -117,6 +117,13 @@ class ContextNetwork(nn.Module):
         if config.family != "wav2vec2":
             self.upsample = Upsample(config.width, config.squeeze)
 
+    def fix_positions(self) -> None:
+        """Project SEW-D's position table once for all layers, for inference with weights that no longer change."""
+        if self.config.family == "sew-d":
+            for attention in self.modules():
+                if isinstance(attention, DisentangledAttention):
+                    attention.fix_positions(self.norm(self.positions.weight))
+
     def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """(B, T, E) -> (B, T, E); `lengths` (B,) are true frames, None when nothing is padded."""
         config, frames = self.config, x.shape[1]

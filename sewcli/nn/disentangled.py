@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +15,8 @@ from torch.nn import functional
 
 from sewcli.nn.attention import join_heads, split_heads
 
-SHEAR_UP_TO = 512  # frames; beyond, multiplying all 2 U - 1 offsets costs more than gathering from the buckets
-BLOCK = 128  # queries at a time beyond that, so that memory grows with U and not with its square
+WHOLE_UP_TO = 128  # frames whose scores are computed in one piece
+BLOCK = 128  # frames a side of a tile beyond that
 
 
 class DisentangledAttention(nn.Module):
@@ -42,6 +41,21 @@ class DisentangledAttention(nn.Module):
         self.key = nn.Linear(width, width)
         self.value = nn.Linear(width, width)
         self.output = nn.Linear(width, width)
+        self.fixed_query: Tensor | None
+        self.fixed_key: Tensor | None
+        self.register_buffer("fixed_query", None, persistent=False)
+        self.register_buffer("fixed_key", None, persistent=False)
+
+    def fix_positions(self, positions: Tensor) -> None:
+        """Project the table (N, E) once, for inference with weights that no longer change; `train()` forgets it."""
+        with torch.no_grad():
+            self.fixed_query, self.fixed_key = self._project(positions)
+
+    def train(self, mode: bool = True) -> DisentangledAttention:
+        """Switch modes; training needs the positions projected anew each time."""
+        if mode:
+            self.fixed_query = self.fixed_key = None
+        return super().train(mode)
 
     def forward(self, x: Tensor, valid: Tensor | None, positions: Tensor) -> Tensor:
         """(B, U, E) -> (B, U, E).
@@ -53,20 +67,26 @@ class DisentangledAttention(nn.Module):
         """
         frames = x.shape[1]
         bucket_of, low, high = offset_buckets(frames, self.buckets, self.max_positions, x.device)
-        positions = functional.dropout(positions, self.position_dropout, self.training)[low:high].unsqueeze(0)
         query, key, value = (split_heads(linear(x), self.heads) for linear in (self.query, self.key, self.value))
-        position_query, position_key = (
-            split_heads(linear(positions), self.heads)[0] for linear in (self.query, self.key)
-        )
-        query, table = query * self.scale, Positions(position_query * self.scale, position_key, bucket_of)
-        if frames <= SHEAR_UP_TO:
-            mixed = self._mix(sheared_scores(query, key, table), value, valid)
+        if self.fixed_query is None or self.fixed_key is None:
+            dropped = functional.dropout(positions, self.position_dropout, self.training)
+            position_query, position_key = self._project(dropped[low:high])
         else:
-            of_keys = table.query @ key.transpose(2, 3)  # (B, H, buckets, U)
-            blocks = (gathered_scores(query, key, table, of_keys, start) for start in range(0, frames, BLOCK))
-            mixed = torch.cat([self._mix(scores, value, valid) for scores in blocks], dim=2)
-        joined: Tensor = self.output(join_heads(mixed))
+            position_query, position_key = self.fixed_query[:, low:high], self.fixed_key[:, low:high]
+        query = query * self.scale
+        # positions by offset (H, 2 U - 1, D): those of keys from U - 1 down, those of queries from -(U - 1) up
+        falling, rising = rows_of(position_key, bucket_of), rows_of(position_query, bucket_of.flip(0))
+        mixed = []
+        for part in blocks(frames):
+            scores = block_scores(query[:, :, part], key, falling, rising, part.start)
+            mixed.append(self._mix(scores, value, valid))
+        joined: Tensor = self.output(join_heads(torch.cat(mixed, dim=2)))
         return joined
+
+    def _project(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries (scaled) and keys of (N, E) positions, (H, N, D) each."""
+        query, key = (split_heads(linear(positions.unsqueeze(0)), self.heads)[0] for linear in (self.query, self.key))
+        return query * self.scale, key
 
     def _mix(self, scores: Tensor, value: Tensor, valid: Tensor | None) -> Tensor:
         if valid is not None:
@@ -75,40 +95,36 @@ class DisentangledAttention(nn.Module):
         return weights.to(value.dtype) @ value
 
 
-class Positions(NamedTuple):
-    """Projected buckets, query and key (H, buckets, D), and the bucket of each offset U - 1 .. -(U - 1), (2 U - 1,)."""
+def block_scores(query: Tensor, key: Tensor, falling: Tensor, rising: Tensor, start: int) -> Tensor:
+    """Scores (B, H, block, U) of the queries (B, H, block, D) that begin at frame `start`, with all keys.
 
-    query: Tensor
-    key: Tensor
-    bucket_of: Tensor
-
-
-def sheared_scores(query: Tensor, key: Tensor, table: Positions) -> Tensor:
-    """Scores (B, H, U, U) by products with all 2 U - 1 offsets, read along their diagonals: no gather, no atomics."""
-    falling, rising = _rows(table.key, table.bucket_of), _rows(table.query, table.bucket_of.flip(0))  # (H, 2 U - 1, D)
-    content_to_position = shear(query @ falling.transpose(1, 2))  # column U - 1 - i + j of row i is offset i - j
-    position_to_content = shear(key @ rising.transpose(1, 2)).transpose(2, 3)
-    return query @ key.transpose(2, 3) + content_to_position + position_to_content
-
-
-def gathered_scores(query: Tensor, key: Tensor, table: Positions, of_keys: Tensor, start: int) -> Tensor:
-    """Scores (B, H, block, U) of the queries from `start` on, looked up in products with the buckets."""
-    frames = query.shape[2]
-    query = query[:, :, start : start + BLOCK]
-    rows = torch.arange(start, start + query.shape[2], device=query.device).unsqueeze(1)
-    columns = torch.arange(frames, device=query.device)
-    bucket_of = table.bucket_of[frames - 1 - rows + columns].expand(*query.shape[:3], frames)
-    content_to_position = (query @ table.key.transpose(1, 2)).gather(3, bucket_of)
-    return query @ key.transpose(2, 3) + content_to_position + of_keys.gather(2, bucket_of)
+    A tile of n queries and m keys has n + m - 1 offsets: it is multiplied with these, and read along the diagonals.
+    """
+    rows, frames = query.shape[2], key.shape[2]
+    tiles = []
+    for part in blocks(frames):
+        keys = key[:, :, part]
+        offsets = rows + keys.shape[2] - 1
+        first, last = frames - start - rows + part.start, frames + start - part.start - keys.shape[2]
+        content_to_position = shear(query @ falling[:, first : first + offsets].transpose(1, 2))
+        position_to_content = shear(keys @ rising[:, last : last + offsets].transpose(1, 2)).transpose(2, 3)
+        tiles.append(query @ keys.transpose(2, 3) + content_to_position + position_to_content)
+    return torch.cat(tiles, dim=3)
 
 
 def shear(x: Tensor) -> Tensor:
-    """(..., U, 2 U - 1) -> (..., U, U) with result[i, j] = x[i, U - 1 - i + j], as a view."""
-    frames = x.shape[-2]
-    if frames == 1:
+    """(..., n, n + m - 1) -> (..., n, m) with result[i, j] = x[i, n - 1 - i + j], as a view: no gather, no atomics."""
+    rows, wide = x.shape[-2:]
+    if rows == 1:
         return x
-    flat = x.flatten(-2)[..., frames - 1 : frames - 1 + frames * (2 * frames - 2)]
-    return flat.view(*x.shape[:-1], 2 * frames - 2)[..., :frames]
+    flat = x.flatten(-2)[..., rows - 1 : rows - 1 + rows * (wide - 1)]
+    return flat.view(*x.shape[:-1], wide - 1)[..., : wide - rows + 1]
+
+
+def blocks(frames: int) -> list[slice]:
+    """All frames at once, or in blocks that stay in the cache and let memory grow with U, not with its square."""
+    size = frames if frames <= WHOLE_UP_TO else BLOCK
+    return [slice(start, min(start + size, frames)) for start in range(0, frames, size)]
 
 
 @lru_cache(maxsize=64)
@@ -133,7 +149,7 @@ def bucket(offsets: Tensor, buckets: int, max_positions: int) -> Tensor:
     return torch.where(size <= middle, offsets.double(), (far + middle) * offsets.sign()).long()
 
 
-def _rows(table: Tensor, index: Tensor) -> Tensor:
+def rows_of(table: Tensor, index: Tensor) -> Tensor:
     """Rows of (H, N, D) by index. The backward pass of an embedding is deterministic on a GPU, an index's is not."""
     heads = table.shape[0]
     flat: Tensor = functional.embedding(index, table.transpose(0, 1).flatten(1))

@@ -26,7 +26,9 @@ def result_rows(folders: Sequence[Path]) -> list[dict[str, Any]]:
         for exp in sorted({score.parents[2] for score in folder.glob("**/decode/*/score.json")}):
             rows.extend(_rows_of(exp))
     if not rows:
-        raise UsageError("nothing was scored here yet", where=folders[0], mend="first run: sew decode (which also scores)")
+        raise UsageError(
+            "nothing was scored here yet", where=folders[0], mend="first run: sew decode (which also scores)"
+        )
     return rows
 
 
@@ -37,7 +39,17 @@ def print_rows(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
             print(json.dumps(row, ensure_ascii=False))
         return
     table = Table(title="results", title_justify="left")
-    for name in ("experiment", "model", "parameters", "pre-trained", "hours", "updates", "split", "WER greedy", "WER LM"):
+    for name in (
+        "experiment",
+        "model",
+        "parameters",
+        "pre-trained",
+        "hours",
+        "updates",
+        "split",
+        "WER greedy",
+        "WER LM",
+    ):
         table.add_column(name, justify="left" if name in ("experiment", "model", "split") else "right")
     table.add_column("real-time factor greedy / LM", justify="right")
     for row in rows:
@@ -77,7 +89,14 @@ def _rows_of(exp: Path) -> list[dict[str, Any]]:
         score, decoded = read_json(path), read_json(path.parent / "decode.json")
         row = by_split.setdefault(
             decoded["split"],
-            {"split": decoded["split"], "wer_greedy": None, "wer_lm": None, "lm": None, "rtf_greedy": None, "rtf_lm": None},
+            {
+                "split": decoded["split"],
+                "wer_greedy": None,
+                "wer_lm": None,
+                "lm": None,
+                "rtf_greedy": None,
+                "rtf_lm": None,
+            },
         )
         greedy = decoded["lm"] in (None, "none")
         row["wer_greedy" if greedy else "wer_lm"] = score["wer"]

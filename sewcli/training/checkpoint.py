@@ -11,12 +11,21 @@ import re
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
 import torch
 from safetensors.torch import load_file, save_file
 
 from sewcli import __version__
 from sewcli.base.errors import DataError
-from sewcli.base.files import atomic_folder, explained, read_json, remove_leftovers, retry_once_cleaned, sha256, write_json
+from sewcli.base.files import (
+    atomic_folder,
+    explained,
+    read_json,
+    remove_leftovers,
+    retry_once_cleaned,
+    sha256,
+    write_json,
+)
 from sewcli.base.log import warn
 from sewcli.data.plan import Position
 
@@ -108,7 +117,9 @@ def load(checkpoint: Path, model: torch.nn.Module, optimizer: torch.optim.Optimi
     """
     weights = load_file(checkpoint / WEIGHTS)
     own = _weights(model)
-    if wrong := sorted(k for k in own.keys() | weights.keys() if k not in own or k not in weights or own[k].shape != weights[k].shape):
+    if wrong := sorted(
+        k for k in own.keys() | weights.keys() if k not in own or k not in weights or own[k].shape != weights[k].shape
+    ):
         raise DataError(f"weights of another model ({wrong[0]} and {len(wrong) - 1} others differ)", where=checkpoint)
     model.load_state_dict(weights)
     _restore_optimizer(model, optimizer, load_file(checkpoint / OPTIMIZER))
@@ -128,7 +139,9 @@ def _optimizer_tensors(model: torch.nn.Module, optimizer: torch.optim.Optimizer)
     return tensors
 
 
-def _restore_optimizer(model: torch.nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
+def _restore_optimizer(
+    model: torch.nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]
+) -> None:
     parameters = dict(model.named_parameters())
     for name, tensor in tensors.items():
         owner, _, part = name.rpartition(":")

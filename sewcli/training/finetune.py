@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch.nn import functional
 
 from sewcli.base import dist, log
 from sewcli.base.errors import DataError
+from sewcli.base.memory import keep_freed_memory
 from sewcli.base.rng import numpy_rng, seed_torch
 from sewcli.data.loading import LabelledBatch, labelled_batch
 from sewcli.data.plan import BatchPlan, MicroBatch
@@ -134,7 +136,9 @@ class Finetuning:
                 bar.advance()
         errors = word_errors([u.text for u in self.valid], [hypotheses[u.id] for u in self.valid])
         sample = self.valid[step % len(self.valid)]
-        log.info(f"  {sample.id}  reference: {sample.text}\n  {' ' * len(sample.id)} hypothesis: {hypotheses[sample.id]}")
+        log.info(
+            f"  {sample.id}  reference: {sample.text}\n  {' ' * len(sample.id)} hypothesis: {hypotheses[sample.id]}"
+        )
         row = {"wer": errors.wer, "sample": {"id": sample.id, "hypothesis": hypotheses[sample.id]}}
         return errors.wer, row
 
@@ -180,7 +184,7 @@ def _encode(vocabulary: Vocabulary, utterance: Utterance) -> list[int]:
 
 def _frames_needed(labels: Sequence[int]) -> int:
     """CTC needs a frame a label and a blank between equal neighbours."""
-    return len(labels) + sum(a == b for a, b in zip(labels, labels[1:], strict=False))
+    return len(labels) + sum(a == b for a, b in pairwise(labels))
 
 
 def run(config: FinetuneConfig, exp: Path, device_name: str) -> None:
@@ -192,6 +196,7 @@ def run(config: FinetuneConfig, exp: Path, device_name: str) -> None:
     vocabulary = Vocabulary.letters()
     splits = require_splits(config.data.dir, config.data.train, default_prefix="train")
     valid_splits = require_splits(config.data.dir, config.data.valid, default_prefix="dev")
+    keep_freed_memory()
     dist.start()
     device = choose_device(device_name)
     seed_torch(config.seed, "initial-weights")
@@ -213,6 +218,8 @@ def new_or_pretrained(config: FinetuneConfig, vocabulary: Vocabulary) -> CTCMode
     if read_architecture(config.model).endswith("ForCTC"):
         model, own = load_ctc(config.model, overrides=overrides)
         if own != vocabulary:
-            raise DataError("this model has another vocabulary", where=config.model, mend="fine-tune a pre-trained model")
+            raise DataError(
+                "this model has another vocabulary", where=config.model, mend="fine-tune a pre-trained model"
+            )
         return model
     return CTCModel.from_pretraining(load_pretraining(config.model, overrides=overrides), len(vocabulary))

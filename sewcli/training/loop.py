@@ -52,15 +52,26 @@ class StepResult:
 class Task(Protocol):
     """What the loop trains."""
 
-    config: RunConfig
-    model: torch.nn.Module
-    plan: BatchPlan
-    lower_is_better: bool | None  # None: the newest model is kept, whatever the validation says
+    @property
+    def config(self) -> RunConfig:
+        """The whole resolved config."""
+
+    @property
+    def model(self) -> torch.nn.Module:
+        """What is trained."""
+
+    @property
+    def plan(self) -> BatchPlan:
+        """Which utterances go together."""
+
+    @property
+    def lower_is_better(self) -> bool | None:
+        """How validation figures compare; None: the newest model is kept, whatever the validation says."""
 
     def learning_rate(self, done: int) -> float:
         """For the update after `done` updates."""
 
-    def load(self, micro_batch: MicroBatch, step: int, number: int) -> WaveBatch:
+    def load(self, micro_batch: MicroBatch, step: int, number: int) -> Any:
         """Read a micro-batch (in a background thread)."""
 
     def loss(self, batch: Any, step: int, number: int, device: torch.device) -> StepResult:
@@ -231,7 +242,9 @@ class _Updater:
     def __init__(self, task: Task, device: torch.device, optimizer: torch.optim.Optimizer) -> None:
         self.task, self.device, self.optimizer = task, device, optimizer
         self.dtype = precision(task.config, device)
-        self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype is torch.float16, init_scale=128.0)
+        self.scaler = torch.amp.grad_scaler.GradScaler(
+            device.type, enabled=self.dtype is torch.float16, init_scale=128.0
+        )
         self.parameters = [p for p in task.model.parameters() if p.requires_grad]
         self.ids: list[str] = []
 
@@ -336,5 +349,7 @@ def _row(totals: dict[str, torch.Tensor]) -> dict[str, Any]:
 
 
 def _pretty(row: dict[str, Any]) -> str:
-    texts = {k: f"{v:.4g}" if isinstance(v, float) else str(v) for k, v in row.items() if not isinstance(v, (dict, list))}
+    texts = {
+        k: f"{v:.4g}" if isinstance(v, float) else str(v) for k, v in row.items() if not isinstance(v, (dict, list))
+    }
     return ", ".join(f"{name.replace('_', ' ')} {text}" for name, text in texts.items())

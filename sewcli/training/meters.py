@@ -66,7 +66,9 @@ class Metrics:
             for row in read_jsonl(self.path):
                 if row["step"] <= step:
                     kept.append(row)
-        except DataError as error:  # a kill may leave half a line at the end; rows up to a checkpoint were synced before it
+        except (
+            DataError
+        ) as error:  # a kill may leave half a line at the end; rows up to a checkpoint were synced before it
             if step and (not kept or kept[-1]["step"] < step):
                 warn(f"{error.where}: {error.what}; the rows after it are lost, training goes on")
         write_jsonl(self.path, kept)

@@ -16,6 +16,7 @@ import torch
 
 from sewcli.base import dist, log
 from sewcli.base.errors import UsageError
+from sewcli.base.memory import keep_freed_memory
 from sewcli.base.rng import key, numpy_rng, seed_torch
 from sewcli.data.loading import WaveBatch, cropped_batch, read_ahead
 from sewcli.data.plan import BatchPlan, MicroBatch
@@ -161,7 +162,9 @@ def select(utterances: Sequence[Utterance], config: PretrainConfig) -> list[Utte
     return kept
 
 
-def hold_out(utterances: Sequence[Utterance], seed: int, share: float = 0.01) -> tuple[list[Utterance], list[Utterance]]:
+def hold_out(
+    utterances: Sequence[Utterance], seed: int, share: float = 0.01
+) -> tuple[list[Utterance], list[Utterance]]:
     """(train, valid): a random share, at least one utterance, held out by seed."""
     rng = numpy_rng(seed, "hold-out")
     chosen = set(rng.permutation(len(utterances))[: max(1, round(share * len(utterances)))].tolist())
@@ -175,6 +178,7 @@ def run(config: PretrainConfig, exp: Path, device_name: str) -> None:
     Raises:
         SewError: whatever is missing, with the command that comes first.
     """
+    keep_freed_memory()
     dist.start()
     device = choose_device(device_name)
     train, valid = _select_cuts(config)

@@ -32,7 +32,9 @@ def find(verb: str, recipe: str) -> Path:
         return known
     if Path(recipe).is_file():
         return Path(recipe)
-    raise UsageError(f"no recipe {recipe!r}{nearest(recipe, names(verb))}", mend=f"a YAML file, or one of: {', '.join(names(verb))}")
+    raise UsageError(
+        f"no recipe {recipe!r}{nearest(recipe, names(verb))}", mend=f"a YAML file, or one of: {', '.join(names(verb))}"
+    )
 
 
 def compose(cls: type[R], verb: str, recipe: str | None, flags: dict[str, Any], sets: Sequence[str]) -> R:

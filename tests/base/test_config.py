@@ -22,7 +22,8 @@ def test_all_faults_are_listed_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("3e-4", 3e-4), ("2", 2), ("true", True), ("[a, b]", ["a", "b"]), ("none", "none"), ("a=b", "a=b")]
+    ("text", "value"),
+    [("3e-4", 3e-4), ("2", 2), ("true", True), ("[a, b]", ["a", "b"]), ("none", "none"), ("a=b", "a=b")],
 )
 def test_values_of_set(text: str, value: object) -> None:
     assert parse_sets([f"a.b={text}"]) == {"a": {"b": value}}
@@ -70,7 +71,12 @@ def test_an_unknown_recipe_names_the_nearest() -> None:
 def test_the_recipes_hold_the_papers_numbers() -> None:
     """SEW appendix B and the authors' configs, written out by hand from the papers."""
     pretrain = compose(PretrainConfig, "pretrain", "100k", {"model": "sew-mid"}, [])
-    assert (pretrain.updates, pretrain.optim.lr, pretrain.optim.eps, pretrain.optim.weight_decay) == (100_000, 5e-4, 1e-6, 0.01)
+    assert (pretrain.updates, pretrain.optim.lr, pretrain.optim.eps, pretrain.optim.weight_decay) == (
+        100_000,
+        5e-4,
+        1e-6,
+        0.01,
+    )
     assert (pretrain.schedule.warmup_updates, pretrain.schedule.decay_updates) == (32_000, 400_000)
     assert (pretrain.batch.seconds, pretrain.batch.micro_seconds, pretrain.batch.micro_batches) == (5600, 87.5, 64)
     tiny = compose(PretrainConfig, "pretrain", "tiny-100k", {"model": "sew-tiny"}, [])

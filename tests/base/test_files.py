@@ -41,7 +41,9 @@ def test_an_atomic_folder_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
 
 
-@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), RuntimeError("I/O error: No space left on device (os error 28)")])
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "full"), RuntimeError("I/O error: No space left on device (os error 28)")]
+)
 def test_a_full_disk_is_explained(tmp_path: Path, error: Exception) -> None:
     with pytest.raises(UsageError) as caught, files.atomic_path(tmp_path / "x"):
         raise error

@@ -73,4 +73,3 @@ def test_what_is_missing_is_said_with_the_command_that_comes_first(arguments, co
 def test_print_config_shows_the_papers_recipe(tmp_path: Path) -> None:
     done = sew("pretrain", "--model", "sew-d-mid", "--set", "optim.lr=3e-4", "--print-config", cwd=tmp_path)
     assert done.returncode == 0 and "lr: 0.0003" in done.stdout and "warmup_updates: 32000" in done.stdout
-

@@ -69,7 +69,7 @@ def test_too_short_an_utterance_is_refused() -> None:
         model(noise(2, 1000), torch.tensor([1000, 399]))
 
 
-def test_batches_on_the_gathered_path_of_sew_d() -> None:
+def test_batches_of_sew_d_in_tiles() -> None:
     model = shaken(CTCModel(small("sew-d", layers=1), 32)).eval()
     lengths = [400 + 320 * 1100, 400 + 320 * 600, 16_000]
     waves = torch.zeros(3, lengths[0])
@@ -80,3 +80,23 @@ def test_batches_on_the_gathered_path_of_sew_d() -> None:
         for row, samples in enumerate(lengths):
             alone = model(waves[row : row + 1, :samples], torch.tensor([samples])).logits[0]
             assert apart(batch.logits[row, : len(alone)], alone) < 1e-5
+
+
+@pytest.mark.parametrize("samples", [400, 16_000, 400 + 320 * 1100])
+@pytest.mark.parametrize("case", ["sew", "sew-d"])
+def test_prepared_for_inference_it_computes_the_same(case: str, samples: int) -> None:
+    model = shaken(CTCModel(small(case, layers=1), 32)).eval()
+    waves, lengths = noise(1, samples), torch.tensor([samples])
+    with torch.inference_mode():
+        before = model(waves, lengths).logits
+        assert torch.allclose(model.for_inference()(waves, lengths).logits, before, atol=1e-6)
+
+
+def test_training_after_inference_forgets_what_was_prepared() -> None:
+    model = shaken(CTCModel(small("sew-d"), 32)).for_inference()
+    names = set(model.state_dict())
+    waves, lengths = noise(1, 9_999), torch.tensor([9_999])
+    model.train().requires_grad_(True).eval()
+    model(waves, lengths).logits.sum().backward()
+    assert model.encoder.context.positions.weight.grad.abs().max() > 0
+    assert names == set(model.state_dict()) and not any("fixed" in name for name in names)

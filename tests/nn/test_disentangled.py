@@ -23,12 +23,14 @@ def test_far_offsets_share_the_last_rows() -> None:
     assert (index[: 1000 - 511] == 511).all() and (index[999 + 512 :] == 0).all() and index[999] == 256
 
 
-def test_shear() -> None:
-    for frames in (1, 2, 5):
-        x = torch.randn(3, frames, 2 * frames - 1)
-        for i in range(frames):
-            for j in range(frames):
-                assert torch.equal(shear(x)[:, i, j], x[:, i, frames - 1 - i + j])
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (1, 4), (2, 1), (2, 2), (5, 3), (3, 7)])
+def test_shear(rows: int, columns: int) -> None:
+    x = torch.randn(3, rows, rows + columns - 1)
+    sheared = shear(x)
+    assert sheared.shape == (3, rows, columns)
+    for i in range(rows):
+        for j in range(columns):
+            assert torch.equal(sheared[:, i, j], x[:, i, rows - 1 - i + j])
 
 
 def attention(seed: int = 0, **changes) -> tuple[DisentangledAttention, torch.Tensor]:
@@ -62,10 +64,10 @@ def by_hand(layer: DisentangledAttention, x: torch.Tensor, positions: torch.Tens
     return layer.output(result)
 
 
-@pytest.mark.parametrize("way", ["sheared", "gathered"])
+@pytest.mark.parametrize("way", ["whole", "tiled"])
 @pytest.mark.parametrize("frames", [1, 2, 7, 37])
 def test_attention_is_the_formula(way: str, frames: int, monkeypatch) -> None:
-    monkeypatch.setattr(module, "SHEAR_UP_TO", 10_000 if way == "sheared" else 0)
+    monkeypatch.setattr(module, "WHOLE_UP_TO", 10_000 if way == "whole" else 0)
     monkeypatch.setattr(module, "BLOCK", 16)
     layer, positions = attention()
     lengths = [frames, max(1, frames - 5)]
@@ -80,7 +82,7 @@ def test_attention_is_the_formula(way: str, frames: int, monkeypatch) -> None:
 def test_both_ways_have_the_same_gradients(monkeypatch) -> None:
     gradients = []
     for limit in (10_000, 0):
-        monkeypatch.setattr(module, "SHEAR_UP_TO", limit)
+        monkeypatch.setattr(module, "WHOLE_UP_TO", limit)
         monkeypatch.setattr(module, "BLOCK", 16)
         layer, positions = attention()
         positions.requires_grad_()

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_task import TinyTask, tiny_config
 
 from sewcli.base.errors import DataError, PoliteStop
 from sewcli.training import checkpoint
 from sewcli.training.loop import train
-from tiny_task import TinyTask, tiny_config
 
 CPU = torch.device("cpu")
 CLOCKED = ("audio_per_second", "memory_mb")

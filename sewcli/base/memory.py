@@ -1,0 +1,25 @@
+"""Keep freed memory instead of giving it back to the kernel after every tensor.
+
+glibc unmaps each large block when it is freed, and the next tensor then faults its pages in again, one by one: a fifth of
+the time of a training step on a CPU. No number changes; the process keeps up to 1 GB that it has already used.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+# mallopt's parameters and what they are set to
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
+SETTINGS = ((M_MMAP_THRESHOLD, 1 << 28), (M_TRIM_THRESHOLD, 1 << 30), (M_TOP_PAD, 1 << 28))
+
+
+def keep_freed_memory() -> bool:
+    """Tune glibc's allocator for this process; False where there is no glibc."""
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return False
+    return all(mallopt(parameter, value) == 1 for parameter, value in SETTINGS)

@@ -1,0 +1,177 @@
+"""Beam search over a lexicon with an n-gram model: flashlight's decoder and its own KenLM, behind guards.
+
+score = acoustic + lm_weight * log10 p(words) + word_score * number of words. Emissions are float32 natural-log
+probabilities (T, V). The defaults are the papers' (SEW section 5: beam 50, weights 2 and -1).
+flashlight reads a raw pointer and says nothing of bad input; what it must not be given is refused here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sewcli.base import log
+from sewcli.base.config import Config
+from sewcli.base.errors import DataError
+from sewcli.lm.files import LanguageModelFiles
+from sewcli.lm.lexicon import Entry, read_lexicon
+from sewcli.lm.ngram import UNKNOWN
+from sewcli.text.tokens import Vocabulary
+
+IMPOSSIBLE = -1e4  # log-probability of what the added end frame must not emit; infinities would spoil sums
+BYTES_PER_STATE = 112  # measured: 0.56 GB for 2000 s at beam 50
+MEMORY_LIMIT = 2 << 30  # bytes that one utterance's beams may take
+TRIM_ABOVE = 64 << 20  # after an utterance this large, give the memory back
+
+
+class BeamOptions(Config):
+    """Settings of the search."""
+
+    beam: int = 50
+    beam_tokens: int | None = None  # symbols tried a frame and hypothesis; None is all of them
+    threshold: float = 25.0  # hypotheses this far below the best are dropped
+    lm_weight: float = 2.0  # on log10 probabilities
+    word_score: float = -1.0  # added for every word
+    log_add: bool = False  # sum the paths of a hypothesis instead of keeping the best
+    nbest: int = 1
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A text and its score."""
+
+    text: str
+    score: float
+
+
+class BeamDecoder:
+    """A decoder that may be used for any number of utterances, by one thread.
+
+    Args:
+        files: the language model and its lexicon.
+        vocabulary: symbols of the emissions.
+        options: settings of the search.
+
+    Raises:
+        DataError: the model or the lexicon cannot be read, or have no word in common.
+    """
+
+    def __init__(self, files: LanguageModelFiles, vocabulary: Vocabulary, options: BeamOptions) -> None:
+        from flashlight.lib.text.decoder import SmearingMode, Trie
+        from flashlight.lib.text.dictionary import Dictionary
+
+        self.vocabulary, self.options = vocabulary, options
+        entries = read_lexicon(files.lexicon, vocabulary)
+        self._words = Dictionary()
+        for word in dict.fromkeys(entry.word for entry in entries):
+            self._words.add_entry(word)
+        self._unknown = self._words.index_size()
+        self._words.add_entry(UNKNOWN)
+        self._lm = _load_lm(files, self._words)
+        scores = self._word_scores(files, entries)
+        self._trie = Trie(len(vocabulary), vocabulary.boundary)
+        for entry in entries:
+            self._trie.insert(list(entry.spelling), self._words.get_index(entry.word), scores[entry.word])
+        self._trie.smear(SmearingMode.MAX)
+        self._decoder = self._new_decoder()
+
+    def decode(self, name: str, emission: np.ndarray) -> list[Hypothesis]:
+        """The best hypotheses, best first: at least one, at most `options.nbest` (a beam holds few complete texts).
+
+        Args:
+            name: the utterance, for messages.
+            emission: (T, V) log-probabilities.
+
+        Raises:
+            DataError: not emissions of this model, or too long for the memory.
+        """
+        frames = self._checked(name, emission)
+        if not len(emission):
+            return [Hypothesis("", 0.0)]
+        # flashlight keeps no reference: `frames` must live until it returns
+        results = self._decoder.decode(frames.ctypes.data, len(frames), len(self.vocabulary))
+        if not results:
+            raise DataError("the search ended without a hypothesis", where=name, mend="a larger --beam")
+        found: dict[str, float] = {}
+        for result in results:
+            text = " ".join(self._words.get_entry(word) for word in result.words if word >= 0)
+            found.setdefault(text, float(result.score))
+        if len(frames) * self.options.beam * BYTES_PER_STATE > TRIM_ABOVE:
+            self._release()
+        return [Hypothesis(text, score) for text, score in list(found.items())[: self.options.nbest]]
+
+    def _checked(self, name: str, emission: np.ndarray) -> np.ndarray:
+        """float32, contiguous, finite where it must be, and with an end frame."""
+        size = len(self.vocabulary)
+        if emission.ndim != 2 or emission.shape[1] != size:
+            raise DataError(f"emissions of shape {emission.shape}, the vocabulary has {size} symbols", where=name)
+        if np.isnan(emission).any() or np.isposinf(emission).any():
+            raise DataError(
+                "the model gave NaN or infinity for this audio", where=name, mend="look at the audio and the model"
+            )
+        if len(emission) and np.isneginf(emission.max(axis=1)).any():
+            raise DataError("a frame in which every symbol is impossible", where=name)
+        if (len(emission) + 1) * self.options.beam * BYTES_PER_STATE > MEMORY_LIMIT:
+            raise DataError(
+                f"{len(emission) / 50:.0f} s in one piece would need more than {MEMORY_LIMIT >> 30} GiB at this beam",
+                where=name,
+                mend="cut the recording into segments, or take a smaller --beam",
+            )
+        # A word counts only with its boundary, which models emit between words, not at the end: one more frame, in which
+        # a boundary and a blank cost nothing, ends the last word at no price.
+        end = np.full((1, size), IMPOSSIBLE, dtype=np.float32)
+        end[0, [Vocabulary.blank, self.vocabulary.boundary]] = 0.0
+        return np.ascontiguousarray(np.concatenate([emission, end]), dtype=np.float32)
+
+    def _word_scores(self, files: LanguageModelFiles, entries: list[Entry]) -> dict[str, float]:
+        """log10 p(word | <s>) of each word, for the look-ahead; tells whether lexicon and model know each other."""
+        start = self._lm.start(False)
+        unknown = self._lm.score(start, self._unknown)[1]
+        scores = {entry.word: self._lm.score(start, self._words.get_index(entry.word))[1] for entry in entries}
+        strangers = [word for word, score in scores.items() if score == unknown]
+        if len(strangers) == len(scores):
+            raise DataError(
+                f"it knows none of the {len(scores)} words of {files.lexicon} (e.g. {strangers[0]!r})",
+                where=files.model,
+                mend="model and lexicon must come from one text, in the same case: sew lm ngram writes both",
+            )
+        if len(strangers) > len(scores) / 2:
+            log.warn(f"{files.model} does not know {len(strangers)} of the {len(scores)} words of {files.lexicon}")
+        return scores
+
+    def _new_decoder(self) -> Any:
+        from flashlight.lib.text.decoder import CriterionType, LexiconDecoder, LexiconDecoderOptions
+
+        options = LexiconDecoderOptions(
+            beam_size=self.options.beam,
+            beam_size_token=min(self.options.beam_tokens or len(self.vocabulary), len(self.vocabulary)),
+            beam_threshold=self.options.threshold,
+            lm_weight=self.options.lm_weight,
+            word_score=self.options.word_score,
+            unk_score=float("-inf"),
+            sil_score=0.0,
+            log_add=self.options.log_add,
+            criterion_type=CriterionType.CTC,
+        )
+        boundary, blank = self.vocabulary.boundary, Vocabulary.blank
+        return LexiconDecoder(options, self._trie, self._lm, boundary, blank, self._unknown, [], False)
+
+    def _release(self) -> None:
+        """A decoder keeps the beams of its longest utterance, and the C library keeps what is freed."""
+        self._decoder = self._new_decoder()
+        with contextlib.suppress(AttributeError, OSError, TypeError):  # only glibc has it
+            ctypes.CDLL(None).malloc_trim(0)
+
+
+def _load_lm(files: LanguageModelFiles, words: Any) -> Any:
+    from flashlight.lib.text.decoder.kenlm import KenLM
+
+    try:
+        return KenLM(str(files.model), words)
+    except (RuntimeError, MemoryError) as error:
+        reason = str(error).strip().splitlines()[-1:] or ["not a language model"]
+        raise DataError(f"KenLM cannot read it: {reason[0]}", where=files.model, mend="make or copy it again") from None

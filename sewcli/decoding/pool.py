@@ -1,0 +1,161 @@
+"""Decoder processes beside the model: a beam search holds the interpreter lock, so threads would stall the GPU.
+
+Workers are forked once the language model and the lexicon are built, and share them; where forking is not safe or not
+there, each builds its own (a KenLM binary is then still one shared mapping). Few utterances wait at any time, a worker that
+dies is an error and never a hang, and workers go when their parent does.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from sewcli.base.errors import SewError, UsageError
+from sewcli.decoding.beam import BeamDecoder, Hypothesis
+
+Build = Callable[[], BeamDecoder]  # must be picklable: functools.partial(BeamDecoder, files, vocabulary, options)
+T = TypeVar("T")
+WAITING = 4  # utterances a worker may have before it
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """An utterance's hypotheses, or why there are none, and the CPU seconds it took."""
+
+    name: str
+    hypotheses: list[Hypothesis]
+    seconds: float
+    error: SewError | None = None
+
+
+def default_jobs() -> int:
+    """A worker for each core but one, at most 8: a core decodes hundreds of times faster than real time."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores - 1, 8))
+
+
+class DecoderPool:
+    """Decodes emissions in `jobs` processes; 0 decodes in this one. A context manager.
+
+    Args:
+        build: makes the decoder.
+        jobs: worker processes.
+
+    Raises:
+        SewError: whatever the decoder refuses when it is built.
+    """
+
+    def __init__(self, build: Build, jobs: int) -> None:
+        self.jobs = jobs
+        self._running: set[Future[Decoded]] = set()
+        self._decoder: BeamDecoder | None = None
+        self._executor: ProcessPoolExecutor | None = None
+        if jobs and not _can_fork():
+            self._executor = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _start, (build, None))
+        else:
+            self._decoder = build()
+            if jobs:
+                context = multiprocessing.get_context("fork")
+                self._executor = ProcessPoolExecutor(jobs, context, _start, (build, self._decoder))
+        if self._executor:
+            self._guarded(self._executor.submit(_ready).result)  # forks now, before the model starts its own threads
+
+    def put(self, name: str, emission: np.ndarray) -> Iterator[Decoded]:
+        """Hand over an emission (T, V); yields what is done meanwhile, and blocks while too much is waiting."""
+        if self._executor is None:
+            assert self._decoder is not None
+            yield _timed(self._decoder, name, emission)
+            return
+        executor = self._executor
+        self._running.add(self._guarded(lambda: executor.submit(_work, name, emission)))
+        while self._running and (len(self._running) > WAITING * self.jobs or any(f.done() for f in self._running)):
+            yield from self._finished()
+
+    def drain(self) -> Iterator[Decoded]:
+        """Yield the rest."""
+        while self._running:
+            yield from self._finished()
+
+    def pids(self) -> list[int]:
+        """Process ids of the workers."""
+        return list(self._executor._processes) if self._executor else []
+
+    def __enter__(self) -> DecoderPool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._executor is None:
+            return
+        if kind is not None:  # Ctrl-C or a failure: do not wait for what nobody will read
+            for process in list((self._executor._processes or {}).values()):
+                process.terminate()
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def _finished(self) -> Iterator[Decoded]:
+        done, self._running = wait(self._running, return_when=FIRST_COMPLETED)
+        for future in done:
+            yield self._guarded(future.result)
+
+    @staticmethod
+    def _guarded(action: Callable[[], T]) -> T:
+        try:
+            return action()
+        except BrokenProcessPool:
+            raise UsageError(
+                "a decoder process died (killed, or out of memory)", mend="fewer --jobs or a smaller --beam"
+            ) from None
+
+
+_DECODER: BeamDecoder | None = None  # of this worker
+
+
+def _start(build: Build, built: BeamDecoder | None) -> None:
+    global _DECODER  # noqa: PLW0603: a process pool has no other place for a worker's state
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent ends us
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _die_with_parent()
+    _DECODER = built or build()
+
+
+def _ready() -> None:
+    """Nothing to do: that it ran means that the workers are there."""
+
+
+def _work(name: str, emission: np.ndarray) -> Decoded:
+    assert _DECODER is not None
+    return _timed(_DECODER, name, emission)
+
+
+def _timed(decoder: BeamDecoder, name: str, emission: np.ndarray) -> Decoded:
+    began = time.thread_time()
+    try:
+        return Decoded(name, decoder.decode(name, emission), time.thread_time() - began)
+    except SewError as error:
+        return Decoded(name, [], time.thread_time() - began, error)
+
+
+def _can_fork() -> bool:
+    """Not with a GPU in use (its driver does not survive a fork), and not on macOS, whose libraries do not."""
+    methods = multiprocessing.get_all_start_methods()
+    return "fork" in methods and sys.platform != "darwin" and not torch.cuda.is_initialized()
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,93 @@
+"""From text files to a language model that `sew decode` finds: ARPA, KenLM binary where possible, lexicon, and its fit."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from sewcli.base import log
+from sewcli.base.errors import DataError, UsageError
+from sewcli.lm.arpa import write_arpa
+from sewcli.lm.binary import build_binary
+from sewcli.lm.files import FOLDER, LEXICON
+from sewcli.lm.lexicon import write_lexicon
+from sewcli.lm.ngram import SPECIAL, NgramModel, estimate, evaluate
+from sewcli.text.tokens import Vocabulary
+
+
+def build_ngram(texts: Sequence[Path], order: int, data: Path, out: Path | None) -> dict[str, Any]:
+    """Estimate a model and write it with its lexicon.
+
+    Args:
+        texts: files with a sentence a line (.gz too); none means the training transcripts `data/text_train*.txt`.
+        order: N, 1 to 6.
+        data: folder of the prepared corpus; its `text_dev*.txt` are what the model's fit is measured on.
+        out: the ARPA file to write; None means `data/lm/<N>gram.arpa`.
+
+    Returns:
+        Counts, discounts, sizes, and the perplexity and unknown words of each dev text.
+
+    Raises:
+        UsageError: there is no text.
+        DataError: a text cannot be read or has no words.
+    """
+    sources = list(texts) or sorted(data.glob("text_train*.txt"))
+    if not sources:
+        raise UsageError(
+            "no training transcripts here", where=data, mend="first run: sew prep librispeech, or name text files"
+        )
+    out = out or data / FOLDER / f"{order}gram.arpa"
+    if not out.name.endswith((".arpa", ".arpa.gz")):
+        raise UsageError("a language model's file name ends in .arpa or .arpa.gz", where=out)
+    log.info(f"{order}-gram model of {', '.join(map(str, sources))}")
+    model = estimate((words for path in sources for words in sentences(path)), order)
+    cannot = write_lexicon(model.words[len(SPECIAL) :], Vocabulary.letters(), out.with_name(LEXICON))
+    if cannot:
+        shown = ", ".join(map(repr, cannot[:5]))
+        log.warn(f"{len(cannot)} words cannot be spelled in letters and are left out of the lexicon: {shown}")
+    write_arpa(model, out)
+    binary = build_binary(out)
+    dev = [path for path in sorted(data.glob("text_dev*.txt")) if path not in sources]
+    return {
+        "model": str(out),
+        "binary": str(binary) if binary else None,
+        "lexicon": str(out.with_name(LEXICON)),
+        "texts": [str(path) for path in sources],
+        "order": order,
+        "ngrams": model.counts,
+        "discounts": [list(d) for d in model.discounts],
+        "lexicon_words": len(model.words) - len(SPECIAL) - len(cannot),
+        "dev": [_fit(model, path) for path in dev if path.stat().st_size],
+    }
+
+
+def sentences(path: Path) -> Iterator[list[str]]:
+    """The words of each line that has any.
+
+    Raises:
+        DataError: missing, not UTF-8, or a broken gzip file.
+    """
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else open(path, encoding="utf-8") as f:
+            for line in f:
+                if words := line.split():
+                    yield words
+    except FileNotFoundError:
+        raise DataError("no such text file", where=path) from None
+    except IsADirectoryError:
+        raise DataError("a folder, not a text file", where=path) from None
+    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
+        raise DataError(f"cannot be read to its end ({error})", where=path, mend="give UTF-8 text") from None
+
+
+def _fit(model: NgramModel, path: Path) -> dict[str, Any]:
+    fit = evaluate(model, sentences(path))
+    return {
+        "text": str(path),
+        "words": fit.tokens,
+        "unknown": fit.unknown,
+        "perplexity": fit.perplexity,
+        "perplexity_of_known": fit.perplexity_of_known,
+    }
