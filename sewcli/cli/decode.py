@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -62,7 +63,7 @@ def decode(
         corpus,
         _splits(corpus, split),
         out=out or _folder_of(chosen) / "decode",
-        device=choose_device(device),
+        device=partial(choose_device, device),
         lm=None if lm == "none" else lm,
         options=BeamOptions(beam=beam, lm_weight=lm_weight, word_score=word_score),
         jobs=jobs,

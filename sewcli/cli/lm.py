@@ -33,7 +33,7 @@ def ngram(
             show_default="the training transcripts, DATA/text_train*.txt",
         ),
     ] = None,
-    order: Annotated[int, typer.Option(min=1, max=6, help="Words in the longest n-gram.")] = 4,
+    order: Annotated[int, typer.Option(min=2, max=6, help="Words in the longest n-gram.")] = 4,
     data: options.Data = None,
     out: Annotated[
         Path | None, typer.Option(help="The .arpa or .arpa.gz to write.", show_default="DATA/lm/<ORDER>gram.arpa")

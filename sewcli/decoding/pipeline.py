@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +47,7 @@ def decode(
     splits: Sequence[str],
     *,
     out: Path,
-    device: torch.device,
+    device: Callable[[], torch.device],
     lm: str | None = None,
     options: BeamOptions | None = None,
     jobs: int | None = None,
@@ -59,7 +59,7 @@ def decode(
         data: folder of a prepared corpus.
         splits: names of its splits.
         out: folder that gets a folder a split.
-        device: where the model runs.
+        device: tells where the model runs; asked after the decoder processes are forked, which a GPU in use forbids.
         lm: None is greedy; a name in `data/lm/` or a path is a beam search.
         options: of the beam search.
         jobs: decoder processes; 0 decodes in this one, None takes a few.
@@ -77,8 +77,9 @@ def decode(
         if files:
             build = functools.partial(BeamDecoder, files, vocabulary, options)
             pool = stack.enter_context(DecoderPool(build, default_jobs() if jobs is None else jobs))
-        recogniser.to(device)
-        settings = _settings(model, data, files, options, device, pool)
+        place = device()
+        recogniser.to(place)
+        settings = _settings(model, data, files, options, place, pool)
         return [
             _decode_split(recogniser, vocabulary, pool, utterances, out, {"split": split, **settings})
             for split, utterances in work

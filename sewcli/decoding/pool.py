@@ -126,7 +126,7 @@ _DECODER: BeamDecoder | None = None  # of this worker
 
 
 def _start(build: Build, built: BeamDecoder | None) -> None:
-    global _DECODER  # noqa: PLW0603: a process pool has no other place for a worker's state
+    global _DECODER  # noqa: PLW0603 - a process pool has no other place for the state of a worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent ends us
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _die_with_parent()

@@ -22,7 +22,7 @@ def build_ngram(texts: Sequence[Path], order: int, data: Path, out: Path | None)
 
     Args:
         texts: files with a sentence a line (.gz too); none means the training transcripts `data/text_train*.txt`.
-        order: N, 1 to 6.
+        order: N, 2 to 6.
         data: folder of the prepared corpus; its `text_dev*.txt` are what the model's fit is measured on.
         out: the ARPA file to write; None means `data/lm/<N>gram.arpa`.
 

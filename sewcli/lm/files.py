@@ -17,6 +17,7 @@ from sewcli.text.tokens import SPECIAL, Vocabulary
 FOLDER = "lm"
 LEXICON = "lexicon.txt"
 ENDINGS = (".bin", ".arpa", ".arpa.gz")  # in the order in which they are preferred
+MIN_ORDER = 2
 BINARY_MAGIC = b"mmap lm http://kheafield.com/code"
 
 
@@ -69,11 +70,11 @@ def check_model(path: Path, vocabulary: Vocabulary) -> None:
         if f.read(len(BINARY_MAGIC)) == BINARY_MAGIC:
             return  # its words are held against the lexicon when it is loaded
     header = read_header(path)
-    if header.order > MAX_ORDER:
+    if not MIN_ORDER <= header.order <= MAX_ORDER:
         raise DataError(
-            f"an order of {header.order}; KenLM reads at most {MAX_ORDER}",
+            f"an order of {header.order}; KenLM reads {MIN_ORDER} to {MAX_ORDER}",
             where=path,
-            mend=f"sew lm ngram --order {MAX_ORDER}",
+            mend=f"sew lm ngram --order {min(max(header.order, MIN_ORDER), MAX_ORDER)}",
         )
     own = case_of([token for token in vocabulary.tokens if token not in SPECIAL])
     if {own, header.case} == {"upper", "lower"}:

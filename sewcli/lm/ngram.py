@@ -212,6 +212,8 @@ def _discounts(counts: np.ndarray, order: int) -> tuple[float, float, float]:
         found = tuple(float(i - (i + 1) * y * t[i + 1] / t[i]) for i in (1, 2, 3))
         if all(0 <= d <= i for i, d in enumerate(found, start=1)):
             return found[0], found[1], found[2]
+    if not len(counts):
+        return FALLBACK
     log.warn(
         f"order {order}: too little text to estimate its discounts "
         f"({t[1]:.0f}, {t[2]:.0f} and {t[3]:.0f} n-grams seen 1, 2 and 3 times): using {', '.join(map(str, FALLBACK))}"

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from sewcli.nn.attention import join_heads, split_heads
 
-WHOLE_UP_TO = 128  # frames whose scores are computed in one piece
+WHOLE_UP_TO = 512  # frames whose scores are computed in one piece
 BLOCK = 128  # frames a side of a tile beyond that
 
 

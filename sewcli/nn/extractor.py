@@ -78,5 +78,5 @@ class WaveExtractor(nn.Module):
 def scale_gradient(x: Tensor, scale: float) -> Tensor:
     """The same values; the gradient that flows back through them is multiplied by `scale`."""
     if scale != 1.0 and x.requires_grad and torch.is_grad_enabled():
-        x.register_hook(lambda gradient: gradient * scale)  # type: ignore[no-untyped-call]
+        x.register_hook(lambda gradient: gradient * scale)
     return x

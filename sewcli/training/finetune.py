@@ -193,14 +193,14 @@ def run(config: FinetuneConfig, exp: Path, device_name: str) -> None:
     Raises:
         SewError: whatever is missing, with the command that comes first.
     """
-    vocabulary = Vocabulary.letters()
-    splits = require_splits(config.data.dir, config.data.train, default_prefix="train")
-    valid_splits = require_splits(config.data.dir, config.data.valid, default_prefix="dev")
     keep_freed_memory()
     dist.start()
     device = choose_device(device_name)
+    vocabulary = Vocabulary.letters()
     seed_torch(config.seed, "initial-weights")
     model = new_or_pretrained(config, vocabulary)
+    splits = require_splits(config.data.dir, config.data.train, default_prefix="train")
+    valid_splits = require_splits(config.data.dir, config.data.valid, default_prefix="dev")
     train = select([u for s in splits for u in read_split(config.data.dir, s)], config, model, vocabulary)
     valid = select([u for s in valid_splits for u in read_split(config.data.dir, s)], config, model, vocabulary)
     open_experiment(exp, config)

@@ -75,6 +75,19 @@ def test_an_unknown_name_gets_the_nearest() -> None:
         lookup("sew-d-mdi")
 
 
+@pytest.mark.parametrize("name", COUNTS)
+def test_what_the_published_configs_say(name: str) -> None:
+    config = lookup(name)
+    assert config.layer_drop == (0.2 if config.layers == 24 else 0.05)
+    assert config.norm_eps == (1e-7 if config.family == "sew-d" else 1e-5) and config.feature_norm_eps == 1e-5
+    assert (config.dropout, config.attention_dropout, config.activation_dropout) == (0.1, 0.1, 0.0)
+    assert (config.input_dropout, config.feature_dropout, config.final_dropout) == (0.1, 0.1, 0.0)
+    assert (config.heads * 64, config.feedforward) == (config.width, 4 * config.width)
+    assert (config.codebook_groups, config.codebook_entries, config.negatives) == (2, 320, 100)
+    assert (config.position_groups, config.squeeze) == (16, 1 if config.family == "wav2vec2" else 2)
+    assert (config.logit_temperature, config.diversity_weight, config.penalty_weight) == (0.1, 0.1, 10.0)
+
+
 def test_layers_of_sew_d_start_as_copies_and_those_of_sew_do_not() -> None:
     for name, alike in (("sew-d-tiny", True), ("sew-tiny", False)):
         torch.manual_seed(0)

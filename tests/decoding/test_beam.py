@@ -1,0 +1,188 @@
+"""The beam search is flashlight's, and each trap of flashlight is closed (see facts in beam.py's docstring)."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from speech_like import LETTERS, emission, frames, log_softmax
+
+from sewcli.base.errors import DataError
+from sewcli.decoding import beam
+from sewcli.decoding.beam import BeamDecoder, BeamOptions
+from sewcli.decoding.greedy import greedy
+from sewcli.lm.files import LanguageModelFiles
+from sewcli.scoring.wer import word_errors
+from sewcli.text.tokens import Vocabulary
+
+
+@pytest.fixture(scope="module")
+def decoder(lm: LanguageModelFiles) -> BeamDecoder:
+    return BeamDecoder(lm, LETTERS, BeamOptions())
+
+
+def plain_flashlight(lm: LanguageModelFiles, values: np.ndarray) -> tuple[str, float]:
+    """flashlight as its own examples call it, with the papers' settings."""
+    import torch
+    from flashlight.lib.text import decoder as fl
+    from flashlight.lib.text.decoder.kenlm import KenLM
+    from flashlight.lib.text.dictionary import create_word_dict, load_words
+
+    lexicon = load_words(str(lm.lexicon))
+    words = create_word_dict(lexicon)
+    model = KenLM(str(lm.model), words)
+    trie = fl.Trie(len(LETTERS), LETTERS.boundary)
+    start = model.start(False)
+    for word, spellings in lexicon.items():
+        index = words.get_index(word)
+        for spelling in spellings:
+            trie.insert([LETTERS.tokens.index(s) for s in spelling], index, model.score(start, index)[1])
+    trie.smear(fl.SmearingMode.MAX)
+    options = fl.LexiconDecoderOptions(50, 100, 25.0, 2.0, -1.0, float("-inf"), 0.0, False, fl.CriterionType.CTC)
+    search = fl.LexiconDecoder(
+        options, trie, model, LETTERS.boundary, LETTERS.blank, words.get_index("<unk>"), [], False
+    )
+    tensor = torch.from_numpy(values)
+    best = search.decode(tensor.data_ptr(), *tensor.shape)[0]
+    return " ".join(words.get_entry(w) for w in best.words if w >= 0), best.score
+
+
+def test_texts_and_scores_are_those_of_flashlight_called_plainly(
+    decoder: BeamDecoder, lm: LanguageModelFiles, sentences: list[str]
+) -> None:
+    for seed, text in enumerate(sentences[:12]):
+        values = emission(text, noise=2.0, seed=seed)
+        end = np.full((1, 32), beam.IMPOSSIBLE, dtype=np.float32)
+        end[0, [0, 4]] = 0
+        hypothesis = decoder.decode("u", values)[0]
+        assert (hypothesis.text, hypothesis.score) == plain_flashlight(lm, np.concatenate([values, end]))
+
+
+def test_the_score_is_the_sum_it_is_said_to_be(decoder: BeamDecoder, lm: LanguageModelFiles) -> None:
+    kenlm = pytest.importorskip("kenlm")
+    # With one peak near 1 a frame, the best path is the spelling's and its acoustic score the sum of the peaks.
+    values = frames("NOBODY|KNEW|WHY", peak=0.999)
+    found = decoder.decode("u", values)[0]
+    assert found.text == "NOBODY KNEW WHY"
+    expected = 15 * np.log(0.999) + 2.0 * kenlm.Model(str(lm.model)).score(found.text) - 1.0 * 3
+    assert found.score == pytest.approx(expected, abs=1e-3)
+
+
+def test_the_language_model_mends_what_noise_breaks(decoder: BeamDecoder, sentences: list[str]) -> None:
+    texts = sentences[:30]
+    values = [emission(text, noise=2.2, seed=seed) for seed, text in enumerate(texts)]
+    greedily = word_errors(texts, [LETTERS.text(greedy(v)) for v in values]).wer
+    searched = word_errors(texts, [decoder.decode("u", v)[0].text for v in values]).wer
+    assert greedily > 0.2
+    assert searched < greedily / 3
+
+
+def test_a_word_that_ends_with_the_audio_is_kept_at_no_price(decoder: BeamDecoder) -> None:
+    without, with_it = (decoder.decode("u", frames(s))[0] for s in ("NOBODY|KNEW|WHY", "NOBODY|KNEW|WHY|"))
+    assert without.text == with_it.text == "NOBODY KNEW WHY"
+    assert with_it.score - without.score == pytest.approx(np.log(0.9), abs=1e-4)
+
+
+def test_a_boundary_may_last_several_frames_and_stand_at_the_start(decoder: BeamDecoder) -> None:
+    once, often = (decoder.decode("u", frames(s))[0] for s in ("NOBODY|KNEW", "||NOBODY|||KNEW||"))
+    assert often.text == once.text == "NOBODY KNEW"
+    assert often.score - once.score == pytest.approx(6 * np.log(0.9), abs=1e-4)
+
+
+def test_any_float_type_and_memory_layout_gives_the_same(decoder: BeamDecoder, sentences: list[str]) -> None:
+    values = emission(sentences[0], noise=1.5)
+    expected = decoder.decode("u", values)
+    assert decoder.decode("u", values.astype(np.float64)) == expected
+    assert decoder.decode("u", np.asfortranarray(values)) == expected
+    assert decoder.decode("u", np.repeat(values, 2, axis=1)[:, ::2]) == expected
+
+
+def test_no_frames_and_only_blanks_are_empty_texts(decoder: BeamDecoder) -> None:
+    assert decoder.decode("u", np.zeros((0, 32), dtype=np.float32))[0].text == ""
+    assert decoder.decode("u", frames("____"))[0].text == ""
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_nan_and_infinity_name_the_utterance(bad: float, decoder: BeamDecoder) -> None:
+    values = frames("NOBODY")
+    values[3, 7] = bad
+    with pytest.raises(DataError) as caught:
+        decoder.decode("utterance-7", values)
+    assert caught.value.where == "utterance-7"
+
+
+def test_what_is_no_distribution_over_these_symbols_is_refused(decoder: BeamDecoder) -> None:
+    with pytest.raises(DataError, match="every symbol is impossible"):
+        decoder.decode("u", np.full((5, 32), -np.inf, dtype=np.float32))
+    with pytest.raises(DataError, match="32 symbols"):
+        decoder.decode("u", np.zeros((5, 31), dtype=np.float32))
+    one_impossible = frames("NOBODY")
+    one_impossible[2, 9] = -np.inf
+    assert decoder.decode("u", one_impossible)[0].text == "NOBODY"
+
+
+def test_recordings_too_long_for_the_memory_are_refused(decoder: BeamDecoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beam, "MEMORY_LIMIT", 100 * 50 * beam.BYTES_PER_STATE)
+    assert decoder.decode("u", frames("_" * 99))[0].text == ""
+    with pytest.raises(DataError, match="cut the recording") as caught:
+        decoder.decode("long", frames("_" * 100))
+    assert caught.value.where == "long"
+
+
+def test_memory_of_a_long_utterance_is_bounded_as_said_and_given_back(
+    lm: LanguageModelFiles, sentences: list[str]
+) -> None:
+    own = BeamDecoder(lm, LETTERS, BeamOptions(beam=200))
+    values = log_softmax(np.tile(emission(" ".join(sentences[:20]), noise=2.0), (6, 1)))
+    own.decode("short", values[:50])
+    before = _resident()
+    peak_estimate = len(values) * 200 * beam.BYTES_PER_STATE
+    assert peak_estimate > beam.TRIM_ABOVE
+    text = own.decode("long", values)[0].text
+    assert len(text.split()) > 200
+    assert _resident() - before < 0.25 * peak_estimate
+    assert own.decode("short", values[:50]) == BeamDecoder(lm, LETTERS, BeamOptions(beam=200)).decode("u", values[:50])
+
+
+def _resident() -> int:
+    fields = Path("/proc/self/statm").read_text().split()
+    return int(fields[1]) * 4096
+
+
+def test_the_nbest_list_is_distinct_sorted_and_at_most_as_long_as_asked(lm: LanguageModelFiles, sentences: list[str]) -> None:
+    found = BeamDecoder(lm, LETTERS, BeamOptions(nbest=10)).decode("u", emission(sentences[0], noise=2.5))
+    assert 1 < len(found) <= 10
+    assert len({h.text for h in found}) == len(found)
+    assert [h.score for h in found] == sorted((h.score for h in found), reverse=True)
+
+
+def test_a_model_that_knows_no_word_of_the_lexicon_is_refused(lm: LanguageModelFiles, tmp_path: Path) -> None:
+    foreign = tmp_path / "lexicon.txt"
+    foreign.write_text("ZZZ\tZ Z Z |\n")
+    with pytest.raises(DataError, match="knows none of the 1 words"):
+        BeamDecoder(LanguageModelFiles("3gram", lm.model, foreign), LETTERS, BeamOptions())
+
+
+def test_a_lower_case_binary_would_be_noticed_too(lm: LanguageModelFiles, tmp_path: Path) -> None:
+    """Only the binary's words are hidden from us until it is loaded; the same check then holds for ARPA files."""
+    model = tmp_path / "lower.arpa"
+    model.write_text(lm.model.read_text().lower())
+    shutil.copy(lm.lexicon, tmp_path / "lexicon.txt")
+    with pytest.raises(DataError, match="same case"):
+        BeamDecoder(LanguageModelFiles("lower", model, tmp_path / "lexicon.txt"), LETTERS, BeamOptions())
+
+
+def test_a_cut_off_model_is_named(lm: LanguageModelFiles, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    model = tmp_path / "cut.arpa"
+    model.write_bytes(lm.model.read_bytes()[: lm.model.stat().st_size // 2])
+    with pytest.raises(DataError, match="KenLM cannot read it") as caught:
+        BeamDecoder(LanguageModelFiles("cut", model, lm.lexicon), LETTERS, BeamOptions())
+    assert caught.value.where == model
+    assert capfd.readouterr().err == ""  # KenLM's own bar and complaints are kept away from the log
+
+
+def test_models_without_special_symbols_work(lm: LanguageModelFiles) -> None:
+    vocabulary = Vocabulary(["<pad>", "|", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ'"])
+    order = [LETTERS.tokens.index(token) for token in vocabulary.tokens]
+    values = np.ascontiguousarray(frames("NOBODY|KNEW|WHY")[:, order])
+    assert BeamDecoder(lm, vocabulary, BeamOptions()).decode("u", values)[0].text == "NOBODY KNEW WHY"

@@ -1,0 +1,144 @@
+"""Our estimator beside KenLM's: the golden files were written once by lmplz 0.3.0 (--discount_fallback) from the texts."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sewcli.base.errors import DataError, UsageError
+from sewcli.lm.arpa import read_header, write_arpa
+from sewcli.lm.ngram import BEGIN, BEGIN_ID, FALLBACK, estimate, evaluate
+
+GOLDEN = Path(__file__).parent / "golden"
+PRINTED = 2e-6
+
+
+def sentences(name: str) -> list[list[str]]:
+    return [line.split() for line in (GOLDEN / f"{name}.txt").read_text().splitlines()]
+
+
+def entries(path: Path) -> dict[str, tuple[float, float]]:
+    """n-gram -> (log10 probability, log10 back-off or 0)."""
+    found = {}
+    for line in (gzip.open(path, "rt") if path.suffix == ".gz" else open(path)).read().splitlines():
+        fields = line.split("\t")
+        if len(fields) > 1:
+            found[fields[1]] = (float(fields[0]), float(fields[2]) if len(fields) > 2 else 0.0)
+    return found
+
+
+@pytest.mark.parametrize("golden", sorted(path.name for path in GOLDEN.glob("*.arpa.gz")))
+def test_every_ngram_is_kenlms(golden: str, tmp_path: Path) -> None:
+    name, order = golden.removesuffix(".arpa.gz").split("-")
+    write_arpa(estimate(sentences(name), int(order)), tmp_path / "own.arpa")
+    own, theirs = entries(tmp_path / "own.arpa"), entries(GOLDEN / golden)
+    assert own.keys() == theirs.keys()
+    assert len(own) > 150
+    for ngram in own.keys() - {BEGIN}:  # lmplz prints 0 for <s>, as we do
+        assert own[ngram] == pytest.approx(theirs[ngram], abs=PRINTED), ngram
+    assert own[BEGIN] == pytest.approx(theirs[BEGIN], abs=PRINTED)
+
+
+def test_the_golden_texts_try_both_ways_of_discounting() -> None:
+    assert FALLBACK not in estimate(sentences("text"), 6).discounts
+    assert FALLBACK in estimate(sentences("small"), 4).discounts
+
+
+def test_probabilities_sum_to_one_after_any_context() -> None:
+    model = estimate(sentences("text"), 4)
+    words = [word for i, word in enumerate(model.words) if i >= 3]
+    rng = np.random.default_rng(0)
+    contexts = [sentences("text")[i][: rng.integers(1, 4)] for i in rng.integers(0, 320, 8)]
+    contexts += [list(rng.choice(words, 2)), ["NEVERSEEN"], []]
+    for context in contexts:
+        # p(w | context) is the score of "context w" less that of "context", w going over the words, </s> and <unk>
+        start = _score_without_end(model, context)
+        total = sum(10 ** (_score_without_end(model, [*context, w]) - start) for w in [*words, "NEVERSEEN"])
+        total += 10 ** (evaluate(model, [[*context]]).log10_probability - start) if context else 0.0
+        if not context:
+            total += 10 ** _end_of_an_empty_sentence(model)
+        assert total == pytest.approx(1.0, abs=1e-9), context
+
+
+def _score_without_end(model, words: list[str]) -> float:
+    from sewcli.lm.ngram import _score, _tokens
+
+    if not words:
+        return 0.0
+    _, tokens, depth = _tokens([words], known=model.words)
+    return float(_score(model, tokens, depth)[:-1].sum())
+
+
+def _end_of_an_empty_sentence(model) -> float:
+    from sewcli.lm.ngram import END_ID, _score
+
+    return float(_score(model, np.array([BEGIN_ID, END_ID]), np.array([0, 1]))[1])
+
+
+def test_scores_are_kenlms_over_sentences_seen_and_not(tmp_path: Path) -> None:
+    kenlm = pytest.importorskip("kenlm")
+    model = estimate(sentences("text")[:200], 4)
+    write_arpa(model, tmp_path / "4.arpa")
+    theirs = kenlm.Model(str(tmp_path / "4.arpa"))
+    for sentence in [*sentences("text")[180:260], ["NEVERSEEN", "AND", "NEVERSEEN"]]:
+        own = evaluate(model, [sentence]).log10_probability
+        assert own == pytest.approx(theirs.score(" ".join(sentence)), abs=5e-6), sentence
+
+
+def test_unknown_words_are_counted_and_priced() -> None:
+    model = estimate(sentences("text"), 3)
+    known, unknown = evaluate(model, [["NOBODY"]]), evaluate(model, [["NEVERSEEN"]])
+    assert (known.unknown, unknown.unknown, unknown.tokens) == (0, 1, 2)
+    assert unknown.perplexity > unknown.perplexity_of_known > 1
+
+
+def test_the_order_of_sentences_changes_no_byte_and_gzip_none(tmp_path: Path) -> None:
+    text = sentences("text")
+    write_arpa(estimate(text, 3), tmp_path / "a.arpa")
+    write_arpa(estimate(reversed(text), 3), tmp_path / "b.arpa")
+    write_arpa(estimate(text, 3), tmp_path / "c.arpa.gz")
+    plain = (tmp_path / "a.arpa").read_bytes()
+    assert (tmp_path / "b.arpa").read_bytes() == plain
+    assert gzip.decompress((tmp_path / "c.arpa.gz").read_bytes()) == plain
+    assert b"-0.0000000" not in plain
+    packed = (tmp_path / "c.arpa.gz").read_bytes()
+    write_arpa(estimate(text, 3), tmp_path / "c.arpa.gz")
+    assert (tmp_path / "c.arpa.gz").read_bytes() == packed
+
+
+def test_headers_of_own_and_of_lmplz_files() -> None:
+    header = read_header(GOLDEN / "text-4.arpa.gz")
+    assert (header.order, header.case) == (4, "upper")
+    assert header.counts == tuple(estimate(sentences("text"), 4).counts)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "not an ARPA file"),
+        (b"hello\n", "not an ARPA file"),
+        (b"\\data\\\nngram 1=x\n", "not an ARPA header line"),
+        (b"\\data\\\nngram 1=5\n", "ends within its header"),
+        ((GOLDEN / "text-4.arpa.gz").read_bytes()[:150], "cannot be read to its end"),
+        (b"\xff\xfe\x00", "cannot be read"),
+    ],
+)
+def test_broken_files_are_named(content: bytes, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "broken.arpa"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=said) as caught:
+        read_header(path)
+    assert caught.value.where == path
+
+
+@pytest.mark.parametrize("order", [0, 7])
+def test_orders_that_kenlm_cannot_read_are_refused(order: int) -> None:
+    with pytest.raises(UsageError, match="1 to 6"):
+        estimate([["A"]], order)
+
+
+@pytest.mark.parametrize("text", [[], [[]], [["A", "<s>"]], [["<unk>"]]])
+def test_texts_without_words_or_with_marks_are_refused(text: list[list[str]]) -> None:
+    with pytest.raises(DataError):
+        estimate(text, 2)
