@@ -21,7 +21,6 @@ from types import TracebackType
 from typing import TypeVar
 
 import numpy as np
-import torch
 
 from sewcli.base.errors import SewError, UsageError
 from sewcli.decoding.beam import BeamDecoder, Hypothesis
@@ -72,7 +71,11 @@ class DecoderPool:
                 context = multiprocessing.get_context("fork")
                 self._executor = ProcessPoolExecutor(jobs, context, _start, (build, self._decoder))
         if self._executor:
-            self._guarded(self._executor.submit(_ready).result)  # forks now, before the model starts its own threads
+            # A task for each starts them all now: a fork must come before the model's threads and the GPU.
+            for ready in [self._executor.submit(_ready) for _ in range(jobs)]:
+                if error := self._guarded(ready.result):
+                    self._executor.shutdown()
+                    raise error
 
     def put(self, name: str, emission: np.ndarray) -> Iterator[Decoded]:
         """Hand over an emission (T, V); yields what is done meanwhile, and blocks while too much is waiting."""
@@ -122,7 +125,7 @@ class DecoderPool:
             ) from None
 
 
-_DECODER: BeamDecoder | None = None  # of this worker
+_DECODER: BeamDecoder | SewError | None = None  # of this worker, or why it has none
 
 
 def _start(build: Build, built: BeamDecoder | None) -> None:
@@ -130,15 +133,19 @@ def _start(build: Build, built: BeamDecoder | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent ends us
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _die_with_parent()
-    _DECODER = built or build()
+    try:
+        _DECODER = built or build()
+    except SewError as error:
+        _DECODER = error
 
 
-def _ready() -> None:
-    """Nothing to do: that it ran means that the workers are there."""
+def _ready() -> SewError | None:
+    """Why this worker cannot work."""
+    return _DECODER if isinstance(_DECODER, SewError) else None
 
 
 def _work(name: str, emission: np.ndarray) -> Decoded:
-    assert _DECODER is not None
+    assert isinstance(_DECODER, BeamDecoder)
     return _timed(_DECODER, name, emission)
 
 
@@ -152,8 +159,9 @@ def _timed(decoder: BeamDecoder, name: str, emission: np.ndarray) -> Decoded:
 
 def _can_fork() -> bool:
     """Not with a GPU in use (its driver does not survive a fork), and not on macOS, whose libraries do not."""
-    methods = multiprocessing.get_all_start_methods()
-    return "fork" in methods and sys.platform != "darwin" and not torch.cuda.is_initialized()
+    torch = sys.modules.get("torch")  # not imported here: a spawned worker has no use for it
+    gpu_in_use = torch is not None and torch.cuda.is_initialized()
+    return "fork" in multiprocessing.get_all_start_methods() and sys.platform != "darwin" and not gpu_in_use
 
 
 def _die_with_parent() -> None:

@@ -127,6 +127,8 @@ class ModelConfig(Config):
             raise ValueError("wav2vec2 models do not squeeze: squeeze must be 1")
         if self.family != "wav2vec2" and self.norm_first:
             raise ValueError("norm_first is an option of wav2vec2 models only")
+        if self.family != "sew-d" and self.feature_norm_eps != self.norm_eps:
+            raise ValueError("feature_norm_eps differs from norm_eps in sew-d models only")
         if self.max_positions <= self.position_buckets // 2 + 1:
             raise ValueError("max_positions must exceed half of position_buckets")
         return self

@@ -149,7 +149,9 @@ def _resident() -> int:
     return int(fields[1]) * 4096
 
 
-def test_the_nbest_list_is_distinct_sorted_and_at_most_as_long_as_asked(lm: LanguageModelFiles, sentences: list[str]) -> None:
+def test_the_nbest_list_is_distinct_sorted_and_at_most_as_long_as_asked(
+    lm: LanguageModelFiles, sentences: list[str]
+) -> None:
     found = BeamDecoder(lm, LETTERS, BeamOptions(nbest=10)).decode("u", emission(sentences[0], noise=2.5))
     assert 1 < len(found) <= 10
     assert len({h.text for h in found}) == len(found)

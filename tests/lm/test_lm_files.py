@@ -38,7 +38,10 @@ def test_a_model_of_the_training_transcripts_is_found_by_its_name(data: Path) ->
     words = {word for name in "ab" for word in (data / f"text_train-{name}.txt").read_text().split()}
     assert {entry.word for entry in read_lexicon(files.lexicon, LETTERS)} == words
     assert summary["lexicon_words"] == len(words) and summary["ngrams"][0] == len(words) + 3
-    assert [len(summary["dev"]), summary["dev"][0]["words"]] == [1, len((data / "text_dev.txt").read_text().split()) + 20]
+    assert [len(summary["dev"]), summary["dev"][0]["words"]] == [
+        1,
+        len((data / "text_dev.txt").read_text().split()) + 20,
+    ]
     assert 2 < summary["dev"][0]["perplexity_of_known"] < 100
     json.dumps(summary, allow_nan=False)
 

@@ -21,7 +21,8 @@ def sentences(name: str) -> list[list[str]]:
 def entries(path: Path) -> dict[str, tuple[float, float]]:
     """n-gram -> (log10 probability, log10 back-off or 0)."""
     found = {}
-    for line in (gzip.open(path, "rt") if path.suffix == ".gz" else open(path)).read().splitlines():
+    content = path.read_bytes()
+    for line in (gzip.decompress(content) if path.suffix == ".gz" else content).decode().splitlines():
         fields = line.split("\t")
         if len(fields) > 1:
             found[fields[1]] = (float(fields[0]), float(fields[2]) if len(fields) > 2 else 0.0)

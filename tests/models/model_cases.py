@@ -11,7 +11,14 @@ CASES: dict[str, dict] = {
     "sew-even-kernel": {"family": "sew", "position_kernel": 16},
     "sew-layer-norm": {"family": "sew", "extractor_norm": "layer", "extractor_bias": True},
     "sew-d": {"family": "sew-d", "norm_eps": 1e-7},
-    "sew-d-projected": {"family": "sew-d", "norm_eps": 1e-7, "width": 64, "heads": 4, "position_kernel": 127},
+    "sew-d-projected": {
+        "family": "sew-d",
+        "norm_eps": 1e-7,
+        "feature_norm_eps": 1e-2,
+        "width": 64,
+        "heads": 4,
+        "position_kernel": 127,
+    },
     "wav2vec2": {"family": "wav2vec2", "squeeze": 1, "position_kernel": 128},
     "wav2vec2-projected": {"family": "wav2vec2", "squeeze": 1, "width": 64, "heads": 4, "predictor": "linear"},
     "wav2vec2-layer-norm": {

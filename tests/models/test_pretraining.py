@@ -47,6 +47,15 @@ def test_contrastive_loss_is_the_formula() -> None:
     assert int(correct) == hits and 0 < hits < 24
 
 
+def test_a_tie_of_all_is_not_correct() -> None:
+    predictions, truths = noise(1, 6, 4, seed=1), torch.ones(1, 6, 4)
+    draws = draw_negatives(1, 6, 10, torch.device("cpu"))
+    codes = torch.arange(6).unsqueeze(0)
+    loss, correct = contrastive_loss(predictions, truths, codes, draws, 0.1)
+    assert float(loss) == pytest.approx(6 * math.log(11), rel=1e-5) and int(correct) == 0
+    assert formula(predictions, truths, codes, draws, 0.1)[1] == 0
+
+
 def test_contrastive_gradient_is_the_formulas() -> None:
     predictions, truths = noise(1, 6, 4, seed=1).requires_grad_(), noise(1, 6, 4, seed=2).requires_grad_()
     draws = draw_negatives(1, 6, 10, torch.device("cpu"))
@@ -64,7 +73,7 @@ def test_contrastive_gradient_is_the_formulas() -> None:
 def test_total_is_the_sum_form() -> None:
     model, waves, lengths, mask = ready()
     model.eval()
-    output = model(waves, lengths, mask, 1.0)
+    output = model(waves, lengths, mask, 0.5)
     frames = int(mask.sum())
     features = model.encoder.extract(waves, lengths).detach().double()
     entries = model.config.codebook_groups * model.config.codebook_entries

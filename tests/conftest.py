@@ -1,0 +1,43 @@
+"""What several rooms' tests stand on: a tiny prepared corpus, and the `sew` command as a user runs it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+SEW = str(Path(sys.executable).parent / "sew")
+
+
+@pytest.fixture(scope="session")
+def corpus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A miniature of a few dozen utterances, in LibriSpeech's layout."""
+    from sewcli.corpora.miniature import Part, Plan, write_miniature
+
+    folder = tmp_path_factory.mktemp("corpus") / "LibriSpeech"
+    parts = (Part("train-clean-100", 4, 8), Part("dev-clean", 2, 3), Part("test-clean", 2, 3))
+    write_miniature(folder, Plan(parts=parts), jobs=2)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def prepared(corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That corpus after `sew prep`. Not to be written to."""
+    out = tmp_path_factory.mktemp("prepared")
+    done = run_sew("prep", "librispeech", str(corpus_folder), "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+@pytest.fixture
+def sew() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`sew` with arguments, to its end."""
+    return run_sew
+
+
+def run_sew(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    options = {"capture_output": True, "text": True, "timeout": 400, "check": False, "env": environment, **options}
+    return subprocess.run([SEW, *map(str, arguments)], **options)
