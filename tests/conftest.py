@@ -39,5 +39,5 @@ def sew() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 def run_sew(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    options = {"capture_output": True, "text": True, "timeout": 400, "check": False, "env": environment, **options}
-    return subprocess.run([SEW, *map(str, arguments)], **options)
+    options = {"capture_output": True, "text": True, "timeout": 400, "env": environment, **options}
+    return subprocess.run([SEW, *map(str, arguments)], check=False, **options)

@@ -83,7 +83,7 @@ if run_stage 4; then
   for name in "$model-ft" $($scratch && echo "$model-scratch"); do
     for lm in none "${order}gram"; do
       # shellcheck disable=SC2086
-      sew decode --model "$exp/$name/model" --data "$data" --lm "$lm" --beam "$beam" $(printf ' --split %s' $test_splits)
+      sew decode --model "$exp/$name/model" --data "$data" --lm "$lm" --beam "$beam" ${test_splits:+--split ${test_splits// / --split }}
     done
   done
 fi

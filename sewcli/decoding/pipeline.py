@@ -158,10 +158,10 @@ def _decode_split(
         "utterances": len(found),
         "failed": len(failures),
         "audio_seconds": round(audio_seconds, 3),
-        "model_seconds": round(clock.seconds, 4),
-        "decoder_seconds": round(decoder_seconds, 4),
+        "model_seconds": round(clock.seconds, 6),
+        "decoder_seconds": round(decoder_seconds, 6),
         "wall_seconds": round(wall, 3),
-        "real_time_factor": round(seconds / audio_seconds, 6) if audio_seconds else 0.0,
+        "real_time_factor": round(seconds / audio_seconds, 8) if audio_seconds else 0.0,
     }
     folder = out / f"{settings['split']}-{settings['decoder']}"
     with atomic_folder(folder) as temporary:

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from conftest import SEW
 
 CLOCKED = ("audio_per_second", "memory_mb")
