@@ -34,7 +34,8 @@ def main() -> None:
         "command": "python benchmarks/startup.py",
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{platform.machine()}, {platform.system()}, {_processor()}",
-        "versions": {name: version(name) for name in ("sew", "typer", "rich", "torch")} | {"python": platform.python_version()},
+        "versions": {name: version(name) for name in ("sew", "typer", "rich", "torch")}
+        | {"python": platform.python_version()},
         "runs": RUNS,
         "seconds": {n: {"median": statistics.median(t), "min": min(t), "max": max(t)} for n, t in times.items()},
     }
