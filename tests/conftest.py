@@ -11,6 +11,14 @@ import pytest
 SEW = str(Path(sys.executable).parent / "sew")
 
 
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """The same random tensors in every run of the tests."""
+    import torch
+
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def corpus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A miniature of a few dozen utterances, in LibriSpeech's layout."""
