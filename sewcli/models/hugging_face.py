@@ -144,10 +144,9 @@ def from_hugging_face(content: Mapping[str, Any], where: Path) -> ModelConfig:
         values.setdefault("norm_eps", 1e-7)
     else:
         values["feature_norm_eps"] = values.get("norm_eps", 1e-5)
-    if OWN_KEY not in content:
-        values |= {"name": str(content.get("_name_or_path") or where.parent.name), "predictor": "linear"}
-        if family != "wav2vec2":
-            values.setdefault("squeeze", 2)
+    if family != "wav2vec2":
+        values.setdefault("squeeze", 2)
+    own = {"name": str(content.get("_name_or_path") or where.parent.name), "predictor": "linear", **own}
     try:
         return build(ModelConfig, {**own, **values, "family": family})
     except SewError as error:
