@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-VERBS = ("prep", "pretrain", "finetune", "lm", "decode", "score", "models", "import", "report")
+VERBS = ("prep", "pretrain", "finetune", "lm", "decode", "score", "models", "import", "export", "report")
 
 
 def sew(*arguments: str, cwd: Path, **options) -> subprocess.CompletedProcess[str]:
@@ -63,6 +63,7 @@ def test_verbs_have_at_most_twelve_options() -> None:
         (("report",), 2, "sew decode"),
         (("prep", "librispeach"), 2, "librispeech"),
         (("import", "nowhere.pt", "out"), 2, "no such model folder"),
+        (("export", "nowhere", "out"), 2, "no such model folder"),
         (("pretend",), 2, "pretrain"),
     ],
 )
