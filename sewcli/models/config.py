@@ -39,6 +39,8 @@ class ModelConfig(Config):
     """group: over time after the first convolution; layer: over channels after every one."""
     extractor_bias: bool = False
     """Whether the convolutions have a bias."""
+    normalize_waves: bool = False
+    """Each utterance to zero mean and unit variance before the extractor (LV-60k models)."""
     always_project: bool = False
     """A linear layer between extractor and context even when C = E (Hugging Face's wav2vec 2.0 has one)."""
 

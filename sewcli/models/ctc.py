@@ -44,9 +44,14 @@ class CTCModel(nn.Module):
 
     @classmethod
     def from_pretraining(cls, model: PretrainingModel, vocabulary_size: int) -> CTCModel:
-        """A new CTC layer on a copy of a pre-trained encoder."""
-        new = cls(model.config, vocabulary_size)
-        new.encoder.load_state_dict(model.encoder.state_dict())
+        """A new CTC layer on a copy of a pre-trained model's encoder."""
+        return cls.from_encoder(model.encoder, vocabulary_size)
+
+    @classmethod
+    def from_encoder(cls, encoder: Encoder, vocabulary_size: int) -> CTCModel:
+        """A new CTC layer on a copy of an encoder."""
+        new = cls(encoder.config, vocabulary_size)
+        new.encoder.load_state_dict(encoder.state_dict())
         return new
 
     def for_inference(self) -> CTCModel:

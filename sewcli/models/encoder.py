@@ -20,7 +20,7 @@ from sewcli.nn.attention import SelfAttention
 from sewcli.nn.disentangled import DisentangledAttention
 from sewcli.nn.extractor import Count, WaveExtractor, scale_gradient
 from sewcli.nn.log_mel import LogMelExtractor
-from sewcli.nn.norms import frame_mask
+from sewcli.nn.norms import frame_mask, unit_variance
 from sewcli.nn.squeeze import PositionConvolution, Upsample, squeeze
 from sewcli.nn.transformer import TransformerLayer, run_layers
 
@@ -81,6 +81,8 @@ class Encoder(nn.Module):
                 f"an utterance of {shortest} samples is too short: one frame needs {self.extractor.shortest}",
                 mend="leave such utterances out",
             )
+        if self.config.normalize_waves:
+            waves = unit_variance(waves, lengths)
         with torch.set_grad_enabled(torch.is_grad_enabled() and scale > 0):
             masked = shortest < waves.shape[1] and self.config.compat == "none"
             features = self.extractor(waves, lengths if masked else None)

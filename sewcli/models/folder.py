@@ -1,81 +1,201 @@
-"""Model folders: what `sew` writes is a Hugging Face folder, and the reverse.
+"""Model folders: what `sew` writes is a Hugging Face folder, and the reverse; fairseq files and Hub ids load the same way.
 
-`config.json`, `model.safetensors` with the names of `transformers`, and for a recogniser `vocab.json`,
-`preprocessor_config.json` and `tokenizer_config.json`. Nothing is unpickled, and nothing large is allocated before the
-file's own list of shapes has been held against the config's.
+`config.json`, `model.safetensors` with the names of `transformers`, a model card, and for a recogniser `vocab.json`,
+`preprocessor_config.json` and `tokenizer_config.json`. No code in a file is run, and nothing large is allocated before
+the file's own list of shapes has been held against the config's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
+from sewcli.base import log
 from sewcli.base.config import build, merge
 from sewcli.base.errors import DataError, UsageError
-from sewcli.base.files import atomic_folder, read_json, write_json
+from sewcli.base.files import atomic_folder, read_json, write_json, write_text
+from sewcli.models.card import card
 from sewcli.models.config import ModelConfig
 from sewcli.models.ctc import CTCModel
-from sewcli.models.hugging_face import from_hugging_face, to_hugging_face
-from sewcli.models.names import current_name, hugging_face_names
+from sewcli.models.encoder import Encoder
+from sewcli.models.fairseq import open_fairseq
+from sewcli.models.hugging_face import OWN_KEY, from_hugging_face, to_hugging_face
+from sewcli.models.names import PREFIXES, encoder_names, hugging_face_names
 from sewcli.models.pretraining import PretrainingModel
+from sewcli.models.source import Source, resolve
+from sewcli.models.tensors import WEIGHTS, Entry, open_folder
 from sewcli.text.tokens import Vocabulary
 
 CONFIG = "config.json"
-WEIGHTS = "model.safetensors"
+PREPROCESSOR = "preprocessor_config.json"
+CARD = "README.md"
 SAMPLE_RATE = 16_000
+PROJECTION = ("encoder.projection.weight", "encoder.projection.bias")
+NAMED = {"encoder": "an encoder alone", "ctc": "a recogniser", "pretraining": "a pre-trained model"}
+HEADS = {"encoder": "Model", "ctc": "ForCTC", "pretraining": "ForPreTraining"}
 
-M = TypeVar("M", CTCModel, PretrainingModel)
+Kind = Literal["encoder", "ctc", "pretraining"]
 
 
-def save_ctc(model: CTCModel, vocabulary: Vocabulary, folder: str | Path) -> None:
+class EncoderModel(nn.Module):
+    """An encoder alone, under the name that it has in the other models."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+
+
+AnyModel = CTCModel | PretrainingModel | EncoderModel
+
+
+def save_ctc(
+    model: CTCModel, vocabulary: Vocabulary, folder: str | Path, *, facts: Mapping[str, Any] | None = None
+) -> None:
     """Write a recogniser; `transformers` reads it with `AutoModelForCTC` and `AutoProcessor`."""
-    with atomic_folder(folder) as temporary:
-        write_json(temporary / CONFIG, to_hugging_face(model.config, "ForCTC", len(vocabulary)))
-        vocabulary.save(temporary)
-        write_json(temporary / "preprocessor_config.json", _preprocessor(model.config))
-        write_json(temporary / "tokenizer_config.json", _tokenizer(vocabulary))
-        _save_tensors(model, temporary / WEIGHTS)
+    save_model(model, vocabulary, folder, facts=facts)
 
 
-def save_pretraining(model: PretrainingModel, folder: str | Path) -> None:
+def save_pretraining(model: PretrainingModel, folder: str | Path, *, facts: Mapping[str, Any] | None = None) -> None:
     """Write a pre-trained model with its quantizer and heads."""
+    save_model(model, None, folder, facts=facts)
+
+
+def save_model(
+    model: AnyModel, vocabulary: Vocabulary | None, folder: str | Path, *, facts: Mapping[str, Any] | None = None
+) -> None:
+    """Write any model.
+
+    Args:
+        model: a recogniser, a pre-trained model or an encoder.
+        vocabulary: of a recogniser.
+        folder: where to; what was there is replaced.
+        facts: what the model card shall say beside the sizes: training data, hours, updates, WER, source.
+    """
+    kind: Kind = (
+        "ctc" if isinstance(model, CTCModel) else "pretraining" if isinstance(model, PretrainingModel) else "encoder"
+    )
+    config = model.config
+    size = len(vocabulary) if vocabulary else None
     with atomic_folder(folder) as temporary:
-        write_json(temporary / CONFIG, to_hugging_face(model.config, "ForPreTraining", None))
-        write_json(temporary / "preprocessor_config.json", _preprocessor(model.config))
+        write_json(temporary / CONFIG, to_hugging_face(config, HEADS[kind], size))
+        write_json(temporary / PREPROCESSOR, _preprocessor(config))
+        if vocabulary:
+            vocabulary.save(temporary)
+            write_json(temporary / "tokenizer_config.json", _tokenizer(vocabulary))
         _save_tensors(model, temporary / WEIGHTS)
+        write_text(temporary / CARD, card(config, kind, count(model), vocabulary, facts or {}))
 
 
-def load_ctc(folder: str | Path, *, overrides: Mapping[str, Any] | None = None) -> tuple[CTCModel, Vocabulary]:
-    """Read a recogniser; `overrides` change fields of its config, e.g. its dropouts.
-
-    Raises:
-        UsageError: no such folder, or not a recogniser.
-        DataError: a file is missing, broken, or does not fit the others.
-    """
-    architecture = read_architecture(folder)
-    if not architecture.endswith("ForCTC"):
-        raise UsageError(f"not a recogniser but {architecture}", where=folder, mend="`sew finetune --model` makes one")
-    vocabulary = Vocabulary.load(folder)
-    return _load(folder, overrides, lambda config: CTCModel(config, len(vocabulary))), vocabulary
-
-
-def load_pretraining(folder: str | Path, *, overrides: Mapping[str, Any] | None = None) -> PretrainingModel:
-    """Read a pre-trained model.
+def load_ctc(reference: str | Path, *, overrides: Mapping[str, Any] | None = None) -> tuple[CTCModel, Vocabulary]:
+    """Read a recogniser from a folder, a fairseq file or the Hub; `overrides` change its config, e.g. its dropouts.
 
     Raises:
-        UsageError: no such folder, or not a pre-trained model.
+        UsageError: no such model, or not a recogniser.
         DataError: a file is missing, broken, or does not fit the others.
     """
-    architecture = read_architecture(folder)
-    if not architecture.endswith("ForPreTraining"):
-        raise UsageError(f"not a pre-trained model but {architecture}", where=folder, mend="`sew pretrain` makes one")
-    return _load(folder, overrides, PretrainingModel)
+    model, vocabulary = load_source(open_source(reference, expect="ctc"), overrides)
+    assert isinstance(model, CTCModel) and vocabulary is not None
+    return model, vocabulary
+
+
+def load_pretraining(reference: str | Path, *, overrides: Mapping[str, Any] | None = None) -> PretrainingModel:
+    """Read a pre-trained model with its quantizer and heads.
+
+    Raises:
+        UsageError: no such model, or not a pre-trained one.
+        DataError: a file is missing, broken, or does not fit the others.
+    """
+    model, _ = load_source(open_source(reference, expect="pretraining"), overrides)
+    assert isinstance(model, PretrainingModel)
+    return model
+
+
+def load_encoder(reference: str | Path, *, overrides: Mapping[str, Any] | None = None) -> Encoder:
+    """The encoder of any model.
+
+    Raises:
+        UsageError: no such model.
+        DataError: a file is missing, broken, or does not fit the others.
+    """
+    model, _ = load_source(open_source(reference), overrides)
+    return model.encoder
+
+
+def open_source(
+    reference: str | Path,
+    *,
+    expect: Literal["ctc", "pretraining"] | None = None,
+    trust_pickle: bool = False,
+    dictionary: Path | None = None,
+) -> Source:
+    """Find a model and hold its parts against each other, without reading the weights yet.
+
+    Args:
+        reference: a folder that `sew` or `transformers` wrote, a fairseq file, or a Hub id.
+        expect: what it must be.
+        trust_pickle: let PyTorch files run code (see `torch_files`).
+        dictionary: `dict.ltr.txt` of a fine-tuned fairseq model.
+
+    Raises:
+        UsageError: no such model, or of another kind.
+        DataError: a file is missing, broken, or does not fit the others.
+    """
+    path = resolve(reference)
+    if path.is_dir():
+        kind = kind_of(read_architecture(path))
+        _require(expect, kind, read_architecture(path), path)
+        return _open_folder(path, kind, trust_pickle)
+    if path.suffix in (".json", ".safetensors", ".bin"):
+        raise UsageError("one file of a model", where=path, mend="give the folder that it is in")
+    source = open_fairseq(path, trust_pickle=trust_pickle, dictionary=dictionary)
+    _require(expect, source.kind, NAMED[source.kind], path)
+    return source
+
+
+def load_source(source: Source, overrides: Mapping[str, Any] | None = None) -> tuple[AnyModel, Vocabulary | None]:
+    """Read the weights.
+
+    Raises:
+        DataError: missing or extra tensors, or shapes that the config does not say.
+    """
+    config, vocabulary = source.config, source.vocabulary
+    if overrides:
+        config = build(ModelConfig, merge(config.model_dump(), overrides))
+    model: AnyModel
+    with torch.device("meta"):
+        if source.kind == "ctc":
+            assert vocabulary is not None
+            model = CTCModel(config, len(vocabulary))
+        else:
+            model = PretrainingModel(config) if source.kind == "pretraining" else EncoderModel(config)
+    expected = model.state_dict()
+    names = source.names(config, expected)
+    mask = names["encoder.mask_vector"]
+    if mask not in source.tensors.entries:  # e.g. facebook/wav2vec2-base-960h; no inference uses it
+        log.warn(f"{source.where}: the vector that replaces masked frames is missing; taking a random one")
+        generator = torch.Generator().manual_seed(0)
+        vector = torch.rand(config.width, generator=generator)
+        source.tensors.entries[mask] = Entry(tuple(vector.shape), lambda: vector)
+    source.tensors.check({names[name]: tensor.shape for name, tensor in expected.items()})
+    state = {name: source.tensors.read(names[name]).to(tensor.dtype) for name, tensor in expected.items()}
+    model.load_state_dict(state, assign=True)
+    return model, vocabulary
+
+
+def describe_folder(model: AnyModel, kind: Kind, folder: Path, *, as_json: bool) -> None:
+    """One line on stdout about a folder that was written."""
+    row = {"folder": str(folder), "kind": kind, "family": model.config.family, "parameters": count(model)}
+    if as_json:
+        print(json.dumps(row))
+    else:
+        print(f"{folder}: {NAMED[kind]}, {model.config.family}, {row['parameters']:,} parameters")
 
 
 def read_config(folder: str | Path) -> ModelConfig:
@@ -85,7 +205,14 @@ def read_config(folder: str | Path) -> ModelConfig:
         UsageError: no such folder.
         DataError: `config.json` is missing, broken, or of another kind of model.
     """
-    return from_hugging_face(_read_config_file(folder), Path(folder) / CONFIG)
+    content = _read_config_file(folder)
+    config = from_hugging_face(content, Path(folder) / CONFIG)
+    if OWN_KEY not in content and config.extractor_norm == "layer" and (Path(folder) / PREPROCESSOR).is_file():
+        # folders of group-norm models ask for it too, but those were trained on raw samples
+        preprocessor = read_json(Path(folder) / PREPROCESSOR)
+        if isinstance(preprocessor, dict) and preprocessor.get("do_normalize") is True:
+            return config.model_copy(update={"normalize_waves": True})
+    return config
 
 
 def read_architecture(folder: str | Path) -> str:
@@ -101,6 +228,40 @@ def read_architecture(folder: str | Path) -> str:
     return str(named[0])
 
 
+def kind_of(architecture: str) -> Kind:
+    """What a class of `transformers` holds."""
+    return (
+        "ctc"
+        if architecture.endswith("ForCTC")
+        else "pretraining"
+        if architecture.endswith("PreTraining")
+        else "encoder"
+    )
+
+
+def _require(expect: str | None, kind: str, named: str, path: Path) -> None:
+    if expect == "ctc" and kind != "ctc":
+        raise UsageError(f"not a recogniser but {named}", where=path, mend="`sew finetune --model` makes one")
+    if expect == "pretraining" and kind != "pretraining":
+        raise UsageError(f"not a pre-trained model but {named}", where=path, mend="`sew pretrain` makes one")
+
+
+def _open_folder(folder: Path, kind: Kind, trust_pickle: bool) -> Source:
+    config = read_config(folder)
+    vocabulary = Vocabulary.load(folder) if kind == "ctc" else None
+    tensors = open_folder(folder, trust_pickle=trust_pickle)
+    prefix = f"{PREFIXES[config.family]}."
+    bare = kind == "encoder" and not any(name.startswith(prefix) for name in tensors.entries)
+    names = _encoder_names if bare else _full_names
+    if config.family == "wav2vec2" and not config.projects:  # transformers has a projection in any case
+        projection = list(names(config, PROJECTION).values())
+        if tensors.are_identity(*projection):
+            tensors.drop(projection)
+        else:
+            config = config.model_copy(update={"always_project": True})
+    return Source(folder, kind, config, tensors, names, vocabulary)
+
+
 def _read_config_file(folder: str | Path) -> dict[str, Any]:
     if not Path(folder).is_dir():
         raise UsageError(
@@ -112,94 +273,22 @@ def _read_config_file(folder: str | Path) -> dict[str, Any]:
     return content
 
 
-def _save_tensors(model: CTCModel | PretrainingModel, path: Path) -> None:
-    state = model.state_dict()
-    names = hugging_face_names(model.config.family, state)
+def _full_names(config: ModelConfig, names: Iterable[str]) -> dict[str, str]:
+    return hugging_face_names(config.family, names)
+
+
+def _encoder_names(config: ModelConfig, names: Iterable[str]) -> dict[str, str]:
+    return encoder_names(config.family, names)
+
+
+def _save_tensors(model: AnyModel, path: Path) -> None:
+    state, config = model.state_dict(), model.config
+    translate = _encoder_names if isinstance(model, EncoderModel) else _full_names
+    names = translate(config, [*state, *PROJECTION])
     tensors = {names[name]: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    if model.config.family == "wav2vec2" and not model.config.projects:  # transformers has a projection in any case
-        width = model.config.width
-        tensors |= dict(zip(_projection_names(), (torch.eye(width), torch.zeros(width)), strict=True))
-    save_file(tensors, path, metadata={"format": "pt"})
-
-
-def _load(folder: str | Path, overrides: Mapping[str, Any] | None, make: Callable[[ModelConfig], M]) -> M:
-    path = Path(folder) / WEIGHTS
-    config = read_config(folder)
-    tensors = _Tensors(path)
     if config.family == "wav2vec2" and not config.projects:
-        if tensors.are_identity(*_projection_names()):
-            tensors.drop(_projection_names())
-        else:
-            config = config.model_copy(update={"always_project": True})
-    if overrides:
-        config = build(ModelConfig, merge(config.model_dump(), overrides))
-    with torch.device("meta"):
-        model = make(config)
-    expected = model.state_dict()
-    names = hugging_face_names(config.family, expected)
-    tensors.check({names[name]: tensor.shape for name, tensor in expected.items()})
-    state = {name: tensors.read(names[name]).to(tensor.dtype) for name, tensor in expected.items()}
-    model.load_state_dict(state, assign=True)
-    return model
-
-
-def _projection_names() -> list[str]:
-    names = hugging_face_names("wav2vec2", ["encoder.projection.weight", "encoder.projection.bias"])
-    return list(names.values())
-
-
-class _Tensors:
-    """A safetensors file: its names and shapes first, its values only when asked for."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        if not path.is_file():
-            raise DataError(
-                "no such file",
-                where=path,
-                mend="older folders hold pytorch_model.bin: load and save them once with transformers to convert",
-            )
-        self.file: Any
-        try:
-            self.file = safe_open(path, framework="pt")
-        except (SafetensorError, OSError, ValueError) as error:
-            raise DataError(
-                f"not a whole safetensors file ({error})", where=path, mend="copy the model again"
-            ) from None
-        self.stored = {current_name(name): name for name in self.file.keys()}  # noqa: SIM118
-
-    def check(self, expected: Mapping[str, torch.Size]) -> None:
-        """Refuse missing tensors, extra tensors and other shapes."""
-        missing = sorted(expected.keys() - self.stored.keys())
-        extra = sorted(self.stored.keys() - expected.keys())
-        if missing or extra:
-            found = [
-                f"{what}: {len(names)} ({names[0]}{', ...' if len(names) > 1 else ''})"
-                for what, names in (("missing tensors", missing), ("tensors too many", extra))
-                if names
-            ]
-            raise DataError("; ".join(found), where=self.path, mend="the weights and config.json are of two models")
-        for name, shape in expected.items():
-            own = tuple(self.file.get_slice(self.stored[name]).get_shape())
-            if own != tuple(shape):
-                raise DataError(f"{name} has shape {own}, the config says {tuple(shape)}", where=self.path)
-
-    def read(self, name: str) -> Tensor:
-        """One tensor."""
-        tensor: Tensor = self.file.get_tensor(self.stored[name])
-        return tensor
-
-    def are_identity(self, weight: str, bias: str) -> bool:
-        """Whether a linear layer is absent or changes nothing."""
-        if weight not in self.stored or bias not in self.stored:
-            return True
-        values = self.read(weight)
-        return bool(torch.equal(values, torch.eye(len(values), dtype=values.dtype)) and not self.read(bias).any())
-
-    def drop(self, names: list[str]) -> None:
-        """Forget tensors."""
-        for name in names:
-            self.stored.pop(name, None)
+        tensors |= {names[PROJECTION[0]]: torch.eye(config.width), names[PROJECTION[1]]: torch.zeros(config.width)}
+    save_file(tensors, path, metadata={"format": "pt"})
 
 
 def _preprocessor(config: ModelConfig) -> dict[str, Any]:
@@ -209,7 +298,7 @@ def _preprocessor(config: ModelConfig) -> dict[str, Any]:
         "sampling_rate": SAMPLE_RATE,
         "padding_side": "right",
         "padding_value": 0.0,
-        "do_normalize": False,  # trained on raw samples, as the papers' models were
+        "do_normalize": config.normalize_waves,
         "return_attention_mask": config.extractor_norm == "layer",
     }
 

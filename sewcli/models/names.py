@@ -1,13 +1,16 @@
-"""Tensor names: ours and those that `transformers` gives SEW, SEW-D and Wav2Vec2 models, as one table used both ways.
+"""Tensor names: ours, those of `transformers` and those of fairseq, as one table a format and family, used both ways.
 
 A row maps a module or a tensor; `{}` stands for a number, `~` for the encoder's prefix in a model with a head.
-What pre-training adds has the names of `Wav2Vec2ForPreTraining`.
+What pre-training adds has the names of `Wav2Vec2ForPreTraining` in `transformers`, which knows no SEW pre-training.
+fairseq's rows hold for its wav2vec 2.0 and for the SEW authors' models, which are built on it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+
+from sewcli.models.config import ModelConfig
 
 PREFIXES = {"wav2vec2": "wav2vec2", "sew": "sew", "sew-d": "sew_d"}
 
@@ -63,6 +66,47 @@ TABLES = {
     "sew": COMMON | PLAIN_LAYERS | SQUEEZED_FEATURES,
     "sew-d": COMMON | DISENTANGLED_LAYERS | SQUEEZED_FEATURES,
 }
+FAIRSEQ_FEATURES = {
+    "encoder.mask_vector": "~.mask_emb",
+    "encoder.extractor.convolutions.{}": "~.feature_extractor.conv_layers.{}.0",
+    "encoder.feature_norm": "~.layer_norm",
+    "encoder.projection": "~.post_extract_proj",
+    "encoder.context.position.bias": "~.encoder.pos_conv.0.bias",
+    "encoder.context.position.gain": "~.encoder.pos_conv.0.weight_g",
+    "encoder.context.position.direction": "~.encoder.pos_conv.0.weight_v",
+    "encoder.context.upsample.projection": "~.encoder.upsample.0",
+    "head": "w2v_encoder.proj",
+    "quantizer.codebook": "quantizer.vars",
+    "quantizer.choice": "quantizer.weight_proj",
+}
+FAIRSEQ_LAYERS = {
+    "encoder.context.norm": "~.encoder.layer_norm",
+    "encoder.context.layers.{}.attention.query": "~.encoder.layers.{}.self_attn.q_proj",
+    "encoder.context.layers.{}.attention.key": "~.encoder.layers.{}.self_attn.k_proj",
+    "encoder.context.layers.{}.attention.value": "~.encoder.layers.{}.self_attn.v_proj",
+    "encoder.context.layers.{}.attention.output": "~.encoder.layers.{}.self_attn.out_proj",
+    "encoder.context.layers.{}.attention_norm": "~.encoder.layers.{}.self_attn_layer_norm",
+    "encoder.context.layers.{}.expand": "~.encoder.layers.{}.fc1",
+    "encoder.context.layers.{}.contract": "~.encoder.layers.{}.fc2",
+    "encoder.context.layers.{}.output_norm": "~.encoder.layers.{}.final_layer_norm",
+}
+FAIRSEQ_NORMS = {
+    "group": {"encoder.extractor.norms.{}": "~.feature_extractor.conv_layers.{}.2"},
+    "layer": {"encoder.extractor.norms.{}": "~.feature_extractor.conv_layers.{}.2.1"},
+}
+FAIRSEQ_HEADS = {
+    "linear": {"target_head": "project_q", "context_head": "final_proj"},
+    "mlp": {  # an empty place where the norm would be
+        "target_head.0": "project_q.net.0",
+        "target_head.2": "project_q.net.3",
+        "context_head.0": "final_proj.net.0",
+        "context_head.2": "final_proj.net.3",
+    },
+    "mlp-norm": {"target_head.{}": "project_q.net.{}", "context_head.{}": "final_proj.net.{}"},
+    "mlp3-norm": {"target_head.{}": "project_q.net.{}", "context_head.{}": "final_proj.net.{}"},
+}
+FAIRSEQ_PREFIX = "w2v_encoder.w2v_model"
+"""Of the encoder in a fine-tuned model; a pre-trained one has none."""
 OLDER = {
     "conv.weight_g": "conv.parametrizations.weight.original0",
     "conv.weight_v": "conv.parametrizations.weight.original1",
@@ -72,6 +116,19 @@ OLDER = {
 def hugging_face_names(family: str, names: Iterable[str]) -> dict[str, str]:
     """Our tensor names -> Hugging Face's, for a model of this family."""
     return {name: _translate(name, TABLES[family]).replace("~", PREFIXES[family]) for name in names}
+
+
+def encoder_names(family: str, names: Iterable[str]) -> dict[str, str]:
+    """Our names -> Hugging Face's, for a folder that holds an encoder only (SEWModel, not SEWForCTC)."""
+    return {name: _translate(name, TABLES[family]).removeprefix("~.") for name in names}
+
+
+def fairseq_names(config: ModelConfig, names: Iterable[str], *, finetuned: bool) -> dict[str, str]:
+    """Our tensor names -> fairseq's."""
+    layers = DISENTANGLED_LAYERS if config.family == "sew-d" else FAIRSEQ_LAYERS
+    table = FAIRSEQ_FEATURES | layers | FAIRSEQ_NORMS[config.extractor_norm] | FAIRSEQ_HEADS[config.predictor]
+    prefix = f"{FAIRSEQ_PREFIX}." if finetuned else ""
+    return {name: _translate(name, table).replace("~.", prefix) for name in names}
 
 
 def current_name(name: str) -> str:
@@ -87,7 +144,7 @@ def _translate(name: str, table: dict[str, str]) -> str:
     for end in range(len(parts), 0, -1):  # the longest row that fits; what follows it is the same on both sides
         start = ".".join(parts[:end])
         numbers = re.findall(r"(?<=\.)\d+(?=\.|$)", start)
-        row = table.get(re.sub(r"(?<=\.)\d+(?=\.|$)", "{}", start))
+        row = table.get(start) or table.get(re.sub(r"(?<=\.)\d+(?=\.|$)", "{}", start))
         if row is not None:
             return ".".join([row.format(*numbers), *parts[end:]])
-    raise KeyError(f"no Hugging Face name for {name}")
+    raise KeyError(f"no foreign name for {name}")

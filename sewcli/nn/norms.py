@@ -37,3 +37,11 @@ class TimeNorm(nn.Module):
 def frame_mask(lengths: Tensor, frames: int) -> Tensor:
     """(B,) lengths -> (B, frames) bool, true where a frame is not padding."""
     return torch.arange(frames, device=lengths.device) < lengths.unsqueeze(1)
+
+
+def unit_variance(waves: Tensor, lengths: Tensor) -> Tensor:
+    """Right-padded waves (B, S), each to zero mean and unit variance over its true length, as `transformers` does."""
+    inside = frame_mask(lengths, waves.shape[1])
+    count = lengths.unsqueeze(1)
+    centred = (waves - waves.masked_fill(~inside, 0.0).sum(1, keepdim=True) / count).masked_fill(~inside, 0.0)
+    return centred * torch.rsqrt(centred.square().sum(1, keepdim=True) / count + 1e-7)

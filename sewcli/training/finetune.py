@@ -25,7 +25,8 @@ from sewcli.data.utterances import Utterance, read_split, require_splits
 from sewcli.decoding.emissions import emissions
 from sewcli.decoding.greedy import greedy
 from sewcli.models.ctc import CTCModel
-from sewcli.models.folder import load_ctc, load_pretraining, read_architecture, save_ctc
+from sewcli.models.folder import load_ctc, load_encoder, open_source, save_ctc
+from sewcli.models.source import is_model
 from sewcli.models.zoo import lookup
 from sewcli.nn.masking import channel_mask, span_mask
 from sewcli.scoring.wer import word_errors
@@ -215,13 +216,13 @@ def run(config: FinetuneConfig, exp: Path, device_name: str) -> None:
 def new_or_pretrained(config: FinetuneConfig, vocabulary: Vocabulary) -> CTCModel:
     """A pre-trained folder's encoder, or a zoo model with new weights, under a new CTC layer."""
     overrides = {**config.overrides, "extractor_gradient": config.extractor_gradient}
-    if not Path(config.model).is_dir():
+    if not is_model(config.model):
         return CTCModel(overridden(lookup(config.model), overrides), len(vocabulary))
-    if read_architecture(config.model).endswith("ForCTC"):
+    if open_source(config.model).kind == "ctc":
         model, own = load_ctc(config.model, overrides=overrides)
         if own != vocabulary:
             raise DataError(
                 "this model has another vocabulary", where=config.model, mend="fine-tune a pre-trained model"
             )
         return model
-    return CTCModel.from_pretraining(load_pretraining(config.model, overrides=overrides), len(vocabulary))
+    return CTCModel.from_encoder(load_encoder(config.model, overrides=overrides), len(vocabulary))

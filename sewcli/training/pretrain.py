@@ -24,6 +24,7 @@ from sewcli.data.utterances import Utterance, read_split, require_splits
 from sewcli.data.utterances import splits as find_splits
 from sewcli.models.folder import load_pretraining, save_pretraining
 from sewcli.models.pretraining import PretrainingModel, PretrainingOutput
+from sewcli.models.source import is_model
 from sewcli.models.zoo import lookup
 from sewcli.nn.masking import span_mask
 from sewcli.training.config import PretrainConfig
@@ -203,6 +204,6 @@ def _select_cuts(config: PretrainConfig) -> tuple[list[Utterance], list[Utteranc
 
 def new_or_loaded(config: PretrainConfig) -> PretrainingModel:
     """A zoo model with new weights, or a pre-trained folder's, with the config's overrides."""
-    if Path(config.model).is_dir():
+    if is_model(config.model):
         return load_pretraining(config.model, overrides=config.overrides)
     return PretrainingModel(overridden(lookup(config.model), config.overrides))

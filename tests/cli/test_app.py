@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-VERBS = ("prep", "pretrain", "finetune", "lm", "decode", "score", "models", "report")
+VERBS = ("prep", "pretrain", "finetune", "lm", "decode", "score", "models", "import", "export", "report")
 
 
 def sew(*arguments: str, cwd: Path, **options) -> subprocess.CompletedProcess[str]:
@@ -62,6 +62,8 @@ def test_verbs_have_at_most_twelve_options() -> None:
         (("score",), 2, "sew decode"),
         (("report",), 2, "sew decode"),
         (("prep", "librispeach"), 2, "librispeech"),
+        (("import", "nowhere.pt", "out"), 2, "no such model folder"),
+        (("export", "nowhere", "out"), 2, "no such model folder"),
         (("pretend",), 2, "pretrain"),
     ],
 )

@@ -49,6 +49,7 @@ def test_saving_twice_writes_the_same_bytes(folder: Path) -> None:
     save_ctc(*load_ctc(folder), folder)
     assert before == {path.name: path.read_bytes() for path in folder.iterdir()}
     assert sorted(before) == [
+        "README.md",
         "config.json",
         "model.safetensors",
         "preprocessor_config.json",

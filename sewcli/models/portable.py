@@ -1,0 +1,242 @@
+"""Recognisers as graphs for other runtimes: ONNX, and OpenVINO's own format made from it.
+
+The graph takes right-padded waves (B, S) and their true lengths (B,), both of any size, and gives logits (B, T, V) and
+true frames (B,). It is the encoder's computation with every mask always applied and no decision that depends on a value
+or a size: the same weights through other code, held against the model itself before the file is kept.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sewcli.base.errors import UsageError
+from sewcli.base.files import atomic_folder
+from sewcli.models.ctc import CTCModel
+from sewcli.nn.attention import join_heads, split_heads
+from sewcli.nn.disentangled import DisentangledAttention, bucket
+from sewcli.nn.norms import frame_mask, unit_variance
+from sewcli.text.tokens import Vocabulary
+
+INPUTS, OUTPUTS = ("waves", "lengths"), ("logits", "frames")
+CLOSE = 1e-4  # of the largest logit: how far another runtime may be from the model
+OPSET = 18
+
+
+def save_onnx(model: CTCModel, vocabulary: Vocabulary, folder: Path) -> float:
+    """Write `model.onnx` and `vocab.json`, once onnxruntime gives the model's own logits.
+
+    Returns:
+        The largest difference of logits, relative to the largest logit.
+
+    Raises:
+        UsageError: the extra `export` is not installed, or the logits differ.
+    """
+    onnxruntime = _needed("onnxruntime")
+    with atomic_folder(folder) as temporary:
+        path = temporary / "model.onnx"
+        _write_onnx(model, vocabulary, path)
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+        def run(waves: Tensor, lengths: Tensor) -> list[Any]:
+            return list(session.run(list(OUTPUTS), {"waves": waves.numpy(), "lengths": lengths.numpy()}))
+
+        apart = _compare(model, run, "onnxruntime")
+        vocabulary.save(temporary)
+    return apart
+
+
+def save_openvino(model: CTCModel, vocabulary: Vocabulary, folder: Path) -> float:
+    """Write `model.xml`, `model.bin` and `vocab.json`, once OpenVINO gives the model's own logits.
+
+    Returns:
+        The largest difference of logits, relative to the largest logit.
+
+    Raises:
+        UsageError: the extra `export` is not installed, or the logits differ.
+    """
+    openvino = _needed("openvino")
+    with atomic_folder(folder) as temporary:
+        path = temporary / "model.onnx"
+        _write_onnx(model, vocabulary, path)
+        core = openvino.Core()
+        openvino.save_model(core.read_model(path), temporary / "model.xml", compress_to_fp16=False)
+        path.unlink()
+        compiled = core.compile_model(temporary / "model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+        def run(waves: Tensor, lengths: Tensor) -> list[Any]:
+            result = compiled({"waves": waves.numpy(), "lengths": lengths.numpy()})
+            return [result[name] for name in OUTPUTS]
+
+        apart = _compare(model, run, "OpenVINO")
+        vocabulary.save(temporary)
+    return apart
+
+
+class PortableModel(nn.Module):
+    """A recogniser whose graph is the same for every batch."""
+
+    def __init__(self, model: CTCModel) -> None:
+        super().__init__()
+        self.config = model.config
+        self.encoder = copy.deepcopy(model.encoder).eval().requires_grad_(False)
+        self.head = copy.deepcopy(model.head).requires_grad_(False)
+        context = self.encoder.context
+        if self.config.family == "sew-d":
+            positions = context.norm(context.positions.weight)
+            for layer in context.layers:
+                assert isinstance(layer.attention, DisentangledAttention)
+                layer.attention = PortableAttention(layer.attention, positions)
+
+    def forward(self, waves: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, S), (B,) -> logits (B, T, V), zero states in the padding, and true frames (B,)."""
+        config, encoder, context, factor = self.config, self.encoder, self.encoder.context, self.config.squeeze
+        if config.normalize_waves:
+            waves = unit_variance(waves, lengths)
+        x = encoder.projection(encoder.feature_norm(encoder.extractor(waves, lengths)))
+        frames, longest = encoder.frames(lengths), x.shape[1]
+        x = x.masked_fill(~frame_mask(frames, longest).unsqueeze(2), 0.0).transpose(1, 2)
+        pooled = x if factor == 1 else functional.avg_pool1d(x, factor, factor)
+        y = (pooled + context.position(x)[:, :, : pooled.shape[2]]).transpose(1, 2)
+        whole = frames // factor
+        valid = frame_mask(whole.clamp(min=1), y.shape[1])
+        if config.family != "sew-d" and not config.norm_first:
+            y = context.norm(y)
+        for layer in context.layers:
+            y = layer(y, valid)
+        if config.norm_first:
+            y = context.norm(y)
+        if config.family != "wav2vec2":  # padded by more than can be missing, then cut: no question about the size
+            y = functional.gelu(context.upsample.projection(y)).reshape(y.shape[0], -1, config.width)
+            y = functional.pad(y, (0, 0, 0, factor)).index_select(1, torch.arange(longest, device=y.device))
+        y = y.masked_fill(~frame_mask(whole * factor, longest).unsqueeze(2), 0.0)
+        return self.head(y), frames
+
+
+class PortableAttention(nn.Module):
+    """SEW-D's attention by gathering scores of all buckets, with the positions projected beforehand."""
+
+    rows: Tensor
+    position_query: Tensor
+    position_key: Tensor
+
+    def __init__(self, attention: DisentangledAttention, positions: Tensor) -> None:
+        super().__init__()
+        self.heads, self.scale, self.farthest = attention.heads, attention.scale, attention.max_positions
+        self.query, self.key, self.value = attention.query, attention.key, attention.value
+        self.output = attention.output
+        offsets = torch.arange(-self.farthest, self.farthest + 1)  # beyond, all share the last bucket
+        rows = bucket(offsets, attention.buckets, attention.max_positions) + attention.buckets
+        with torch.no_grad():
+            query, key = (
+                split_heads(linear(positions.unsqueeze(0)), self.heads)[0] for linear in (self.query, self.key)
+            )
+        self.register_buffer("rows", rows.clamp(0, 2 * attention.buckets - 1))
+        self.register_buffer("position_query", (query * self.scale).transpose(1, 2).contiguous())  # (H, D, N)
+        self.register_buffer("position_key", key.transpose(1, 2).contiguous())
+
+    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
+        """(B, U, E) and (B, U) bool -> (B, U, E)."""
+        query, key, value = (split_heads(linear(x), self.heads) for linear in (self.query, self.key, self.value))
+        frames = torch.arange(x.shape[1], device=x.device)
+        offsets = (frames.unsqueeze(1) - frames).clamp(-self.farthest, self.farthest) + self.farthest
+        index = self.rows[offsets].expand(*query.shape[:2], -1, -1)
+        query = query * self.scale
+        scores = query @ key.transpose(2, 3)
+        scores = scores + (query @ self.position_key).gather(3, index)
+        scores = scores + (key @ self.position_query).gather(3, index.transpose(2, 3)).transpose(2, 3)
+        weights = scores.masked_fill(~valid[:, None, None, :], float("-inf")).softmax(3)
+        joined: Tensor = self.output(join_heads(weights @ value))
+        return joined
+
+
+def _write_onnx(model: CTCModel, vocabulary: Vocabulary, path: Path) -> None:
+    onnx = _needed("onnx")
+    _needed("onnxscript")
+    portable = PortableModel(model.cpu()).eval()
+    waves, lengths = _example(2, 16_640)
+    batch, samples = torch.export.Dim("batch"), torch.export.Dim("samples", min=shortest(model))
+    with _quietly(), torch.no_grad():
+        program = torch.onnx.export(
+            portable,
+            (waves, lengths),
+            dynamo=True,
+            input_names=list(INPUTS),
+            output_names=list(OUTPUTS),
+            dynamic_shapes={"waves": {0: batch, 1: samples}, "lengths": {0: batch}},
+            opset_version=OPSET,
+            verbose=False,
+        )
+    assert program is not None
+    graph = program.model_proto
+    about = {"model": model.config.name, "sample_rate": "16000", "vocabulary": json.dumps(list(vocabulary.tokens))}
+    onnx.helper.set_model_props(graph, about)
+    onnx.checker.check_model(graph)
+    onnx.save(graph, path)
+
+
+def shortest(model: CTCModel) -> int:
+    """Samples that the longest wave of a batch must have: one frame inside the context network."""
+    samples = model.config.squeeze
+    for kernel, stride in zip(
+        reversed(model.config.extractor_kernels), reversed(model.config.extractor_strides), strict=True
+    ):
+        samples = (samples - 1) * stride + kernel
+    return samples
+
+
+def _compare(model: CTCModel, run: Any, name: str) -> float:
+    """The largest relative difference over batches of several sizes, padded and not."""
+    model, worst = model.eval(), 0.0
+    for batch, samples in ((1, 16_000), (3, 24_333), (2, shortest(model))):
+        waves, lengths = _example(batch, samples)
+        with torch.inference_mode():
+            ours = model(waves, lengths)
+        logits, frames = (torch.as_tensor(value) for value in run(waves, lengths))
+        if logits.shape != ours.logits.shape or not torch.equal(frames, ours.lengths):
+            raise UsageError(f"{name} gives other sizes than the model itself; nothing was written")
+        worst = max(worst, float((logits - ours.logits).abs().max() / ours.logits.abs().max()))
+    if not worst <= CLOSE:
+        raise UsageError(f"{name} gives other logits than the model itself (by {worst:.1e}); nothing was written")
+    return worst
+
+
+def _example(batch: int, samples: int) -> tuple[Tensor, Tensor]:
+    """Noise of several lengths, the first of them full."""
+    generator = torch.Generator().manual_seed(0)
+    lengths = torch.tensor([max(samples - 1_777 * row, 400) for row in range(batch)]).clamp(max=samples)
+    waves = torch.randn(batch, samples, generator=generator) * 0.1
+    return waves.masked_fill(~frame_mask(lengths, samples), 0.0), lengths
+
+
+def _needed(package: str) -> Any:
+    try:
+        return __import__(package)
+    except ImportError:
+        raise UsageError(f"the package {package} is not installed", mend="pip install 'sew[export]'") from None
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the exporter's notes to its developers."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
