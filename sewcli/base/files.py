@@ -20,6 +20,8 @@ from typing import Any
 
 from sewcli.base.errors import DataError, SewError, UsageError
 
+UMASK = os.umask(0)  # the only way to read it is to set it
+os.umask(UMASK)
 TEMPORARY = ".tmp-"  # marks what a kill may leave behind; `remove_leftovers` clears it
 
 
@@ -53,11 +55,12 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY}{os.getpid()}-{path.name}-", dir=path.parent))
-        temporary.chmod(0o755)
     try:
         with explained(path):
             yield temporary
+            temporary.chmod(0o777 & ~UMASK)
             for entry in sorted(temporary.rglob("*")):
+                entry.chmod((0o777 if entry.is_dir() else 0o666) & ~UMASK)  # some writers make files private
                 _fsync(entry)
             _fsync(temporary)
             if path.exists():

@@ -7,6 +7,7 @@ with the references, so that scoring needs this folder alone), `failed.jsonl`, a
 from __future__ import annotations
 
 import functools
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -19,9 +20,9 @@ import torch
 
 from sewcli.base import log
 from sewcli.base.errors import DataError, SewError
-from sewcli.base.files import atomic_folder, write_json, write_jsonl
+from sewcli.base.files import atomic_folder, read_json, sha256, write_json, write_jsonl
 from sewcli.base.memory import keep_freed_memory
-from sewcli.data.utterances import Utterance, read_split
+from sewcli.data.utterances import PREFIX, SUFFIX, Utterance, read_split
 from sewcli.decoding.beam import BeamDecoder, BeamOptions, Hypothesis
 from sewcli.decoding.emissions import Clock, emissions
 from sewcli.decoding.greedy import greedy, greedy_score
@@ -31,6 +32,7 @@ from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import load_ctc
 from sewcli.text.tokens import Vocabulary
 
+HASHED_UP_TO = 1 << 30  # bytes of a language model; a larger one is known by its size and time
 HYPOTHESES, FAILED, SUMMARY = "hyps.jsonl", "failed.jsonl", "decode.json"
 
 
@@ -73,7 +75,12 @@ def decode(
     keep_freed_memory()
     recogniser, vocabulary = load_ctc(model)
     files = resolve(lm, data, vocabulary) if lm else None
-    work = [(split, read_split(data, split)) for split in splits]
+    inputs = {split: _fingerprint(model, data, split, files, options) for split in splits}
+    name = decoder_name(files, options)
+    finished = {split: done for split in splits if (done := _finished(out / f"{split}-{name}", inputs[split]))}
+    work = [(split, read_split(data, split)) for split in splits if split not in finished]
+    if not work:
+        return list(finished.values())
     with ExitStack() as stack:
         pool = None
         if files:
@@ -82,10 +89,37 @@ def decode(
         place = device()
         recogniser.to(place).for_inference()
         settings = _settings(model, data, files, options, place, pool)
-        return [
-            _decode_split(recogniser, vocabulary, pool, utterances, out, {"split": split, **settings})
-            for split, utterances in work
-        ]
+        for split, utterances in work:
+            own = {"split": split, **settings, "inputs": inputs[split]}
+            finished[split] = _decode_split(recogniser, vocabulary, pool, utterances, out, own)
+    return [finished[split] for split in splits]
+
+
+def _fingerprint(model: Path, data: Path, split: str, files: LanguageModelFiles | None, options: BeamOptions) -> str:
+    """A digest of all that decides the hypotheses: weights, cuts, settings, language model."""
+    digest = hashlib.sha256(repr(sorted(options.model_dump().items()) if files else "greedy").encode())
+    read = [data / f"{PREFIX}{split}{SUFFIX}", *sorted(path for path in model.iterdir() if path.is_file())]
+    for path in [*read, *([files.lexicon] if files else [])]:
+        digest.update(f"{path.name} {sha256(path) if path.is_file() else ''}\n".encode())
+    if files:
+        facts = files.model.stat()
+        mark = sha256(files.model) if facts.st_size < HASHED_UP_TO else f"{facts.st_size} {facts.st_mtime_ns}"
+        digest.update(f"{files.model.name} {mark}\n".encode())
+    return digest.hexdigest()
+
+
+def _finished(folder: Path, inputs: str) -> DecodedSplit | None:
+    """What is there already, when it was made of the same inputs and nothing failed."""
+    if not (folder / SUMMARY).is_file() or not (folder / HYPOTHESES).is_file():
+        return None
+    try:
+        summary = read_json(folder / SUMMARY)
+    except DataError:
+        return None
+    if summary.get("inputs") != inputs or summary.get("failed"):
+        return None
+    log.info(f"{folder}: decoded already, with the same model, cuts and settings")
+    return DecodedSplit(folder, 0)
 
 
 def decoder_name(files: LanguageModelFiles | None, options: BeamOptions) -> str:

@@ -109,3 +109,12 @@ def test_errors_cross_process_boundaries_whole() -> None:
 def test_nearest_name() -> None:
     assert nearest("sew-d-mdi", ["sew-d-mid", "w2v2-base"]) == " - did you mean 'sew-d-mid'?"
     assert nearest("zzz", ["sew-d-mid"]) == ""
+
+
+def test_an_atomic_folder_can_be_read_by_those_who_may_read_others(tmp_path: Path) -> None:
+    with files.atomic_folder(tmp_path / "model") as temporary:
+        (temporary / "private").write_text("x")
+        (temporary / "private").chmod(0o600)
+    plain = tmp_path / "plain"
+    plain.write_text("x")
+    assert (tmp_path / "model" / "private").stat().st_mode == plain.stat().st_mode

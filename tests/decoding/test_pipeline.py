@@ -232,7 +232,7 @@ def test_the_commands_decode_score_and_say_what_failed(model: Path, corpus: Path
     assert code == 2 and "sew lm ngram --order 4" in err and out == ""
     code, out, err = sew("decode", *common, "--split", "test-y")
     assert code == 2 and "'test-x'" in err
-    code, out, err = sew("decode", *common, "--device", "cuda:77")
+    code, out, err = sew("decode", *common, "--out", "elsewhere", "--device", "cuda:77")
     assert code == 2 and "cuda:77" in err
     code, out, err = sew("decode", *common, "--beam", "0")
     assert code == 2 and "--beam" in err
