@@ -76,6 +76,15 @@ def record_data(exp: Path, train: Sequence[Utterance], valid: Sequence[Utterance
         log.info(f"{name}: {facts['utterances']} utterances, {facts['hours']:.2f} h, {facts['speakers']} speakers")
 
 
+def training_facts(config: RunConfig, train: Sequence[Utterance], updates: int) -> dict[str, str]:
+    """What a model card says about how the model came about."""
+    return {
+        "Trained on": f"{', '.join(config.data.train or ())} of {Path(config.data.dir).name}".removeprefix(" of "),
+        "Hours": f"{sum(u.seconds for u in train) / 3600:.2f}",
+        "Updates": f"{updates:,}",
+    }
+
+
 def choose_device(name: str) -> torch.device:
     """`auto` is the GPU of this rank when there is one, else the CPU.
 

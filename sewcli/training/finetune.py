@@ -32,7 +32,7 @@ from sewcli.nn.masking import channel_mask, span_mask
 from sewcli.scoring.wer import word_errors
 from sewcli.text.tokens import Vocabulary
 from sewcli.training.config import FinetuneConfig
-from sewcli.training.experiment import choose_device, open_experiment, record_data
+from sewcli.training.experiment import choose_device, open_experiment, record_data, training_facts
 from sewcli.training.loop import StepResult
 from sewcli.training.loop import train as train_loop
 from sewcli.training.recipes import overridden
@@ -65,6 +65,7 @@ class Finetuning:
     ) -> None:
         self.config, self.model, self.vocabulary = config, model, vocabulary
         self.train, self.valid = list(train), list(valid)
+        self.facts: dict[str, str] = {}
         self.labels = [vocabulary.encode(u.text) for u in self.train]
         micro_samples = int(config.batch.micro_seconds * SAMPLE_RATE)
         samples = [u.samples for u in self.train]
@@ -140,12 +141,14 @@ class Finetuning:
         log.info(
             f"  {sample.id}  reference: {sample.text}\n  {' ' * len(sample.id)} hypothesis: {hypotheses[sample.id]}"
         )
+        self.facts = training_facts(self.config, self.train, step)
+        self.facts |= {"Word error rate (greedy, validation)": f"{100 * errors.wer:.2f} %"}
         row = {"wer": errors.wer, "sample": {"id": sample.id, "hypothesis": hypotheses[sample.id]}}
         return errors.wer, row
 
     def save_model(self, folder: Path) -> None:
         """Write the CTC model folder."""
-        save_ctc(self.model, self.vocabulary, folder)
+        save_ctc(self.model, self.vocabulary, folder, facts=self.facts)
 
 
 def select(

@@ -28,7 +28,7 @@ from sewcli.models.source import is_model
 from sewcli.models.zoo import lookup
 from sewcli.nn.masking import span_mask
 from sewcli.training.config import PretrainConfig
-from sewcli.training.experiment import choose_device, open_experiment, record_data
+from sewcli.training.experiment import choose_device, open_experiment, record_data, training_facts
 from sewcli.training.loop import StepResult, autocast, precision
 from sewcli.training.loop import train as train_loop
 from sewcli.training.recipes import overridden
@@ -55,6 +55,7 @@ class Pretraining:
     ) -> None:
         self.config, self.model = config, model
         self.train, self.valid = list(train), list(valid)
+        self.facts: dict[str, str] = {}
         self.crop = int(config.crop_seconds * SAMPLE_RATE)
         micro_samples = int(config.batch.micro_seconds * SAMPLE_RATE)
         self.plan = BatchPlan(self._lengths(self.train), micro_samples, config.batch.micro_batches, config.seed)
@@ -115,11 +116,12 @@ class Pretraining:
             "accuracy": totals["correct"] / frames,
             "code_perplexity": sum(perplexities) / len(perplexities),
         }
+        self.facts = training_facts(self.config, self.train, step)
         return row["loss_bits"], row
 
     def save_model(self, folder: Path) -> None:
         """Write the pre-training model folder."""
-        save_pretraining(self.model, folder)
+        save_pretraining(self.model, folder, facts=self.facts)
 
     def _lengths(self, utterances: Sequence[Utterance]) -> list[int]:
         return [min(u.samples, self.crop) for u in utterances]
