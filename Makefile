@@ -20,7 +20,6 @@ $(VENV)/.done-core: pyproject.toml constraints.txt | $(BIN)/python
 	touch $@
 
 $(VENV)/.done-dev: $(VENV)/.done-core
-	$(INSTALL) cmake
 	$(INSTALL) -e '.[dev]'
 	touch $@
 

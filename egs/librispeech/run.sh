@@ -67,6 +67,9 @@ if run_stage 2; then
   say "2: fine-tune"
   # shellcheck disable=SC2086
   sew finetune --model "$exp/$model/model" --data "$data" --exp "$exp/$model-ft" --config "$finetune_config" $finetune_options
+  if $mini; then # what no training gives: one update
+    sew finetune --model "$model" --data "$data" --exp "$exp/$model-untrained" --config "$finetune_config" --updates 1
+  fi
   if [ -n "$scratch_pid" ]; then
     wait "$scratch_pid" || { tail -n 5 "$exp/$model-scratch.log" >&2 && exit 1; }
     scratch_pid=""
@@ -80,10 +83,10 @@ fi
 
 if run_stage 4; then
   say "4: decode and score"
-  for name in "$model-ft" $($scratch && echo "$model-scratch"); do
+  for name in "$model-ft" $($scratch && echo "$model-scratch") $($mini && echo "$model-untrained"); do
     for lm in none "${order}gram"; do
       # shellcheck disable=SC2086
-      sew decode --model "$exp/$name/model" --data "$data" --lm "$lm" --beam "$beam" $(printf ' --split %s' $test_splits)
+      sew decode --model "$exp/$name/model" --data "$data" --lm "$lm" --beam "$beam" ${test_splits:+--split ${test_splits// / --split }}
     done
   done
 fi

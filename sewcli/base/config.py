@@ -103,6 +103,8 @@ def _explain(cls: type[Config], fault: Any) -> str:
     name = ".".join(path)
     if fault["type"] == "extra_forbidden":
         return f"unknown key {name!r}{nearest(path[-1], _fields_at(cls, path[:-1]))}"
+    if not path:  # fields that do not fit together: the message names them
+        return str(fault["msg"]).removeprefix("Value error, ")
     return f"{name}: {fault['msg'][0].lower()}{fault['msg'][1:]} (given: {fault.get('input')!r})"
 
 

@@ -23,9 +23,10 @@ from rich.progress import (
 )
 
 PLAIN_EVERY = 20.0  # seconds between two progress lines in a pipe
+PIPE_WIDTH = 160  # columns of a table in a pipe
 
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
-stdout = Console(highlight=False, soft_wrap=True)
+stdout = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 T = TypeVar("T")
 

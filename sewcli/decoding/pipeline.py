@@ -20,6 +20,7 @@ import torch
 from sewcli.base import log
 from sewcli.base.errors import DataError, SewError
 from sewcli.base.files import atomic_folder, write_json, write_jsonl
+from sewcli.base.memory import keep_freed_memory
 from sewcli.data.utterances import Utterance, read_split
 from sewcli.decoding.beam import BeamDecoder, BeamOptions, Hypothesis
 from sewcli.decoding.emissions import Clock, emissions
@@ -69,6 +70,7 @@ def decode(
         DataError: no utterance of a split could be decoded.
     """
     options = options or BeamOptions()
+    keep_freed_memory()
     recogniser, vocabulary = load_ctc(model)
     files = resolve(lm, data, vocabulary) if lm else None
     work = [(split, read_split(data, split)) for split in splits]
@@ -78,7 +80,7 @@ def decode(
             build = functools.partial(BeamDecoder, files, vocabulary, options)
             pool = stack.enter_context(DecoderPool(build, default_jobs() if jobs is None else jobs))
         place = device()
-        recogniser.to(place)
+        recogniser.to(place).for_inference()
         settings = _settings(model, data, files, options, place, pool)
         return [
             _decode_split(recogniser, vocabulary, pool, utterances, out, {"split": split, **settings})
@@ -156,10 +158,10 @@ def _decode_split(
         "utterances": len(found),
         "failed": len(failures),
         "audio_seconds": round(audio_seconds, 3),
-        "model_seconds": round(clock.seconds, 4),
-        "decoder_seconds": round(decoder_seconds, 4),
+        "model_seconds": round(clock.seconds, 6),
+        "decoder_seconds": round(decoder_seconds, 6),
         "wall_seconds": round(wall, 3),
-        "real_time_factor": round(seconds / audio_seconds, 6) if audio_seconds else 0.0,
+        "real_time_factor": round(seconds / audio_seconds, 8) if audio_seconds else 0.0,
     }
     folder = out / f"{settings['split']}-{settings['decoder']}"
     with atomic_folder(folder) as temporary:

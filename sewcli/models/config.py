@@ -5,6 +5,7 @@ One flat section: a recipe overrides any field by its name. Widths: C of feature
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -26,8 +27,10 @@ class ModelConfig(Config):
     family: Literal["wav2vec2", "sew", "sew-d"]
     """wav2vec2: 50 frames a second throughout; sew: squeezed; sew-d: squeezed, with disentangled attention."""
 
+    front_end: Literal["wave", "log-mel"] = "wave"
+    """wave: convolutions over samples; log-mel: mel energies, two convolutions and a linear layer (ablation only)."""
     extractor_channels: Convolutions
-    """Channels of each convolution of the wave feature extractor; the last is C."""
+    """Channels of each convolution of the feature extractor (log-mel: bands first); the last is C."""
     extractor_kernels: Convolutions
     """Samples or frames under each."""
     extractor_strides: Convolutions
@@ -65,6 +68,11 @@ class ModelConfig(Config):
     """Relative-position buckets on each side (sew-d)."""
     max_positions: Annotated[int, Field(ge=4, le=1_000_000)] = 512
     """Offset at which the buckets end (sew-d)."""
+    output_upsample: Annotated[int, Field(ge=1, le=16)] = 1
+    """Frames that the recogniser makes of one before its CTC layer (fine-tuning of 25 Hz models)."""
+    compat: Literal["none", "asapp", "transformers"] = "none"
+    """none: padding changes nothing. Others reproduce a program's padded batches: asapp counts a frame or two too many,
+    transformers 5 keeps an odd last frame, and in both the extractor's norm over time sees the padding."""
 
     dropout: Share = 0.1
     """On what attention and feed-forward add; SEW-D has `activation_dropout` in its place, as upstream."""
@@ -110,6 +118,11 @@ class ModelConfig(Config):
         return self.extractor_channels[-1]
 
     @property
+    def samples_per_frame(self) -> int:
+        """Step of the extractor: 320 in all published models, 640 at 25 Hz."""
+        return math.prod(self.extractor_strides)
+
+    @property
     def projects(self) -> bool:
         """Whether a linear layer leads from C to E."""
         return self.always_project or self.feature_width != self.width
@@ -118,6 +131,8 @@ class ModelConfig(Config):
     def _fits_together(self) -> ModelConfig:
         if not len(self.extractor_channels) == len(self.extractor_kernels) == len(self.extractor_strides):
             raise ValueError("extractor_channels, extractor_kernels and extractor_strides must have one length")
+        if self.front_end == "log-mel" and len(self.extractor_channels) != 4:
+            raise ValueError("a log-mel front end has 4 stages: windows, two convolutions and a linear layer")
         for name, part in (("heads", self.heads), ("position_groups", self.position_groups)):
             if self.width % part:
                 raise ValueError(f"width {self.width} is not a multiple of {name} {part}")

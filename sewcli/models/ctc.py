@@ -14,10 +14,11 @@ from torch.nn import functional
 from sewcli.models.config import ModelConfig
 from sewcli.models.encoder import Encoder
 from sewcli.models.pretraining import PretrainingModel
+from sewcli.nn.squeeze import Upsample
 
 
 class CTCOutput(NamedTuple):
-    """Logits (B, T, V) and true frames (B,)."""
+    """Logits (B, T, V) and true frames (B,); T counts `output_upsample` for each of the encoder's."""
 
     logits: Tensor
     lengths: Tensor
@@ -35,6 +36,8 @@ class CTCModel(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = Encoder(config)
+        if config.output_upsample > 1:
+            self.upsample = Upsample(config.width, config.output_upsample)
         self.head = nn.Linear(config.width, vocabulary_size)
         nn.init.xavier_uniform_(self.head.weight)
         nn.init.zeros_(self.head.bias)
@@ -81,4 +84,7 @@ class CTCModel(nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
             encoded = self.encoder(waves, lengths, time_mask, channel_mask)
         states = functional.dropout(encoded.states, self.config.final_dropout, self.training)
-        return CTCOutput(self.head(states), encoded.lengths)
+        factor = self.config.output_upsample
+        if factor > 1:
+            states = self.upsample(states, factor * states.shape[1])
+        return CTCOutput(self.head(states), factor * encoded.lengths)

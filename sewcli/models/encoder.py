@@ -19,6 +19,7 @@ from sewcli.models.config import ModelConfig
 from sewcli.nn.attention import SelfAttention
 from sewcli.nn.disentangled import DisentangledAttention
 from sewcli.nn.extractor import Count, WaveExtractor, scale_gradient
+from sewcli.nn.log_mel import LogMelExtractor
 from sewcli.nn.norms import frame_mask, unit_variance
 from sewcli.nn.squeeze import PositionConvolution, Upsample, squeeze
 from sewcli.nn.transformer import TransformerLayer, run_layers
@@ -37,13 +38,7 @@ class Encoder(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.extractor = WaveExtractor(
-            config.extractor_channels,
-            config.extractor_kernels,
-            config.extractor_strides,
-            config.extractor_norm,
-            config.extractor_bias,
-        )
+        self.extractor = make_extractor(config)
         self.feature_norm = nn.LayerNorm(config.feature_width, eps=config.feature_norm_eps)
         self.projection = nn.Linear(config.feature_width, config.width) if config.projects else nn.Identity()
         self.mask_vector = nn.Parameter(torch.rand(config.width))
@@ -64,7 +59,10 @@ class Encoder(nn.Module):
             DataError: an utterance is too short for one frame.
         """
         features = self.extract(waves, lengths)
-        return self.contextualise(self.feature_norm(features), lengths, time_mask, channel_mask)
+        frames = self.frames(lengths)
+        if self.config.compat == "asapp":
+            frames = frames_by_chunks(lengths, waves.shape[1], features.shape[1])
+        return self.contextualise(self.feature_norm(features), frames, time_mask, channel_mask)
 
     def frames(self, samples: Count) -> Count:
         """Frames that come out of so many samples."""
@@ -86,19 +84,19 @@ class Encoder(nn.Module):
         if self.config.normalize_waves:
             waves = unit_variance(waves, lengths)
         with torch.set_grad_enabled(torch.is_grad_enabled() and scale > 0):
-            features = self.extractor(waves, lengths if shortest < waves.shape[1] else None)
+            masked = shortest < waves.shape[1] and self.config.compat == "none"
+            features = self.extractor(waves, lengths if masked else None)
         return scale_gradient(features, scale)
 
     def contextualise(
-        self, features: Tensor, lengths: Tensor, time_mask: Tensor | None, channel_mask: Tensor | None
+        self, features: Tensor, frames: Tensor, time_mask: Tensor | None, channel_mask: Tensor | None
     ) -> Encoded:
-        """States of normalised features (B, T, C); the arguments are those of `forward`."""
+        """States of normalised features (B, T, C) with (B,) true frames; the masks are those of `forward`."""
         x = functional.dropout(self.projection(features), self.config.input_dropout, self.training)
         if time_mask is not None:
             x = torch.where(time_mask.unsqueeze(2), self.mask_vector.to(x.dtype), x)
         if channel_mask is not None:
             x = x.masked_fill(channel_mask.unsqueeze(1), 0.0)
-        frames = self.frames(lengths)
         padded = int(frames.min()) < x.shape[1]
         return Encoded(self.context(x, frames if padded else None), frames)
 
@@ -134,7 +132,7 @@ class ContextNetwork(nn.Module):
         valid, whole = None, None
         if lengths is not None:
             x = x.masked_fill(~frame_mask(lengths, frames).unsqueeze(2), 0.0)
-            whole = lengths // config.squeeze
+            whole = squeezed_frames(lengths, frames, config)
             valid = frame_mask(whole.clamp(min=1), frames // config.squeeze)
         y = squeeze(x, self.position)
         conditions: tuple[Tensor | None, ...] = (valid,)
@@ -147,7 +145,39 @@ class ContextNetwork(nn.Module):
         y = self.norm(y) if config.norm_first else y
         if config.family != "wav2vec2":
             y = self.upsample(y, frames)
-        return y if whole is None else y.masked_fill(~frame_mask(whole * config.squeeze, frames).unsqueeze(2), 0.0)
+        if whole is None or config.compat != "none":
+            return y
+        return y.masked_fill(~frame_mask(whole * config.squeeze, frames).unsqueeze(2), 0.0)
+
+
+def squeezed_frames(lengths: Tensor, frames: int, config: ModelConfig) -> Tensor:
+    """True squeezed frames (B,) of utterances with `lengths` (B,) true frames in a batch of `frames`.
+
+    Two frames make one, and a last frame without a partner none: that is what every program does to an utterance alone.
+    In a batch, transformers 5 counts it, and the authors' SEW (not SEW-D) adds what the longest utterance lacks to all.
+    """
+    whole = lengths // config.squeeze
+    if config.compat == "transformers":
+        return (-(-lengths // config.squeeze)).clamp(max=frames // config.squeeze)
+    if config.compat == "asapp" and config.family == "sew":
+        return whole + (frames // config.squeeze - whole.max())
+    return whole
+
+
+def frames_by_chunks(lengths: Tensor, samples: int, frames: int) -> Tensor:
+    """True frames (B,) as the authors' code counts them: cut the batch's `samples` into as many chunks as it has
+    `frames`, and keep each chunk that begins with a true sample. A frame or two more than the convolutions see.
+    """
+    chunk = samples // frames
+    return (-(-lengths // chunk)).clamp(max=frames)
+
+
+def make_extractor(config: ModelConfig) -> WaveExtractor | LogMelExtractor:
+    """The front end."""
+    chain = (config.extractor_channels, config.extractor_kernels, config.extractor_strides)
+    if config.front_end == "log-mel":
+        return LogMelExtractor(*chain)
+    return WaveExtractor(*chain, config.extractor_norm, config.extractor_bias)
 
 
 def make_layers(config: ModelConfig) -> list[TransformerLayer]:

@@ -15,6 +15,7 @@ from sewcli.base.errors import DataError, SewError
 from sewcli.models.config import ModelConfig
 
 OWN_KEY = "sew"
+BEYOND = "sewcli-"  # before the model type of what transformers has no class for, so that it refuses the folder
 CLASSES = {"wav2vec2": "Wav2Vec2", "sew": "SEW", "sew-d": "SEWD"}
 
 COMMON = {
@@ -102,7 +103,11 @@ def to_hugging_face(config: ModelConfig, head: str, vocabulary_size: int | None)
     """
     values = config.model_dump(mode="json")
     keys = KEYS[config.family]
-    result: dict[str, Any] = {"architectures": [CLASSES[config.family] + head], "model_type": config.family}
+    beyond = config.front_end != "wave" or config.output_upsample > 1
+    result: dict[str, Any] = {
+        "architectures": [("Sewcli" if beyond else "") + CLASSES[config.family] + head],
+        "model_type": (BEYOND if beyond else "") + config.family,
+    }
     result |= {keys[field]: value for field, value in values.items() if field in keys}
     result |= {key: FIXED[key][0] for key in WRITTEN[config.family]}
     if config.family == "sew-d":
@@ -122,7 +127,7 @@ def from_hugging_face(content: Mapping[str, Any], where: Path) -> ModelConfig:
     Raises:
         DataError: another kind of model, an option that we do not have, or sizes that do not fit together.
     """
-    family = content.get("model_type")
+    family = str(content.get("model_type")).removeprefix(BEYOND)
     if family not in KEYS:
         raise DataError(f"a model of type {family!r}", where=where, mend=f"sew reads {', '.join(KEYS)}")
     for key, allowed in FIXED.items():
@@ -139,10 +144,9 @@ def from_hugging_face(content: Mapping[str, Any], where: Path) -> ModelConfig:
         values.setdefault("norm_eps", 1e-7)
     else:
         values["feature_norm_eps"] = values.get("norm_eps", 1e-5)
-    if OWN_KEY not in content:
-        values |= {"name": str(content.get("_name_or_path") or where.parent.name), "predictor": "linear"}
-        if family != "wav2vec2":
-            values.setdefault("squeeze", 2)
+    if family != "wav2vec2":
+        values.setdefault("squeeze", 2)
+    own = {"name": str(content.get("_name_or_path") or where.parent.name), "predictor": "linear", **own}
     try:
         return build(ModelConfig, {**own, **values, "family": family})
     except SewError as error:

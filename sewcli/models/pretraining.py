@@ -66,12 +66,13 @@ class PretrainingModel(nn.Module):
         """
         config, batch = self.config, waves.shape[0]
         features = self.encoder.extract(waves, lengths)
-        energy = mean_square(features, self.encoder.frames(lengths))
+        true_frames = self.encoder.frames(lengths)
+        energy = mean_square(features, true_frames)
         normed = self.encoder.feature_norm(features)
         targets = functional.dropout(normed[mask], config.feature_dropout, self.training)  # (N, C)
         if targets.shape[0] < 2 * batch:
             raise DataError("fewer than two masked frames: nothing to compare", mend="use longer pieces of audio")
-        states = self.encoder.contextualise(normed, lengths, mask, None).states
+        states = self.encoder.contextualise(normed, true_frames, mask, None).states
         predictions = self.context_head(states[mask]).view(batch, -1, config.prediction_width)
         quantized = self.quantizer(targets, temperature)
         truths = self.target_head(quantized.codes).view(batch, -1, config.prediction_width)

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sewcli.base.config import build, merge
 from sewcli.base.errors import UsageError, nearest
 from sewcli.models.config import ModelConfig
+from sewcli.models.variants import vary, wave_features
 
 
 @dataclass(frozen=True)
@@ -28,16 +30,29 @@ class Row:
     changes: tuple[tuple[str, Any], ...] = ()
 
 
-KERNELS = (10, 3, 3, 3, 3, 2, 2)
-STRIDES = (5, 2, 2, 2, 2, 2, 2)
-WIDENING = (1, 2, 2, 4, 4, 8, 8)  # WFE-C, in units of c
-
 TABLE: dict[str, Row] = {
     "w2v2-tiny": Row("wav2vec2", 256, 256, 12, 128),
     "w2v2-small": Row("wav2vec2", 384, 384, 12, 128),
     "w2v2-mid": Row("wav2vec2", 512, 512, 12, 128),
     "w2v2-base": Row("wav2vec2", 512, 768, 12, 128),
     "w2v2-large": Row("wav2vec2", 512, 1024, 24, 128, 0.2, changes=(("code_width", 768), ("prediction_width", 768))),
+    "w2v2-large-lv60k": Row(
+        "wav2vec2",
+        512,
+        1024,
+        24,
+        128,
+        0.0,
+        "W2V2-large as table 5 describes it: LayerNorm in the extractor, as trained on 60k hours",
+        (
+            ("code_width", 768),
+            ("prediction_width", 768),
+            ("extractor_norm", "layer"),
+            ("extractor_bias", True),
+            ("norm_first", True),
+            ("penalty_weight", 0.0),
+        ),
+    ),
     "sew-tiny": Row("sew", 64, 512, 12, 31),
     "sew-small": Row("sew", 64, 768, 12, 31),
     "sew-mid": Row("sew", 64, 768, 24, 31, 0.2),
@@ -66,40 +81,43 @@ ALIASES = {"sew-d-base+": "sew-d-base-plus"}
 
 
 def lookup(name: str) -> ModelConfig:
-    """The config of a model of the zoo.
+    """The config of a model of the zoo, or of a variant of one such as `sew-tiny+wfe-c-c48-l1+k127`.
 
     Raises:
-        UsageError: no such name.
+        UsageError: no such name, or parts that do not fit together.
     """
-    known = ALIASES.get(name, name)
-    if known not in TABLE:
+    if name in ALIASES:
+        return lookup(ALIASES[name])
+    base, *parts = name.split("+")
+    if base not in TABLE:
         raise UsageError(
-            f"no model {name!r}{nearest(name, [*TABLE, *ALIASES])}", mend="`sew models` lists them; or give a folder"
+            f"no model {base!r}{nearest(base, [*TABLE, *ALIASES])}", mend="`sew models` lists them; or give a folder"
         )
-    return _config(known, TABLE[known])
+    config = _config(base, TABLE[base])
+    for part in parts:
+        config = build(ModelConfig, merge(config.model_dump(), {**vary(config, part), "name": name}), where=name)
+    return config
 
 
 def names() -> list[str]:
-    """Every name, without aliases."""
+    """Every name, without aliases and variants."""
     return list(TABLE)
+
+
+def describe(name: str) -> str:
+    """What is to be said about a model beside its sizes; empty for most."""
+    row = TABLE.get(ALIASES.get(name, name))
+    return row.description if row else ""
 
 
 def _config(name: str, row: Row) -> ModelConfig:
     squeezed = row.family != "wav2vec2"
     changes = dict(row.changes)
-    interleaved = changes.pop("layer_by_layer", squeezed)
-    channels = [row.channels * factor for factor in WIDENING] if squeezed else [row.channels] * len(KERNELS)
-    kernels, strides = list(KERNELS), list(STRIDES)
-    if interleaved:  # l1: a 1x1 convolution of the same width after every one but the first
-        channels = [channels[0], *(c for c in channels[1:] for _ in range(2))]
-        kernels = [kernels[0], *(k for kernel in kernels[1:] for k in (kernel, 1))]
-        strides = [strides[0], *(s for stride in strides[1:] for s in (stride, 1))]
+    layers_between = changes.pop("layer_by_layer", squeezed)
     fields: dict[str, Any] = {
+        **wave_features(row.channels, widening=squeezed, layers_between=layers_between),
         "name": name,
         "family": row.family,
-        "extractor_channels": tuple(channels),
-        "extractor_kernels": tuple(kernels),
-        "extractor_strides": tuple(strides),
         "width": row.width,
         "layers": row.layers,
         "heads": row.width // 64,

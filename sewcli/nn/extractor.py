@@ -18,7 +18,33 @@ from sewcli.nn.norms import TimeNorm
 Count = TypeVar("Count", int, Tensor)
 
 
-class WaveExtractor(nn.Module):
+class Extractor(nn.Module):
+    """What every front end has: how many frames come out of how many samples.
+
+    Args:
+        kernels, strides: of the chain of windows from samples to frames.
+    """
+
+    def __init__(self, kernels: Sequence[int], strides: Sequence[int]) -> None:
+        super().__init__()
+        self.kernels, self.strides = tuple(kernels), tuple(strides)
+
+    def frames(self, samples: Count) -> Count:
+        """Frames that come out of so many samples (0 when they are too few for one)."""
+        for kernel, stride in zip(self.kernels, self.strides, strict=True):
+            samples = (samples - kernel) // stride + 1
+        return samples.clamp(min=0) if isinstance(samples, Tensor) else max(samples, 0)
+
+    @property
+    def shortest(self) -> int:
+        """Samples under one frame (400 in all published models)."""
+        samples = 1
+        for kernel, stride in zip(reversed(self.kernels), reversed(self.strides), strict=True):
+            samples = (samples - 1) * stride + kernel
+        return samples
+
+
+class WaveExtractor(Extractor):
     """Convolutions with GELU between.
 
     Args:
@@ -36,30 +62,15 @@ class WaveExtractor(nn.Module):
         norm: Literal["group", "layer"] = "group",
         bias: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(kernels, strides)
         shapes = zip([1, *channels[:-1]], channels, kernels, strides, strict=True)
         self.convolutions = nn.ModuleList(nn.Conv1d(i, o, k, s, bias=bias) for i, o, k, s in shapes)
         self.by_layer = norm == "layer"
         norms = [nn.LayerNorm(c) for c in channels] if self.by_layer else [TimeNorm(channels[0])]
         self.norms = nn.ModuleList(norms)
-        self.kernels, self.strides = tuple(kernels), tuple(strides)
         for convolution in self.convolutions:
             assert isinstance(convolution, nn.Conv1d)
             nn.init.kaiming_normal_(convolution.weight)
-
-    def frames(self, samples: Count) -> Count:
-        """Frames that come out of so many samples (0 when they are too few for one)."""
-        for kernel, stride in zip(self.kernels, self.strides, strict=True):
-            samples = (samples - kernel) // stride + 1
-        return samples.clamp(min=0) if isinstance(samples, Tensor) else max(samples, 0)
-
-    @property
-    def shortest(self) -> int:
-        """Samples under one frame (400)."""
-        samples = 1
-        for kernel, stride in zip(reversed(self.kernels), reversed(self.strides), strict=True):
-            samples = (samples - 1) * stride + kernel
-        return samples
 
     def forward(self, waves: Tensor, lengths: Tensor | None) -> Tensor:
         """Waves (B, S) to features (B, T, C); `lengths` (B,) are true samples, None when nothing is padded."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from sewcli.base import log
@@ -38,7 +39,7 @@ def print_rows(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
         for row in rows:
             print(json.dumps(row, ensure_ascii=False))
         return
-    table = Table(title="results", title_justify="left")
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in (
         "experiment",
         "model",
@@ -78,7 +79,7 @@ def _rows_of(exp: Path) -> list[dict[str, Any]]:
     base: dict[str, Any] = {
         "name": exp.name,
         "model": card.get("sew", {}).get("name") or card.get("model_type"),
-        "parameters": card.get("sew", {}).get("parameters"),
+        "parameters": _parameters(exp / "model"),
         "pretrained": pretrained,
         "pretrain_updates": read_yaml(ancestor).get("updates") if pretrained and ancestor.exists() else 0,
         "hours": data.get("train", {}).get("hours"),
@@ -104,6 +105,18 @@ def _rows_of(exp: Path) -> list[dict[str, Any]]:
         if not greedy:
             row["lm"] = f"{Path(decoded['lm']).name.split('.')[0]}, beam {decoded['beam']}"
     return [base | row for row in by_split.values()]
+
+
+def _parameters(folder: Path) -> int:
+    """Parameters of a recogniser, counted from its config without reading its weights."""
+    import torch
+
+    from sewcli.models.ctc import CTCModel
+    from sewcli.models.folder import count, read_config
+    from sewcli.text.tokens import Vocabulary
+
+    with torch.device("meta"):
+        return count(CTCModel(read_config(folder), len(Vocabulary.load(folder))))
 
 
 def _percent(rate: float | None) -> str:

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from sewcli.base import log
@@ -68,7 +69,7 @@ def print_scores(scores: Sequence[dict[str, Any]], *, as_json: bool) -> None:
         for score in scores:
             print(json.dumps(score, ensure_ascii=False))
         return
-    table = Table(title="word error rates", title_justify="left")
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in ("split", "decoder"):
         table.add_column(name)
     for name in ("WER", "errors / words", "sub", "del", "ins", "utterances", "with errors"):

@@ -44,6 +44,8 @@ class TrainingState:
     position: Position = Position()
     best: float | None = None
     validation_due: bool = False
+    scaler: dict[str, float] | None = None
+    """State of the fp16 loss scale, when there is one."""
 
 
 def save(
@@ -124,7 +126,9 @@ def load(checkpoint: Path, model: torch.nn.Module, optimizer: torch.optim.Optimi
     model.load_state_dict(weights)
     _restore_optimizer(model, optimizer, load_file(checkpoint / OPTIMIZER))
     record = read_json(checkpoint / STATE)
-    return TrainingState(record["step"], Position(**record["position"]), record["best"], record["validation_due"])
+    return TrainingState(
+        record["step"], Position(**record["position"]), record["best"], record["validation_due"], record["scaler"]
+    )
 
 
 def _weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:

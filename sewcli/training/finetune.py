@@ -167,7 +167,9 @@ def select(
             reasons["too long"] += 1
         elif not u.text.strip():
             reasons["no transcript"] += 1
-        elif _frames_needed(_encode(vocabulary, u)) > int(model.encoder.frames(u.samples)):
+        elif (
+            _frames_needed(_encode(vocabulary, u)) > int(model.encoder.frames(u.samples)) * model.config.output_upsample
+        ):
             reasons["more labels than frames"] += 1
         else:
             kept.append(u)

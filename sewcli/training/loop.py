@@ -153,6 +153,8 @@ class _Run:
     def run(self) -> TrainingState:
         config, updater = self.task.config, _Updater(self.task, self.device, self.optimizer)
         audio_samples, since, bad = 0.0, time.monotonic(), 0
+        if self.state.scaler:
+            updater.scaler.load_state_dict(self.state.scaler)
         if self.state.validation_due:
             self._validate()
         with log.progress(self.exp.name, config.updates, done=self.state.step) as bar:
@@ -163,7 +165,8 @@ class _Run:
                 bad = 0 if finite else bad + 1
                 if not finite:
                     self._complain(step, bad, updater.ids)
-                self.state = replace(self.state, step=step + 1, position=position)
+                scaler = updater.scaler.state_dict() or None
+                self.state = replace(self.state, step=step + 1, position=position, scaler=scaler)
                 if self.metrics:
                     self.metrics.add({"step": step + 1, "epoch": position.epoch, **row, "lr": lr})
                 note, last = "", self.state.step == config.updates

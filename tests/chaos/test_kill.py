@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from conftest import SEW
 
 CLOCKED = ("audio_per_second", "memory_mb")
@@ -98,3 +97,18 @@ def test_another_config_in_the_same_folder_is_refused(prepared: Path, tmp_path: 
     assert run(command).returncode == 0
     refused = run([*command, "--seed", "7"])
     assert refused.returncode == 2 and "seed 1 -> 7" in refused.stderr
+
+
+def test_two_processes_cannot_train_in_one_folder(prepared: Path, tmp_path: Path) -> None:
+    command = pretrain(prepared, tmp_path / "exp")
+    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "exp" / "config.yaml").exists():
+            assert first.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+        second = run(command)
+        assert second.returncode == 2 and "another process is training in this folder" in second.stderr
+    finally:
+        first.kill()
+        first.wait()

@@ -111,8 +111,8 @@ def test_the_default_cast_has_no_voice_twice() -> None:
 
 
 def test_more_speakers_than_voices() -> None:
-    with pytest.raises(UsageError, match="more than the 180 voices"):
-        cast_speakers(Plan(parts=(Part("train-clean-100", 181, 1),)))
+    with pytest.raises(UsageError, match="more than the 150 voices"):
+        cast_speakers(Plan(parts=(Part("train-clean-100", 151, 1),)))
 
 
 def test_sentences_stay_in_their_part() -> None:
@@ -147,9 +147,9 @@ def test_the_default_miniature(tmp_path: Path) -> None:
         part.name: sum(soundfile.info(path).duration for path in flacs(tmp_path / "LibriSpeech" / part.name)) / 60
         for part in Plan().parts
     }
-    assert 60 <= minutes["train-clean-100"] <= 70
-    assert 1.5 <= minutes["dev-clean"] <= 2.5
-    assert 5 <= minutes["test-clean"] <= 6
+    assert 70 <= minutes["train-clean-100"] <= 77
+    assert 2 <= minutes["dev-clean"] <= 3
+    assert 8 <= minutes["test-clean"] <= 9
 
 
 CHILD = """

@@ -123,3 +123,13 @@ def test_small_models_of_the_zoo(name: str, tmp_path: Path) -> None:
 def test_large_models_of_the_zoo(name: str, tmp_path: Path) -> None:
     ours, theirs = both(lookup(name), tmp_path)
     assert compare(ours, theirs, 20_000) < LOGITS
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", names())
+def test_forty_seconds_of_every_model_of_the_zoo(name: str, tmp_path: Path) -> None:
+    ours, theirs = both(lookup(name), tmp_path)
+    waves = noise(1, 640_000)  # 1999 frames: past the 512 positions of SEW-D, and an odd number
+    with torch.inference_mode():
+        a, b = ours(waves, torch.tensor([640_000])).logits, theirs(waves).logits
+    assert a.shape[1] == 1999 and apart(a, b) < LOGITS

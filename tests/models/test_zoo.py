@@ -1,14 +1,14 @@
 """Parameter counts of the papers, exactly (SEW tables 4, 5, 6, 10 and 13)."""
 
+import json
+
 import pytest
 import torch
 
 from sewcli.base.errors import UsageError
 from sewcli.models.ctc import CTCModel
-from sewcli.models.folder import count
-from sewcli.models.listing import describe, print_models
-from sewcli.models.pretraining import PretrainingModel
-from sewcli.models.zoo import lookup, names
+from sewcli.models.listing import print_models, sizes
+from sewcli.models.zoo import describe, lookup, names
 
 COUNTS = {  # name: (recogniser with 32 letters, extractor, with pre-training heads and without CTC layer)
     "w2v2-tiny": (11_062_944, 1_051_648, 11_432_704),
@@ -16,6 +16,7 @@ COUNTS = {  # name: (recogniser with 32 letters, extractor, with pre-training he
     "w2v2-mid": (44_145_824, 4_200_448, 44_736_768),
     "w2v2-base": (94_396_320, 4_200_448, 95_044_608),
     "w2v2-large": (315_461_792, 4_200_448, None),
+    "w2v2-large-lv60k": (315_471_520, 4_210_176, 317_390_592),
     "sew-tiny": (40_725_311, 1_843_968, 46_378_911),
     "sew-small": (89_645_119, 1_843_968, 96_339_103),
     "sew-small-k127": (93_184_159, 1_843_968, None),
@@ -32,42 +33,53 @@ COUNTS = {  # name: (recogniser with 32 letters, extractor, with pre-training he
 }
 
 
+VARIANTS = {  # rows of tables 1, 3 and 4, as recognisers
+    "w2v2-tiny+k127": 11_058_847,
+    "w2v2-small+k127": 24_842_655,
+    "w2v2-mid+k127": 44_129_439,
+    "w2v2-tiny+e384+25hz+k127": 23_759_903,
+    "w2v2-tiny+e384+25hz": 23_769_120,
+    "w2v2-tiny+e384+25hz+upsample+k127": 24_055_583,
+    "sew-tiny+e384+wfe-o-c256+k127": 23_924_511,
+    "sew-tiny+e384+wfe-c-c96-l1+k127": 27_218_847,
+    "sew-tiny+wfe-c-c48-l1+k127": 41_688_543,
+    "sew-tiny+wfe-o-c512+k127": 44_654_751,
+    "sew-tiny+wfe-c-c128-l0+k127": 45_601_951,
+    "sew-tiny+wfe-c-c160-l0+k127": 48_332_831,
+    "sew-tiny+wfe-c-c128-l1+k127": 48_354_463,
+    "sew-tiny+fbfe": 42_145_055,
+}
+HEADS = {  # rows of table 10, with pre-training heads
+    "w2v2-mid+heads-linear": 44_736_768,
+    "w2v2-mid+heads-mlp": 49_791_232,
+    "w2v2-mid+heads-mlp-norm": 49_799_424,
+    "w2v2-mid+heads-mlp3-norm": 83_370_240,
+}
+
+
 @pytest.mark.parametrize("name", COUNTS)
 def test_counts(name: str) -> None:
-    shown = describe(name)
+    shown = sizes(name)
     recogniser, extractor, pretraining = COUNTS[name]
-    assert shown["recogniser"] == recogniser and shown["extractor"] == extractor
-    assert pretraining is None or shown["with_pretraining"] == pretraining
+    assert shown["parameters"] == recogniser and shown["extractor_parameters"] == extractor
+    assert pretraining is None or shown["pretraining_parameters"] == pretraining
+
+
+def test_counts_of_the_ablations() -> None:
+    assert {name: sizes(name)["parameters"] for name in VARIANTS} == VARIANTS
+    assert {name: sizes(name)["pretraining_parameters"] for name in HEADS} == HEADS
+    assert sizes("sew-tiny+fbfe")["extractor_parameters"] == 3_263_712
 
 
 def test_every_model_of_the_papers_is_counted() -> None:
     assert set(names()) - set(COUNTS) == {"sew-micro"}
-    assert "ours" in describe("sew-micro")["description"]
+    assert "ours" in describe("sew-micro") and "ours" in sizes("sew-micro")["description"]
     assert lookup("sew-d-base+") == lookup("sew-d-base-plus")
 
 
-@pytest.mark.parametrize(
-    ("predictor", "parameters"),
-    [("linear", 44_736_768), ("mlp", 49_791_232), ("mlp-norm", 49_799_424), ("mlp3-norm", 83_370_240)],
-)
-def test_predictor_heads_of_table_10(predictor: str, parameters: int) -> None:
-    with torch.device("meta"):
-        model = PretrainingModel(lookup("w2v2-mid").model_copy(update={"predictor": predictor}))
-    assert count(model) == parameters
-
-
-@pytest.mark.parametrize(
-    ("channels", "parameters"),
-    [
-        ((512,) * 7, 44_654_751),
-        ((128, 256, 256, 512, 512, 1024, 1024), 45_601_951),
-        ((160, 320, 320, 640, 640, 1280, 1280), 48_332_831),
-    ],
-)
-def test_extractors_of_table_3(channels: tuple[int, ...], parameters: int) -> None:
-    changes = {"family": "sew", "squeeze": 2, "position_kernel": 127, "extractor_channels": channels}
-    with torch.device("meta"):
-        assert count(CTCModel(lookup("w2v2-mid").model_copy(update=changes), 32)) == parameters
+def test_the_names_of_k127_models_are_variants() -> None:
+    for name in ("sew-small", "sew-mid", "sew-d-tiny", "sew-d-small", "sew-d-mid"):
+        assert lookup(f"{name}-k127") == lookup(f"{name}+k127").model_copy(update={"name": f"{name}-k127"})
 
 
 def test_an_unknown_name_gets_the_nearest() -> None:
@@ -75,7 +87,13 @@ def test_an_unknown_name_gets_the_nearest() -> None:
         lookup("sew-d-mdi")
 
 
-@pytest.mark.parametrize("name", COUNTS)
+def test_the_large_model_of_60k_hours() -> None:
+    config = lookup("w2v2-large-lv60k")
+    assert (config.extractor_norm, config.extractor_bias, config.norm_first) == ("layer", True, True)
+    assert (config.layer_drop, config.penalty_weight, config.prediction_width) == (0.0, 0.0, 768)
+
+
+@pytest.mark.parametrize("name", [name for name in COUNTS if name != "w2v2-large-lv60k"])
 def test_what_the_published_configs_say(name: str) -> None:
     config = lookup(name)
     assert config.layer_drop == (0.2 if config.layers == 24 else 0.05)
@@ -96,8 +114,17 @@ def test_layers_of_sew_d_start_as_copies_and_those_of_sew_do_not() -> None:
     assert layers[0].expand.weight.std().item() == pytest.approx(0.02, rel=0.02)
 
 
-def test_the_table_is_printed(capsys) -> None:
-    print_models("sew-d-mid", as_json=True)
-    assert '"recogniser": 78816063' in capsys.readouterr().out
+def test_the_list_is_printed(capsys) -> None:
     print_models(None)
-    assert "sew-d-base-plus" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("sew-d-base-plus") and "177.00 M   177.0 M" in line for line in lines)
+    assert any(line.startswith("w2v2-mid+heads-mlp ") and "49.79 M    49.8 M" in line for line in lines)
+    print_models(None, as_json=True)
+    rows = {row["name"]: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert set(names()) < set(rows) and "sew-tiny+fbfe" in rows
+    row = rows["sew-d-mid"]
+    assert (row["parameters"], row["extractor_parameters"], row["width"], row["layers"]) == (78816063, 1843968, 512, 24)
+    assert row["paper_parameters"] == "78.8" and row["agrees"] is True
+    assert rows["w2v2-small"]["paper_parameters"] == "24.8" and rows["w2v2-small"]["agrees"] is False
+    assert rows["sew-micro"]["paper_parameters"] is None
+    assert rows["w2v2-tiny+e384+25hz+k127"]["samples_per_frame"] == 640

@@ -1,0 +1,171 @@
+"""Pre-training and fine-tuning as tasks of the loop: what they load, what learns, what is left out."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from sewcli.base.errors import DataError, UsageError
+from sewcli.base.rng import seed_torch
+from sewcli.data.utterances import Utterance, read_split
+from sewcli.text.tokens import Vocabulary
+from sewcli.training import finetune, pretrain
+from sewcli.training.config import FinetuneConfig, PretrainConfig
+from sewcli.training.loop import train
+from sewcli.training.recipes import compose
+
+CPU = torch.device("cpu")
+SMALL = ["batch.seconds=8", "batch.micro_seconds=4", "tensorboard=false"]
+
+
+def finetuning(prepared: Path, *sets: str) -> finetune.Finetuning:
+    flags = {"model": "sew-micro", "data": {"dir": str(prepared)}}
+    config = compose(FinetuneConfig, "finetune", None, flags, [*SMALL, "extractor_gradient=1.0", *sets])
+    vocabulary = Vocabulary.letters()
+    seed_torch(1, "initial-weights")
+    model = finetune.new_or_pretrained(config, vocabulary)
+    cuts = [
+        finetune.select(read_split(prepared, s), config, model, vocabulary) for s in ("train-clean-100", "dev-clean")
+    ]
+    return finetune.Finetuning(config, model, vocabulary, *cuts)
+
+
+def pretraining(prepared: Path, *sets: str) -> pretrain.Pretraining:
+    flags = {"model": "sew-micro", "data": {"dir": str(prepared)}}
+    config = compose(PretrainConfig, "pretrain", None, flags, [*SMALL, "data.min_seconds=0.6", *sets])
+    seed_torch(1, "initial-weights")
+    cuts = [pretrain.select(read_split(prepared, s), config) for s in ("train-clean-100", "dev-clean")]
+    return pretrain.Pretraining(config, pretrain.new_or_loaded(config), *cuts)
+
+
+def test_a_pretraining_batch_is_cropped_and_masked_the_same_way_every_time(prepared: Path) -> None:
+    task = pretraining(prepared)
+    micro_batch = max(task.plan.epoch(0)[0], key=len)
+    batch, again, other = (task.load(micro_batch, step, 0) for step in (3, 3, 4))
+    shortest = min(task.train[i].samples for i in micro_batch)
+    assert batch.waves.shape == (len(micro_batch), shortest) and (batch.lengths == shortest).all()
+    assert (batch.waves == again.waves).all() and (batch.mask == again.mask).all()
+    assert not (batch.mask == other.mask).all()
+    counts = batch.mask.sum(1)
+    assert counts.min() == counts.max() > 1 and batch.mask.shape[1] == task.model.encoder.frames(shortest)
+    for row, index in zip(batch.waves, micro_batch, strict=True):  # each row is a piece of its utterance
+        whole = task.train[index].wave()
+        assert any((whole[o : o + shortest] == row).all() for o in range(len(whole) - shortest + 1))
+
+
+def test_the_logged_terms_add_up_to_the_loss(prepared: Path) -> None:
+    task = pretraining(prepared)
+    task.model.train()
+    batch = task.load(task.plan.epoch(0)[0][0], 0, 0)
+    result = task.loss(batch, 0, 0, CPU)
+    assert float(result.size) == batch.mask.sum()
+    terms = sum(float(result.sums[name]) for name in ("contrastive", "diversity", "penalty"))
+    assert float(result.loss.detach()) == pytest.approx(terms, rel=1e-6)
+    assert 0 <= float(result.sums["accuracy"]) <= float(result.size)
+
+
+def test_validation_gives_the_same_figures_every_time(prepared: Path) -> None:
+    task = pretraining(prepared)
+    task.model.eval()
+    assert task.validate(5, CPU, False) == task.validate(5, CPU, False)
+    assert task.validate(5, CPU, True) is None
+
+
+def test_held_out_cuts_are_not_trained_on(prepared: Path) -> None:
+    utterances = read_split(prepared, "train-clean-100")
+    train_cuts, valid_cuts = pretrain.hold_out(utterances, seed=1, share=0.1)
+    assert len(valid_cuts) == 3 and len(train_cuts) + len(valid_cuts) == len(utterances)
+    assert not {u.id for u in train_cuts} & {u.id for u in valid_cuts}
+    assert pretrain.hold_out(utterances, seed=1, share=0.1) == (train_cuts, valid_cuts)
+
+
+def test_the_ctc_loss_is_that_of_each_utterance_alone(prepared: Path) -> None:
+    """The batch's loss is the sum over utterances run one by one, in float64 on log-probabilities of our own."""
+    task = finetuning(prepared, "time_mask.probability=0", "channel_mask.probability=0")
+    task.model.eval()
+    micro_batch = max(task.plan.epoch(0)[0], key=len)
+    batch = task.load(micro_batch, 0, 0)
+    total = task.loss(batch, 0, 0, CPU)
+    assert float(total.size) == len(micro_batch) > 1
+    expected = 0.0
+    for index in micro_batch:
+        wave = torch.from_numpy(task.train[index].wave())[None]
+        with torch.no_grad():
+            logits = task.model(wave, torch.tensor([wave.shape[1]])).logits[0].double()
+        expected -= ctc_log_likelihood(functional.log_softmax(logits, -1).numpy(), task.labels[index])
+    assert float(total.loss) == pytest.approx(expected, rel=1e-5)
+
+
+def ctc_log_likelihood(log_probs: np.ndarray, labels: list[int], blank: int = 0) -> float:
+    """Graves et al. 2006, the forward recursion (equations 6 to 8), in log space."""
+    states = [blank]
+    for label in labels:
+        states += [label, blank]
+    alpha = np.full(len(states), -np.inf)
+    alpha[:2] = log_probs[0, states[:2]]
+    for frame in log_probs[1:]:
+        before = alpha
+        alpha = before.copy()
+        alpha[1:] = np.logaddexp(alpha[1:], before[:-1])
+        for s in range(2, len(states)):
+            if states[s] not in (blank, states[s - 2]):
+                alpha[s] = np.logaddexp(alpha[s], before[s - 2])
+        alpha += frame[states]
+    return float(np.logaddexp(alpha[-1], alpha[-2]))
+
+
+def test_only_the_ctc_layer_learns_while_frozen(prepared: Path, tmp_path: Path) -> None:
+    task = finetuning(prepared, "updates=2", "freeze_updates=2", "valid_every=100", "optim.lr=1e-2")
+    before = {name: tensor.clone() for name, tensor in task.model.state_dict().items()}
+    train(task, tmp_path, CPU)
+    changed = {name for name, tensor in task.model.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert changed == {"head.weight", "head.bias"}
+
+
+@pytest.mark.parametrize(("scale", "learns"), [("0.0", False), ("1.0", True)])
+def test_the_extractor_learns_only_when_told_to(prepared: Path, tmp_path: Path, scale: str, learns: bool) -> None:
+    task = finetuning(prepared, "updates=1", f"extractor_gradient={scale}", "valid_every=100", "optim.lr=1e-2")
+    before = task.model.encoder.extractor.convolutions[1].weight.clone()
+    train(task, tmp_path, CPU)
+    assert torch.equal(task.model.encoder.extractor.convolutions[1].weight, before) != learns
+
+
+def test_utterances_that_cannot_be_learned_are_left_out_and_counted(prepared: Path, capsys) -> None:
+    task = finetuning(prepared)
+    plain = task.train[0]
+    odd: list[Utterance] = [
+        replace(plain, id="crowded", text="A" * 500),
+        replace(plain, id="silent", text="  "),
+        replace(plain, id="short", samples=800),
+        replace(plain, id="long", samples=16_000 * 100),
+    ]
+    kept = finetune.select([plain, *odd], task.config, task.model, task.vocabulary)
+    assert kept == [plain]
+    said = capsys.readouterr().err
+    assert "1 too short, 1 too long, 1 no transcript, 1 more labels than frames" in " ".join(said.split())
+    with pytest.raises(DataError, match="no utterance is left"):
+        finetune.select(odd, task.config, task.model, task.vocabulary)
+    with pytest.raises(DataError, match="outside the vocabulary") as caught:
+        finetune.select([replace(plain, text="ROOM 12")], task.config, task.model, task.vocabulary)
+    assert caught.value.where == plain.id
+
+
+def test_repeated_letters_need_a_frame_more() -> None:
+    assert finetune._frames_needed([5, 5, 6]) == 4 and finetune._frames_needed([5, 6]) == 2
+
+
+def test_all_too_short_for_pretraining_says_how_short(prepared: Path) -> None:
+    task = pretraining(prepared)
+    with pytest.raises(UsageError, match="every utterance is shorter"):
+        pretrain.select(
+            task.train,
+            task.config.model_copy(update={"data": task.config.data.model_copy(update={"min_seconds": 60.0})}),
+        )
+
+
+def test_an_override_of_a_field_that_is_not_there(prepared: Path) -> None:
+    with pytest.raises(UsageError, match="did you mean 'layer_drop'"):
+        finetuning(prepared, "overrides.layer_dropp=0.1")
