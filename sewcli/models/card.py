@@ -42,9 +42,7 @@ def card(
         facts: further rows of the table, by their names; those of value None are left out.
     """
     family = FAMILIES[config.family]
-    rate = 16_000
-    for stride in config.extractor_strides:
-        rate //= stride
+    rate = 16_000 // config.samples_per_frame
     rows = {
         "Parameters": f"{parameters:,}",
         "Width, layers, heads": f"{config.width}, {config.layers}, {config.heads}",
@@ -64,6 +62,8 @@ def card(
 
 
 def _python(config: ModelConfig, kind: str) -> list[str]:
+    if config.front_end != "wave" or config.output_upsample > 1:
+        return ["`transformers` has no such model: use it with `sew`."]
     if kind == "ctc":
         code = [
             "import soundfile, torch",

@@ -43,6 +43,7 @@ SHAPED = {  # what the shapes tell, and the key of the config that must agree
     "predictor_hidden": "mlp_hidden_size",
     "position_buckets": "position_buckets",
     "codebook_entries": "latent_vars",
+    "output_upsample": "output_upsample",
 }
 TOLD = {  # what only the config tells
     "heads": "encoder_attention_heads",
@@ -82,7 +83,6 @@ FIXED: dict[str, tuple[Any, ...]] = {  # options that change the computation in 
     "norm_rel_ebd": ("layer_norm",),
     "max_relative_positions": (-1,),
     "position_biased_input": (False,),
-    "output_upsample": (0,),
     "drop_upsample_layers": (0,),
 }
 STRIDES = {10: 5, 3: 2, 2: 2, 1: 1}  # by kernel, in every published model; only for files without a config
@@ -135,6 +135,8 @@ def save_fairseq(model: CTCModel | PretrainingModel, vocabulary: Vocabulary | No
         UsageError: a vocabulary that fairseq's dictionaries cannot hold.
     """
     finetuned, config = isinstance(model, CTCModel), model.config
+    if config.front_end != "wave":
+        raise UsageError(f"fairseq's models have no {config.front_end} front end", mend="export to another format")
     own = model.state_dict()
     names = fairseq_names(config, own, finetuned=finetuned)
     state = OrderedDict((names[name], _to_fairseq(name, tensor)) for name, tensor in own.items())
@@ -151,6 +153,8 @@ def save_fairseq(model: CTCModel | PretrainingModel, vocabulary: Vocabulary | No
                 mend="export to another format",
             )
         training = {key: encoder["model"][of] for key, of in FINETUNED.items()}
+        factor = config.output_upsample
+        training |= {"output_upsample": factor if factor > 1 else 0}
         cfg = {
             "model": {"_name": "wav2vec_ctc", **training, "final_dropout": config.final_dropout, "w2v_args": encoder},
             "task": {**encoder["task"], "labels": "ltr"},
@@ -278,6 +282,8 @@ def _infer(tensors: Tensors, prefix: str, told: Mapping[str, Any], normalize: bo
         found["squeeze"] = shape("encoder.upsample.0.weight")[0] // width
     if family == "sew-d":
         found["position_buckets"] = shape("encoder.encoder.rel_embeddings.weight")[0] // 2
+    if "w2v_encoder.upsample.0.weight" in has:
+        found["output_upsample"] = tensors.first_axis("w2v_encoder.upsample.0.weight") // width
     found |= _infer_heads(tensors, told)
     for field, value in found.items():
         said = told.get(SHAPED.get(field, ""))
@@ -399,6 +405,7 @@ def _model_config(config: ModelConfig) -> dict[str, Any]:
     keys = SHAPED | TOLD
     if config.family != "sew-d":
         keys = {field: key for field, key in keys.items() if field not in ("position_buckets", "max_positions")}
+    keys.pop("output_upsample")  # of the recogniser, not of the encoder
     if config.family == "wav2vec2":
         keys.pop("squeeze")
     mlp = {

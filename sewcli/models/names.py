@@ -76,6 +76,7 @@ FAIRSEQ_FEATURES = {
     "encoder.context.position.direction": "~.encoder.pos_conv.0.weight_v",
     "encoder.context.upsample.projection": "~.encoder.upsample.0",
     "head": "w2v_encoder.proj",
+    "upsample.projection": "w2v_encoder.upsample.0",
     "quantizer.codebook": "quantizer.vars",
     "quantizer.choice": "quantizer.weight_proj",
 }

@@ -91,6 +91,9 @@ class PortableModel(nn.Module):
         self.config = model.config
         self.encoder = copy.deepcopy(model.encoder).eval().requires_grad_(False)
         self.head = copy.deepcopy(model.head).requires_grad_(False)
+        self.upsample = (
+            copy.deepcopy(model.upsample).requires_grad_(False) if model.config.output_upsample > 1 else None
+        )
         context = self.encoder.context
         if self.config.family == "sew-d":
             positions = context.norm(context.positions.weight)
@@ -120,7 +123,9 @@ class PortableModel(nn.Module):
             y = functional.gelu(context.upsample.projection(y)).reshape(y.shape[0], -1, config.width)
             y = functional.pad(y, (0, 0, 0, factor)).index_select(1, torch.arange(longest, device=y.device))
         y = y.masked_fill(~frame_mask(whole * factor, longest).unsqueeze(2), 0.0)
-        return self.head(y), frames
+        if self.upsample is not None:
+            y = functional.gelu(self.upsample.projection(y)).reshape(y.shape[0], -1, config.width)
+        return self.head(y), frames * config.output_upsample
 
 
 class PortableAttention(nn.Module):
@@ -163,6 +168,10 @@ class PortableAttention(nn.Module):
 def _write_onnx(model: CTCModel, vocabulary: Vocabulary, path: Path) -> None:
     onnx = _needed("onnx")
     _needed("onnxscript")
+    if model.config.front_end != "wave":
+        raise UsageError(f"a {model.config.front_end} front end has no graph form", mend="export a model of waves")
+    if model.config.compat != "none":
+        raise UsageError(f"compat = {model.config.compat} is not for graphs", mend="export the model without it")
     portable = PortableModel(model.cpu()).eval()
     waves, lengths = _example(2, 16_640)
     batch, samples = torch.export.Dim("batch"), torch.export.Dim("samples", min=shortest(model))

@@ -60,6 +60,23 @@ def test_ours_to_fairseq_and_back(case: str, tmp_path: Path) -> None:
     assert unlike <= {"feature_norm_eps", "diversity_weight", "penalty_weight", "negatives"}, unlike
 
 
+def test_the_upsampling_of_a_recogniser(tmp_path: Path) -> None:
+    model = shaken(CTCModel(small("wav2vec2", output_upsample=2), 32))
+    save_fairseq(model, LETTERS, tmp_path)
+    state = torch.load(tmp_path / "model.pt", weights_only=True)
+    assert state["model"]["w2v_encoder.upsample.0.weight"].shape == (256, 128)
+    assert state["cfg"]["model"]["output_upsample"] == 2
+    again = load_ctc(tmp_path / "model.pt")[0]
+    assert equal(model, again) and again.config.output_upsample == 2
+
+
+def test_a_log_mel_front_end_is_refused(tmp_path: Path) -> None:
+    with torch.device("meta"):
+        model = CTCModel(lookup("sew-tiny+fbfe"), 32)
+    with pytest.raises(UsageError, match="no log-mel front end"):
+        save_fairseq(model, LETTERS, tmp_path)
+
+
 @pytest.mark.parametrize("predictor", ["linear", "mlp", "mlp-norm", "mlp3-norm"])
 @pytest.mark.parametrize("case", ["sew", "sew-d", "wav2vec2-projected"])
 def test_pretrained_to_fairseq_and_back(case: str, predictor: str, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ CLOSE = 1e-5  # relative to the largest logit
 MODELS: dict[str, ModelConfig] = {
     "sew-micro": lookup("sew-micro"),
     "sew-d": small("sew-d-projected"),
-    "wav2vec2": small("wav2vec2"),
+    "wav2vec2": small("wav2vec2", output_upsample=2),
     "wav2vec2-layer-norm": small("wav2vec2-layer-norm", normalize_waves=True),
 }
 FAMILIES = ["sew-micro", "sew-d", "wav2vec2", pytest.param("wav2vec2-layer-norm", marks=pytest.mark.long)]
@@ -103,6 +103,15 @@ def test_positions_matter_in_the_portable_form() -> None:
     before = PortableModel(model)(waves, lengths)[0]
     model.encoder.context.positions.weight.data.mul_(-1)
     assert apart(PortableModel(model)(waves, lengths)[0], before) > 1e-3
+
+
+@pytest.mark.parametrize("config", [lookup("sew-tiny+fbfe"), small("sew", compat="asapp")], ids=["log-mel", "compat"])
+def test_models_without_a_graph_form_are_named(config: ModelConfig, tmp_path: Path) -> None:
+    with torch.device("meta"):
+        model = CTCModel(config, 32)
+    with pytest.raises(UsageError, match="graph"):
+        save_onnx(model, LETTERS, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_shortest_wave() -> None:
