@@ -14,7 +14,7 @@ stage=0 stop_stage=5
 corpus="" prep_options="" mini=false
 data=data/librispeech exp=exp/librispeech
 model=sew-tiny pretrain_config=tiny-100k finetune_config=100h pretrain_options="" finetune_options=""
-test_splits="" order=4 beam=50 scratch=false
+test_splits="" order=4 beam=50 scratch=false scratch_pid=""
 
 while [ $# -gt 0 ]; do
   case $1 in
@@ -33,6 +33,10 @@ while [ $# -gt 0 ]; do
   esac
 done
 
+[[ $stage$stop_stage =~ ^[0-9]+$ ]] || { echo "--stage and --stop-stage take numbers from 0 to 5" >&2 && exit 2; }
+command -v sew > /dev/null || PATH=$here/../../.venv/bin:$PATH
+command -v sew > /dev/null || { echo "no sew command: run make setup first, or activate its environment" >&2 && exit 2; }
+
 run_stage() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
 say() { echo "$(basename "$0"): stage $*" >&2; }
 
@@ -46,7 +50,6 @@ if run_stage 0; then
   fi
 fi
 
-scratch_pid=""
 if run_stage 2 && $scratch; then
   say "2: beside it, train $model without pre-training (log in $exp/$model-scratch.log)"
   mkdir -p "$exp"

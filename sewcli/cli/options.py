@@ -36,8 +36,8 @@ def newest_model(ending: str, *, mend: str) -> Path:
     found = []
     for config in EXPERIMENTS.glob("**/model/config.json"):
         try:
-            architectures = json.loads(config.read_text(encoding="utf-8")).get("architectures") or [""]
-        except (OSError, ValueError):
+            architectures = json.loads(config.read_text(encoding="utf-8"))["architectures"] or [""]
+        except (OSError, ValueError, KeyError, TypeError):  # not a model of anybody's
             continue
         if str(architectures[0]).endswith(ending):
             found.append((config.stat().st_mtime, config.parent))

@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional
 
 from sewcli.base import dist, log
-from sewcli.base.errors import DataError
+from sewcli.base.errors import DataError, UsageError
 from sewcli.base.memory import keep_freed_memory
 from sewcli.base.rng import numpy_rng, seed_torch
 from sewcli.data.loading import LabelledBatch, labelled_batch
@@ -218,6 +218,11 @@ def run(config: FinetuneConfig, exp: Path, device_name: str) -> None:
 
 def new_or_pretrained(config: FinetuneConfig, vocabulary: Vocabulary) -> CTCModel:
     """A pre-trained folder's encoder, or a zoo model with new weights, under a new CTC layer."""
+    if "extractor_gradient" in config.overrides:
+        raise UsageError(
+            "extractor_gradient is not an override",
+            mend=f"--set extractor_gradient={config.overrides['extractor_gradient']}",
+        )
     overrides = {**config.overrides, "extractor_gradient": config.extractor_gradient}
     if not is_model(config.model):
         return CTCModel(overridden(lookup(config.model), overrides), len(vocabulary))

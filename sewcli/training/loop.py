@@ -7,6 +7,7 @@ run resumed from any checkpoint, and one on another number of ranks, makes the s
 
 from __future__ import annotations
 
+import math
 import resource
 import time
 from collections.abc import Iterator
@@ -216,8 +217,12 @@ class _Run:
                 figure, row = outcome
                 self.metrics.add({"step": self.state.step, "kind": "valid", **row})
                 self.metrics.flush()
-                order = self.task.lower_is_better
-                better = order is None or self.state.best is None or (figure < self.state.best) == order
+                order, finite = self.task.lower_is_better, math.isfinite(figure)
+                better = finite and (order is None or self.state.best is None or (figure < self.state.best) == order)
+                if not finite:
+                    log.warn(
+                        f"update {self.state.step}: validation gave {figure}; {self.exp / 'model'} stays as it was"
+                    )
                 if better:
                     self.state = replace(self.state, best=figure)
                     self.task.save_model(self.exp / "model")

@@ -7,6 +7,7 @@ holds nothing but functions of the step, except `seconds`, `audio_per_second` an
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -75,4 +76,5 @@ class Metrics:
 
 
 def _number(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else value
+    number = value.item() if hasattr(value, "item") else value
+    return None if isinstance(number, float) and not math.isfinite(number) else number  # JSON has no NaN
