@@ -22,7 +22,7 @@ def _seeded() -> None:
 @pytest.fixture(scope="session")
 def corpus_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A miniature of a few dozen utterances, in LibriSpeech's layout."""
-    from sewcli.corpora.miniature import Part, Plan, write_miniature
+    from sewcli.corpora.miniatures.librispeech import Part, Plan, write_miniature
 
     folder = tmp_path_factory.mktemp("corpus") / "LibriSpeech"
     parts = (Part("train-clean-100", 4, 8), Part("dev-clean", 2, 3), Part("test-clean", 2, 3))

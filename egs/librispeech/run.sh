@@ -6,48 +6,44 @@
 #   bash egs/librispeech/run.sh --mini                                           # a miniature, 15 minutes on 2 cores
 #
 # Stages: 0 prep, 1 pretrain, 2 finetune, 3 language model, 4 decode and score, 5 the table. Every stage that is done is
-# passed over, and one that was killed goes on, so the whole script may be run again at any time.
+# passed over, and one that was killed goes on, so the whole script may be run again at any time. Options:
+
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
-stage=0 stop_stage=5
-corpus="" prep_options="" mini=false
-data=data/librispeech exp=exp/librispeech
-model=sew-tiny pretrain_config=tiny-100k finetune_config=100h pretrain_options="" finetune_options=""
-test_splits="" order=4 beam=50 scratch=false scratch_pid=""
+stage=0  # first stage to run
+stop_stage=5  # last stage to run
+mini=false  # a synthetic miniature corpus, a micro model, and the same model without pre-training beside it
+corpus=""  # folder of the corpus; none: $SEW_CORPORA/LibriSpeech or download/LibriSpeech
+data=data/librispeech  # where the cuts go
+exp=exp/librispeech  # where models and results go
+model=sew-tiny  # a name of `sew models`
+pretrained=""  # a pre-trained model folder or Hub id: stage 1 is then left out
+pretrain_config=tiny-100k  # recipe or YAML file of stage 1
+finetune_config=100h  # recipe or YAML file of stage 2
+prep_options=""  # more options of `sew prep`
+pretrain_options=""  # more options of `sew pretrain`
+finetune_options=""  # more options of `sew finetune`
+test_splits=""  # splits to decode; none: all test splits
+order=4  # of the n-gram language model
+beam=50  # of the search
+scratch=false  # also train the same model without pre-training
+# shellcheck source=egs/parse_options.sh
+. "$here/../parse_options.sh"
 
-while [ $# -gt 0 ]; do
-  case $1 in
-    --mini) # a corpus of our own, a model of our own, and the same model without pre-training beside it
-      mini=true data=data/mini exp=exp/mini model=sew-micro scratch=true
-      export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} # two models train side by side, a core each
-      pretrain_config=$here/conf/mini-pretrain.yaml finetune_config=$here/conf/mini-finetune.yaml
-      shift ;;
-    --scratch) scratch=true && shift ;; # also train the same model without pre-training
-    --stage | --stop-stage | --corpus | --data | --exp | --model | --prep-options | --pretrain-config | \
-      --finetune-config | --pretrain-options | --finetune-options | --test-splits | --order | --beam)
-      [ $# -ge 2 ] || { echo "$1 needs a value" >&2 && exit 2; }
-      name=${1#--} && printf -v "${name//-/_}" '%s' "$2" && shift 2 ;;
-    -h | --help) sed -n '2,9p' "$0" | cut -c3- && exit 0 ;;
-    *) echo "unknown option $1 (see --help)" >&2 && exit 2 ;;
-  esac
-done
-
-[[ $stage$stop_stage =~ ^[0-9]+$ ]] || { echo "--stage and --stop-stage take numbers from 0 to 5" >&2 && exit 2; }
-command -v sew > /dev/null || PATH=$here/../../.venv/bin:$PATH
-command -v sew > /dev/null || { echo "no sew command: run make setup first, or activate its environment" >&2 && exit 2; }
-
-run_stage() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
-say() { echo "$(basename "$0"): stage $*" >&2; }
+scratch_pid=""
+if $mini; then
+  mini_default data data/mini && mini_default exp exp/mini && mini_default model sew-micro && scratch=true
+  mini_default pretrain_config "$here/conf/mini-pretrain.yaml"
+  mini_default finetune_config "$here/conf/mini-finetune.yaml"
+  export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} # two models train side by side, a core each
+fi
 
 if run_stage 0; then
   say "0: prepare cuts in $data"
-  if $mini; then
-    sew prep librispeech --mini --out "$data"
-  else
-    # shellcheck disable=SC2086  # options are words
-    sew prep librispeech ${corpus:+"$corpus"} --out "$data" $prep_options
-  fi
+  $mini && corpus_options=--mini || corpus_options=${corpus:+"$corpus"}
+  # shellcheck disable=SC2086  # options are words
+  sew prep librispeech ${corpus_options:+"$corpus_options"} --out "$data" $prep_options
 fi
 
 if run_stage 2 && $scratch; then
@@ -60,7 +56,7 @@ if run_stage 2 && $scratch; then
   trap 'kill "$scratch_pid" 2> /dev/null || true' EXIT
 fi
 
-if run_stage 1; then
+if run_stage 1 && [ -z "$pretrained" ]; then
   say "1: pre-train $model"
   # shellcheck disable=SC2086
   sew pretrain --model "$model" --data "$data" --exp "$exp/$model" --config "$pretrain_config" $pretrain_options
@@ -69,7 +65,8 @@ fi
 if run_stage 2; then
   say "2: fine-tune"
   # shellcheck disable=SC2086
-  sew finetune --model "$exp/$model/model" --data "$data" --exp "$exp/$model-ft" --config "$finetune_config" $finetune_options
+  sew finetune --model "${pretrained:-$exp/$model/model}" --data "$data" --exp "$exp/$model-ft" \
+    --config "$finetune_config" $finetune_options
   if $mini; then # what no training gives: one update
     sew finetune --model "$model" --data "$data" --exp "$exp/$model-untrained" --config "$finetune_config" --updates 1
   fi

@@ -1,4 +1,4 @@
-"""Sound files: the only place that opens them (libsndfile: FLAC, WAV, OGG, NIST SPHERE and others).
+"""Sound files: the only place that opens them (libsndfile: FLAC, WAV, OGG and others; SPHERE with `audio/sphere.py`).
 
 Nothing is resampled or mixed down in silence: a wrong rate, an absent channel, a cut-off end or a NaN is an error that
 names the file. Shapes: S samples of one channel; waves are float32 in [-1, 1).
@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from sewcli.audio import sphere
 from sewcli.base.errors import DataError
 
 RATE = 16_000
@@ -43,7 +44,7 @@ def probe(path: str | Path) -> AudioInfo:
         DataError: missing, empty, not a sound file, or without samples.
     """
     with _opened(path) as sound:
-        return _info(sound)
+        return _info(sound, path)
 
 
 def read_wave(
@@ -58,7 +59,7 @@ def read_wave(
         DataError: missing, empty, truncated, unreadable, another rate, no such channel, NaN or infinite samples.
     """
     with _opened(path) as sound:
-        info = _info(sound)
+        info = _info(sound, path)
         if info.rate != rate:
             raise DataError(f"the sample rate is {info.rate} Hz, not {rate} Hz", where=path, mend=_resample_mend(rate))
         if not 0 <= channel < info.channels:
@@ -83,6 +84,28 @@ def read_wave(
     return picked
 
 
+def read_channels(path: str | Path) -> tuple[np.ndarray, AudioInfo]:
+    """Decode a whole file into memory, all its channels.
+
+    Returns:
+        float32, shape (channels, S), in [-1, 1), and what its header says.
+
+    Raises:
+        DataError: as `verify`.
+    """
+    with _opened(path) as sound:
+        info = _info(sound, path)
+        try:
+            waves = sound.read(info.samples, dtype="float32", always_2d=True)
+        except (soundfile.LibsndfileError, OSError) as error:
+            raise _unreadable(path, error) from None
+    if len(waves) != info.samples:
+        raise _truncated(path, len(waves), info.samples)
+    if not np.isfinite(waves).all():
+        raise DataError("holds samples that are NaN or infinite", where=path, mend="export the recording again")
+    return np.ascontiguousarray(waves.T), info
+
+
 def verify(path: str | Path) -> AudioInfo:
     """Decode the whole file, as a check that training will be able to read it to its last sample.
 
@@ -92,7 +115,7 @@ def verify(path: str | Path) -> AudioInfo:
         DataError: as `read_wave`, or damaged.
     """
     with _opened(path) as sound:
-        info = _info(sound)
+        info = _info(sound, path)
         expected = _flac_md5(path) if info.format == "FLAC" and sound.subtype == "PCM_16" else None
         digest, read = hashlib.md5(usedforsecurity=False), 0
         kind = "int16" if expected else "float32"
@@ -136,18 +159,18 @@ def _opened(path: str | Path) -> soundfile.SoundFile:
     try:
         if path.stat().st_size == 0:
             raise DataError("an empty file", where=path, mend=_COPY_AGAIN)
-        return soundfile.SoundFile(path)
+        return soundfile.SoundFile(sphere.unshortened(path) if sphere.is_shortened(path) else path)
     except FileNotFoundError:
         raise DataError("no such sound file", where=path) from None
     except (soundfile.LibsndfileError, OSError, TypeError) as error:  # TypeError: headerless .raw
         raise _unreadable(path, error) from None
 
 
-def _info(sound: soundfile.SoundFile) -> AudioInfo:
+def _info(sound: soundfile.SoundFile, path: str | Path) -> AudioInfo:
     if sound.frames <= 0 or sound.samplerate <= 0:
-        raise DataError("holds no samples", where=sound.name, mend=_COPY_AGAIN)
+        raise DataError("holds no samples", where=path, mend=_COPY_AGAIN)
     if sound.frames >= UNKNOWN:
-        raise DataError("its header does not say how long it is", where=sound.name, mend="encode it again, to a file")
+        raise DataError("its header does not say how long it is", where=path, mend="encode it again, to a file")
     return AudioInfo(sound.samplerate, sound.channels, sound.frames, sound.format)
 
 

@@ -71,7 +71,7 @@ def prep(
     cores = jobs or os.cpu_count() or 1
     out = out or (MINI if mini else options.DATA)
     if mini:
-        from sewcli.corpora.miniature import write_miniature
+        from sewcli.corpora.miniatures.librispeech import write_miniature
 
         folder = out / "corpus" / librispeech.NAME
         write_miniature(folder, jobs=cores)

@@ -14,7 +14,7 @@ from pathlib import Path
 from sewcli.base.errors import UsageError, nearest
 from sewcli.base.files import explained
 from sewcli.base.log import info
-from sewcli.corpora.miniature import MARK
+from sewcli.corpora.casting import MARK
 from sewcli.corpora.preparation import Candidate, Listing, Published, Rejection, Split
 from sewcli.text import normalize
 

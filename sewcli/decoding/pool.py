@@ -7,10 +7,8 @@ dies is an error and never a hang, and workers go when their parent does.
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -23,12 +21,12 @@ from typing import TypeVar
 import numpy as np
 
 from sewcli.base.errors import SewError, UsageError
+from sewcli.base.processes import die_with_parent, leave_signals_to_the_parent
 from sewcli.decoding.beam import BeamDecoder, Hypothesis
 
 Build = Callable[[], BeamDecoder]  # must be picklable: functools.partial(BeamDecoder, files, vocabulary, options)
 T = TypeVar("T")
 WAITING = 4  # utterances a worker may have before it
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -130,9 +128,8 @@ _DECODER: BeamDecoder | SewError | None = None  # of this worker, or why it has 
 
 def _start(build: Build, built: BeamDecoder | None) -> None:
     global _DECODER  # noqa: PLW0603 - a process pool has no other place for the state of a worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent ends us
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _die_with_parent()
+    leave_signals_to_the_parent()
+    die_with_parent()
     try:
         _DECODER = built or build()
     except SewError as error:
@@ -162,8 +159,3 @@ def _can_fork() -> bool:
     torch = sys.modules.get("torch")  # not imported here: a spawned worker has no use for it
     gpu_in_use = torch is not None and torch.cuda.is_initialized()
     return "fork" in multiprocessing.get_all_start_methods() and sys.platform != "darwin" and not gpu_in_use
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

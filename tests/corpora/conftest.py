@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from tiny_corpus import TINY
 
-from sewcli.corpora.miniature import write_miniature
+from sewcli.corpora.miniatures.librispeech import write_miniature
 
 
 @pytest.fixture(scope="session")

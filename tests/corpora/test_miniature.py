@@ -15,7 +15,8 @@ from tiny_corpus import TINY, digests, flacs
 
 from sewcli.base.errors import UsageError
 from sewcli.corpora import speech
-from sewcli.corpora.miniature import LONGEST, MARK, SHORTEST, VARIANTS, Part, Plan, cast_speakers, write_miniature
+from sewcli.corpora.casting import MARK, VARIANTS
+from sewcli.corpora.miniatures.librispeech import LONGEST, SHORTEST, Part, Plan, cast_readers, write_miniature
 from sewcli.corpora.sentences import part_of, sentences
 from sewcli.text.normalize import librispeech, outside
 
@@ -99,11 +100,12 @@ def test_a_real_corpus_is_never_overwritten(tmp_path: Path) -> None:
 
 
 def test_the_default_cast_has_no_voice_twice() -> None:
-    speakers = cast_speakers(Plan())
+    readers = cast_readers(Plan())
+    speakers = [reader.speaker for reader in readers]
     for values in (
         [s.number for s in speakers],
         [s.voice.name for s in speakers],
-        [chapter for s in speakers for chapter in s.chapters],
+        [chapter for reader in readers for chapter in reader.chapters],
     ):
         assert len(values) == len(set(values))
     assert len(speakers) == 130 and sum(s.sex == "F" for s in speakers) == 65
@@ -112,7 +114,7 @@ def test_the_default_cast_has_no_voice_twice() -> None:
 
 def test_more_speakers_than_voices() -> None:
     with pytest.raises(UsageError, match="more than the 150 voices"):
-        cast_speakers(Plan(parts=(Part("train-clean-100", 151, 1),)))
+        cast_readers(Plan(parts=(Part("train-clean-100", 151, 1),)))
 
 
 def test_sentences_stay_in_their_part() -> None:
@@ -156,7 +158,7 @@ CHILD = """
 import sys
 sys.path.insert(0, sys.argv[2])
 from tiny_corpus import TINY
-from sewcli.corpora.miniature import write_miniature
+from sewcli.corpora.miniatures.librispeech import write_miniature
 if __name__ == "__main__":
     write_miniature(sys.argv[1], TINY, jobs=1)
 """

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from sewcli.corpora.miniature import Part, Plan
+from sewcli.corpora.miniatures.librispeech import Part, Plan
 
 TINY = Plan(parts=(Part("train-clean-100", 3, 13), Part("dev-clean", 2, 3), Part("test-clean", 2, 3)), seed=7)
 
