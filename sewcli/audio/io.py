@@ -171,6 +171,8 @@ def _info(sound: soundfile.SoundFile, path: str | Path) -> AudioInfo:
         raise DataError("holds no samples", where=path, mend=_COPY_AGAIN)
     if sound.frames >= UNKNOWN:
         raise DataError("its header does not say how long it is", where=path, mend="encode it again, to a file")
+    if sound.format == "NIST" and sound.frames < (promised := sphere.sample_count(path)):
+        raise _truncated(path, sound.frames, promised)  # libsndfile counts what is there, whatever the header says
     return AudioInfo(sound.samplerate, sound.channels, sound.frames, sound.format)
 
 

@@ -47,6 +47,12 @@ def is_shortened(path: str | Path) -> bool:
     return fields is not None and "shorten" in fields.get("sample_coding", "")
 
 
+def sample_count(path: str | Path) -> int:
+    """Samples of one channel that the header promises; 0 when it says nothing."""
+    count = (read_header(path) or {}).get("sample_count", "")
+    return int(count) if count.isdigit() else 0
+
+
 def unshortened(path: str | Path) -> io.BytesIO:
     """The whole file as an uncompressed WAV in memory (a 10-minute call of two channels takes 19 MB).
 

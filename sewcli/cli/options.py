@@ -49,3 +49,15 @@ def newest_model(ending: str, *, mend: str) -> Path:
 def given(**flags: object) -> dict[str, object]:
     """The flags that were given, without those left at None."""
     return {name: value for name, value in flags.items() if value is not None}
+
+
+def shard(text: str) -> tuple[int, int]:
+    """`"2/8"` -> (2, 8).
+
+    Raises:
+        UsageError: not of that form.
+    """
+    index, _, count = text.partition("/")
+    if not (index.isdigit() and count.isdigit() and 1 <= int(index) <= int(count)):
+        raise UsageError(f"--shard {text!r} is not of the form I/N", mend="for example --shard 1/8, to --shard 8/8")
+    return int(index), int(count)

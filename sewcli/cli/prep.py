@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json as json_module
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any
 
 import typer
 
 from sewcli.base.errors import PartialError, UsageError, nearest
+from sewcli.base.log import info
 from sewcli.cli import options
 
 CORPORA = ("librispeech",)
@@ -16,43 +19,53 @@ MINI = Path("data/mini")
 
 
 def prep(
-    corpus: Annotated[str, typer.Argument(help="Which corpus: librispeech (or any corpus in its layout).")],
+    corpus: Annotated[str, typer.Argument(help=f"Which corpus: {', '.join(CORPORA)}.")],
     folder: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[DIR]",
-            help="The folder that holds its parts.",
-            show_default="$SEW_CORPORA/LibriSpeech, or download/LibriSpeech",
+            metavar="[DIR]", help="The folder of the corpus, as it was unpacked.", show_default="below $SEW_CORPORA"
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Where to write.", show_default="data/librispeech, or data/mini with --mini")
+        Path | None, typer.Option(help="Where to write.", show_default="data/CORPUS, or data/mini with --mini")
     ] = None,
     part: Annotated[
-        list[str] | None,
-        typer.Option(help="Only this part (may be repeated).", show_default="all that LibriSpeech knows by name"),
+        list[str] | None, typer.Option(help="Only this part (may be repeated).", show_default="all that are there")
     ] = None,
     hold_out: Annotated[
         list[str] | None,
-        typer.Option(metavar="SPLIT=SPEAKER,...", help="Move speakers to a split of their own (may be repeated)."),
+        typer.Option(
+            metavar="SPLIT=SPEAKER,...", help="librispeech: move speakers to a split of their own (may be repeated)."
+        ),
     ] = None,
-    download: Annotated[bool, typer.Option("--download", help="First download the parts from openslr.org.")] = False,
+    download: Annotated[bool, typer.Option("--download", help="librispeech: first download the parts.")] = False,
     mini: Annotated[
-        bool, typer.Option("--mini", help="First speak a synthetic miniature into OUT/corpus/LibriSpeech.")
+        bool, typer.Option("--mini", help="First speak a synthetic miniature of the corpus into OUT/corpus.")
     ] = False,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Check and convert one shard of N; the plain command comes last.")
+    ] = None,
+    root: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write paths relative to this folder; $SEW_ROOT then says where it is.", show_default="absolute"
+        ),
+    ] = None,
     jobs: Annotated[
         int | None,
-        typer.Option("--jobs", "-j", min=1, help="Threads, or processes that speak.", show_default="all cores"),
+        typer.Option("--jobs", "-j", min=1, help="Threads and processes.", show_default="all cores"),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Prepare again what is done.")] = False,
     json: options.Json = False,
 ) -> None:
     """Check a corpus to its last sample; write cuts, texts and counts of its parts.
 
-    Every sound file is decoded to its end. What cannot be used is set aside
-    in OUT/rejected.jsonl with the reason (the exit code is then 4), and the
-    counts are held against the published ones. Run it again at any time:
-    what is done and has not changed is passed over.
+    Every sound file is decoded to its end; telephone speech becomes 16 kHz
+    once. What cannot be used is set aside in OUT/rejected.jsonl with the
+    reason (the exit code is then 4), and the counts are held against the
+    published ones. OUT/vocabulary.md says what the rules of the corpus
+    changed and left out. Run it again at any time: what is done and has not
+    changed is passed over.
 
         sew prep librispeech /corpora/LibriSpeech
         sew prep librispeech --download --part train-clean-5 --part dev-clean-2
@@ -62,32 +75,28 @@ def prep(
     """
     import os
 
-    from sewcli.corpora import librispeech, preparation
+    from sewcli.corpora import preparation
 
-    if corpus not in CORPORA:
-        raise UsageError(f"no corpus {corpus!r}{nearest(corpus, CORPORA)}", mend=f"there are: {', '.join(CORPORA)}")
+    recipe = _recipe(corpus)
     if mini and (folder or download):
         raise UsageError("--mini makes a corpus of its own", mend="leave out DIR and --download")
+    if corpus != "librispeech" and (download or hold_out):
+        raise UsageError("--download and --hold-out are for librispeech", mend=f"leave them out of sew prep {corpus}")
     cores = jobs or os.cpu_count() or 1
-    out = out or (MINI if mini else options.DATA)
+    out = out or _default_out(corpus, mini)
     if mini:
-        from sewcli.corpora.miniatures.librispeech import write_miniature
-
-        folder = out / "corpus" / librispeech.NAME
-        write_miniature(folder, jobs=cores)
+        folder = out / "corpus" / recipe.NAME
+        import_module(f"sewcli.corpora.miniatures.{corpus}").write_miniature(folder, jobs=cores)
     elif download:
-        folder = folder or librispeech.default_folder()
-        if not part:
-            raise UsageError(
-                "--download needs to know the parts",
-                mend="for example --part train-clean-5 --part dev-clean-2 (0.5 GB); "
-                "train-clean-100 is 6 GB, all seven parts are 60 GB",
-            )
-        librispeech.download(folder, part)
-    source = librispeech.find_corpus(folder)
-    summaries = preparation.prepare(
-        out, corpus, librispeech.find_splits(source, part, _speakers(hold_out or [])), jobs=cores, force=force
-    )
+        folder = _download(folder, part)
+    source = recipe.find_corpus(folder)
+    held_out = {"held_out": _speakers(hold_out)} if hold_out else {}
+    splits = recipe.find_splits(source, part, **held_out)
+    if shard:
+        done = preparation.prepare_shard(out, splits, options.shard(shard), jobs=cores)
+        info(f"shard {shard}: {sum(done.values()):,} sound files done; run the plain command when all shards are")
+        return
+    summaries = preparation.prepare(out, corpus, splits, jobs=cores, force=force, root=root)
     _show(summaries, as_json=json)
     if rejected := sum(summary["rejected"] for summary in summaries.values()):
         raise PartialError(
@@ -95,6 +104,34 @@ def prep(
             where=out / preparation.REJECTED,
             mend="mend the files and run this again, or go on without them",
         )
+
+
+def _recipe(corpus: str) -> ModuleType:
+    """The module of a corpus: NAME, find_corpus, find_splits."""
+    name = corpus.replace("-", "_")
+    if name not in CORPORA:
+        raise UsageError(f"no corpus {corpus!r}{nearest(name, CORPORA)}", mend=f"there are: {', '.join(CORPORA)}")
+    return import_module(f"sewcli.corpora.{name}")
+
+
+def _default_out(corpus: str, mini: bool) -> Path:
+    if mini:
+        return MINI if corpus == "librispeech" else MINI.with_name(f"{MINI.name}-{corpus}")
+    return options.DATA.with_name(corpus)
+
+
+def _download(folder: Path | None, parts: list[str] | None) -> Path:
+    from sewcli.corpora import librispeech
+
+    if not parts:
+        raise UsageError(
+            "--download needs to know the parts",
+            mend="for example --part train-clean-5 --part dev-clean-2 (0.5 GB); "
+            "train-clean-100 is 6 GB, all seven parts are 60 GB",
+        )
+    folder = folder or librispeech.default_folder()
+    librispeech.download(folder, parts)
+    return folder
 
 
 def _speakers(settings: list[str]) -> dict[str, list[str]]:
@@ -125,11 +162,12 @@ def _show(summaries: dict[str, dict[str, Any]], *, as_json: bool) -> None:
 
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("split", no_wrap=True)
-    for title in ("utterances", "hours", "speakers", "words", "set aside", "published"):
+    for title in ("utterances", "published", "hours", "published", "speakers", "published", "words", "set aside"):
         table.add_column(title, justify="right", no_wrap=True)
     for name, summary in summaries.items():
-        shown = [f"{summary[key]:,}" for key in ("utterances", "speakers", "words", "rejected")]
-        shown.insert(1, f"{summary['hours']:.2f}")
-        published = "-" if summary["published"] is None else "differs" if summary["differences"] else "as published"
-        table.add_row(name, *shown, published)
+        published, cells = summary.get("published") or {}, []
+        for key, form in (("utterances", ",d"), ("hours", ",.2f"), ("speakers", ",d")):
+            figure = published.get(key)
+            cells += [format(summary[key], form), "-" if figure is None else f"{figure:,}"]
+        table.add_row(name, *cells, f"{summary['words']:,}", f"{summary['rejected']:,}")
     log.stdout.print(table)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sewcli.audio.io import RATE, verify
+from sewcli.audio.io import RATE
 from sewcli.base.errors import DataError
 from sewcli.base.files import (
     explained,
@@ -27,91 +28,89 @@ from sewcli.base.files import (
     write_jsonl,
     write_text,
 )
-from sewcli.base.log import info, progress, warn
+from sewcli.base.lock import hold
+from sewcli.base.log import info, warn
+from sewcli.corpora import sounds
+from sewcli.corpora.sounds import AUDIO, Shard
+from sewcli.corpora.utterances import Candidate, Listing, Piece, Published, Rejection, Split, cut_rows
+from sewcli.corpora.vocabulary import write_report
 
-FORMAT = 1  # raise it when the same input gives other output: everything is then prepared anew
+__all__ = ["Candidate", "Listing", "Published", "Rejection", "Split", "prepare", "prepare_shard"]
+
+FORMAT = 2  # raise it when the same input gives other output: everything is then prepared anew
 SUMMARY, REJECTED = "prep.json", "rejected.jsonl"
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """An utterance that is one whole sound file, before its audio is checked."""
-
-    id: str
-    path: Path
-    text: str
-    speaker: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """An utterance set aside, and why."""
-
-    id: str
-    file: Path
-    reason: str
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What the transcripts of one split say."""
-
-    candidates: list[Candidate] = field(default_factory=list)
-    rejections: list[Rejection] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Published:
-    """The published counts of a split."""
-
-    utterances: int
-    hours: float
-    speakers: int
-
-
-@dataclass(frozen=True)
-class Split:
-    """One split to prepare: its name, its folder, how to read it, and what was published about it (None: nothing)."""
-
-    name: str
-    folder: Path
-    read: Callable[[Path], Listing]
-    published: Published | None
-    choice: str = ""
-    """What of the folder is read, when not all of it: another choice is prepared anew."""
-
-
-HOURS_TOLERANCE = 0.25  # the published hours are rounded, and those of the two "other" test sets stand swapped
-
-
 def prepare(
-    out: Path, corpus: str, splits: Sequence[Split], *, jobs: int, force: bool = False
+    out: Path, corpus: str, splits: Sequence[Split], *, jobs: int, force: bool = False, root: Path | None = None
 ) -> dict[str, dict[str, Any]]:
     """Prepare `splits` into the folder `out`, one after the other.
+
+    Args:
+        out: the prepared corpus.
+        corpus: its name.
+        splits: what to prepare.
+        jobs: threads that check, or processes that convert.
+        force: prepare again what is done.
+        root: write paths relative to this folder, so that it can be moved; None writes absolute ones.
 
     Returns:
         The summary of each of `splits`, by name: utterances, hours, speakers, words, rejected, published, differences.
 
     Raises:
         DataError: a split without a single usable utterance.
-        UsageError: the folder cannot be written, or the disk is full.
+        UsageError: the folder cannot be written, the disk is full, or another process prepares here.
     """
-    with explained(out):
-        out.mkdir(parents=True, exist_ok=True)
+    _take(out, shared=False)
     remove_leftovers(out)
     _drop_vanished(out)
     for split in splits:
-        inputs = fingerprint(split.folder, split.choice)
+        inputs = fingerprint(split.folder, f"{split.choice}\n{root or ''}")
         if not force and _is_done(out, split, inputs):
             info(f"{split.name}: prepared already, and its files have not changed")
         else:
+            if force:
+                sounds.forget(out, split.name)
             _forget(out, [split.name])
-            _prepare_split(out, corpus, split, inputs, jobs)
-    summaries = {split.name: _summaries(out)[split.name] for split in splits}
+            _prepare_split(out, corpus, split, inputs, jobs, root)
+    everything = _summaries(out)
+    write_report(out, everything)
+    summaries = {split.name: everything[split.name] for split in splits}
     for name, summary in summaries.items():
         if summary["differences"]:
             warn(f"{name} is not as published: {'; '.join(summary['differences'])}")
     return summaries
+
+
+def prepare_shard(out: Path, splits: Sequence[Split], shard: Shard, *, jobs: int) -> dict[str, int]:
+    """Check and convert the sound files of one shard (i, n) of each split; `prepare` then finds them done.
+
+    Returns:
+        The sound files of the shard by split.
+
+    Raises:
+        UsageError: as `prepare`.
+    """
+    _take(out, shared=True)
+    done = {}
+    for split in splits:
+        listing = split.read(split.folder)
+        candidates, _ = _distinct(split, listing.candidates)
+        files = sounds.gather(split, candidates, out)
+        sounds.process(files, split, out, jobs, shard)
+        done[split.name] = len(files[shard[0] - 1 :: shard[1]])
+    return done
+
+
+def _take(out: Path, *, shared: bool) -> None:
+    with explained(out):
+        out.mkdir(parents=True, exist_ok=True)
+    hold(
+        out,
+        busy="another sew prep is at work in this folder",
+        mend="wait for it; shards (--shard i/n) may run side by side, the plain command comes after all of them",
+        shared=shared,
+    )
 
 
 def fingerprint(folder: Path, choice: str = "") -> str:
@@ -139,110 +138,95 @@ def text_name(split: str) -> str:
     return f"text_{split}.txt"
 
 
-def _prepare_split(out: Path, corpus: str, split: Split, inputs: str, jobs: int) -> None:
+def _prepare_split(out: Path, corpus: str, split: Split, inputs: str, jobs: int, root: Path | None) -> None:
     listing = split.read(split.folder)
-    good, bad = _check_audio(split.name, listing.candidates, jobs)
-    rejections = sorted([*listing.rejections, *bad], key=lambda r: (str(r.file), r.id))
+    candidates, doubles = _distinct(split, listing.candidates)
+    files = sounds.gather(split, candidates, out)
+    outcomes = sounds.process(files, split, out, jobs)
+    sounds.settle(split, files, outcomes, out)
+    resolved = [
+        sounds.resolve(split, candidate, outcomes[candidate.path], out / AUDIO / split.name) for candidate in candidates
+    ]
+    pieces = sorted((piece for piece in resolved if isinstance(piece, Piece)), key=lambda piece: piece.id)
+    bad = [rejection for rejection in resolved if isinstance(rejection, Rejection)]
+    rejections = sorted([*listing.rejections, *doubles, *bad], key=lambda r: (str(r.file), r.id))
     rows = [{"split": split.name, **asdict(rejection), "file": str(rejection.file)} for rejection in rejections]
     _write_rejected(out, [*_rejected_rows(out), *rows])
-    if not good:
+    if not pieces:
         first = f", the first of them: {rejections[0].file}: {rejections[0].reason}" if rejections else ""
         raise DataError(
             f"no usable utterance in {split.name} ({len(rejections)} were set aside{first})",
             where=split.folder,
-            mend=f"see {out / REJECTED}" if rejections else "a part holds SPEAKER/CHAPTER/*.flac and *.trans.txt",
+            mend=f"see {out / REJECTED}" if rejections else "see the layout that sew prep CORPUS --mini writes",
         )
-    write_jsonl(out / cuts_name(split.name), _cuts(good))
-    write_text(out / text_name(split.name), "".join(f"{candidate.text}\n" for candidate, _ in good))
+    write_jsonl(out / cuts_name(split.name), cut_rows(pieces, root))
+    write_text(out / text_name(split.name), "".join(f"{piece.text}\n" for piece in pieces))
     counts = {
-        "utterances": len(good),
-        "hours": round(sum(samples for _, samples in good) / RATE / 3600, 4),
-        "speakers": len({candidate.speaker for candidate, _ in good}),
-        "words": sum(len(candidate.text.split()) for candidate, _ in good),
+        "utterances": len(pieces),
+        "hours": round(sum(piece.samples for piece in pieces) / RATE / 3600, 4),
+        "speakers": len({piece.speaker for piece in pieces}),
+        "words": sum(len(piece.text.split()) for piece in pieces),
         "rejected": len(rejections),
     }
     summary = {
         **counts,
-        "published": asdict(split.published) if split.published else None,
+        "published": split.published.figures() if split.published else None,
         "differences": _differences(counts, split.published),
+        "left_out": dict(sorted(listing.left_out.items())),
+        "changes": dict(sorted(listing.changes.items())),
+        "reasons": dict(sorted(Counter(_kind(rejection.reason) for rejection in rejections).items())),
         "folder": str(split.folder.absolute()),
+        "root": str(root.absolute()) if root else None,
         "inputs": inputs,
         "outputs": {name: sha256(out / name) for name in (cuts_name(split.name), text_name(split.name))},
+        "audio": _audio_digest(out, split.name),
     }
     _write_summaries(out, corpus, {**_summaries(out), split.name: summary})
 
 
-def _check_audio(
-    name: str, candidates: Sequence[Candidate], jobs: int
-) -> tuple[list[tuple[Candidate, int]], list[Rejection]]:
-    """Decode every file to its end. Returns the good ones with their samples, sorted by id, and the others."""
-    good: list[tuple[Candidate, int]] = []
-    bad: list[Rejection] = []
-    pool = ThreadPoolExecutor(jobs)  # threads: libsndfile decodes without the interpreter lock
-    try:
-        with progress(f"checking {name}", len(candidates)) as meter:
-            ordered = sorted(candidates, key=lambda candidate: candidate.id)
-            for candidate, result in zip(ordered, pool.map(_check_file, ordered), strict=True):
-                if isinstance(result, int):
-                    good.append((candidate, result))
-                else:
-                    bad.append(Rejection(candidate.id, candidate.path, result))
-                meter.advance()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-    return good, bad
+def _distinct(split: Split, candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[Rejection]]:
+    """Candidates of which no two share an id, nor, where files are converted, a file name."""
+    seen: set[str] = set()
+    files: dict[str, Path] = {}
+    kept, doubles = [], []
+    for candidate in candidates:
+        if candidate.id in seen:
+            doubles.append(Rejection(candidate.id, candidate.path, "a second utterance of the same id"))
+        elif split.convert and files.setdefault(candidate.path.stem, candidate.path) != candidate.path:
+            reason = f"another sound file of this name: {files[candidate.path.stem]}"
+            doubles.append(Rejection(candidate.id, candidate.path, reason))
+        else:
+            seen.add(candidate.id)
+            kept.append(candidate)
+    return kept, doubles
 
 
-def _check_file(candidate: Candidate) -> int | str:
-    """The samples of a usable file, or what is wrong with it."""
-    try:
-        audio = verify(candidate.path)
-    except DataError as error:
-        return error.what
-    if audio.rate != RATE:
-        return f"the sample rate is {audio.rate} Hz, not {RATE} Hz"
-    if audio.channels != 1:
-        return f"{audio.channels} channels, not 1"
-    return audio.samples
+def _kind(reason: str) -> str:
+    """A reason without its figures and names, to count by."""
+    return re.sub(r"\d[\d.,]*", "N", reason.partition(":")[0])
 
 
-def _cuts(utterances: Iterable[tuple[Candidate, int]]) -> Iterable[dict[str, Any]]:
-    """Rows of a lhotse manifest: one MonoCut an utterance, with its recording and its one supervision."""
-    from lhotse import MonoCut, Recording, SupervisionSegment  # imported late: it takes seconds, and torch with it
-    from lhotse.audio import AudioSource
-
-    for candidate, samples in utterances:
-        identity, duration = candidate.id, samples / RATE
-        recording = Recording(
-            id=identity,
-            sources=[AudioSource("file", [0], str(candidate.path.absolute()))],
-            sampling_rate=RATE,
-            num_samples=samples,
-            duration=duration,
-        )
-        supervision = SupervisionSegment(
-            id=identity,
-            recording_id=identity,
-            start=0.0,
-            duration=duration,
-            channel=0,
-            text=candidate.text,
-            language="English",
-            speaker=candidate.speaker,
-        )
-        cut = MonoCut(
-            id=identity, start=0.0, duration=duration, channel=0, supervisions=[supervision], recording=recording
-        )
-        yield cut.to_dict()
+def _audio_digest(out: Path, split: str) -> str | None:
+    """A digest of the names and sizes of the files made for a split; None when there are none."""
+    folder = out / AUDIO / split
+    if not folder.is_dir():
+        return None
+    digest = hashlib.sha256()
+    with os.scandir(folder) as entries:
+        for name, size in sorted((entry.name, entry.stat().st_size) for entry in entries):
+            digest.update(f"{name} {size}\n".encode())
+    return digest.hexdigest()
 
 
 def _differences(counts: dict[str, Any], published: Published | None) -> list[str]:
     if published is None:
         return []
     found = []
-    for name, expected in asdict(published).items():
+    for name, expected in published.figures().items():
+        if expected is None:
+            continue
         difference = counts[name] - expected
-        if abs(difference) > (HOURS_TOLERANCE if name == "hours" else 0):
+        if abs(difference) > (published.hours_tolerance if name == "hours" else 0):
             shown = f"{difference:+.1f}" if name == "hours" else f"{difference:+,d}"
             found.append(f"{counts[name]:,} {name}, published {expected:,} ({shown})")
     return found
@@ -252,9 +236,11 @@ def _is_done(out: Path, split: Split, inputs: str) -> bool:
     summary = _summaries(out).get(split.name)
     if summary is None or summary.get("inputs") != inputs:
         return False
-    if summary.get("published") != (asdict(split.published) if split.published else None):
+    if summary.get("published") != (split.published.figures() if split.published else None):
         return False
     if summary.get("rejected") != sum(row["split"] == split.name for row in _rejected_rows(out)):
+        return False
+    if summary.get("audio") != _audio_digest(out, split.name):
         return False
     outputs = summary.get("outputs", {})
     wanted = {cuts_name(split.name), text_name(split.name)}
@@ -270,6 +256,8 @@ def _drop_vanished(out: Path) -> None:
     for name in vanished:
         warn(f"{name}: its folder {summaries[name].get('folder')} is gone, so its cuts are removed from {out}")
     _forget(out, vanished)
+    for name in vanished:
+        sounds.forget(out, name)
 
 
 def _forget(out: Path, splits: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ A manifest line costs microseconds here, where building a lhotse object costs a 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 
 from sewcli.audio.io import read_wave
 from sewcli.base.errors import DataError, UsageError, nearest
-from sewcli.base.files import read_jsonl
+from sewcli.base.files import read_json, read_jsonl
 
 PREFIX, SUFFIX = "cuts_", ".jsonl.gz"
 
@@ -88,9 +89,10 @@ def read_utterances(path: str | Path) -> list[Utterance]:
         DataError: missing, broken, or without utterances.
     """
     utterances = []
+    root = _root(Path(path))
     for number, row in enumerate(read_jsonl(path), start=1):
         try:
-            utterances.append(_utterance(row))
+            utterances.append(_utterance(row, root))
         except (KeyError, TypeError, IndexError, ValueError) as error:
             raise DataError(
                 f"line {number}: not a cut that can be read ({type(error).__name__}: {error})",
@@ -102,7 +104,18 @@ def read_utterances(path: str | Path) -> list[Utterance]:
     return utterances
 
 
-def _utterance(row: dict[str, Any]) -> Utterance:
+def _root(manifest: Path) -> Path:
+    """What relative paths in a manifest are relative to: `$SEW_ROOT`, or the folder that was given to `sew prep --root`."""
+    if root := os.environ.get("SEW_ROOT"):
+        return Path(root)
+    try:
+        split = manifest.name.removeprefix(PREFIX).removesuffix(SUFFIX)
+        return Path(read_json(manifest.with_name("prep.json"))["splits"][split]["root"] or "")
+    except (DataError, KeyError, TypeError):  # a manifest from elsewhere: lhotse's own rule is the working directory
+        return Path()
+
+
+def _utterance(row: dict[str, Any], root: Path) -> Utterance:
     recording = row["recording"]
     rate = int(recording["sampling_rate"])
     channel = row.get("channel", 0)
@@ -113,7 +126,7 @@ def _utterance(row: dict[str, Any]) -> Utterance:
     supervision = row["supervisions"][0] if row.get("supervisions") else {}
     return Utterance(
         id=str(row["id"]),
-        path=Path(source["source"]),
+        path=root / source["source"],
         start=round(float(row["start"]) * rate),
         samples=round(float(row["duration"]) * rate),
         rate=rate,

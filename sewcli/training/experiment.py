@@ -6,7 +6,6 @@ run; the same command goes on where it stopped, another config is refused).
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 from collections.abc import Sequence
@@ -16,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 from sewcli.base import dist, log
 from sewcli.base.config import dump_yaml, read_yaml
 from sewcli.base.errors import UsageError
-from sewcli.base.files import explained, read_json, write_json, write_text
+from sewcli.base.files import read_json, write_json, write_text
+from sewcli.base.lock import hold
 from sewcli.data.utterances import Utterance
 from sewcli.training.config import RunConfig
 
 if TYPE_CHECKING:
     import torch
 
-_HELD: dict[Path, int] = {}  # descriptors of locks, open as long as this process lives
 
 # What may change between a run and its continuation without changing any update.
 FREE = ("checkpoint", "log_every", "tensorboard", "data.threads")
@@ -37,7 +36,7 @@ def open_experiment(exp: Path, config: RunConfig) -> None:
     """
     path = exp / "config.yaml"
     if dist.is_main():
-        _lock(exp)
+        hold(exp, busy="another process is training in this folder", mend="wait for it, or give this run its own --exp")
     if path.exists():
         then, now = _flat(read_yaml(path)), _flat(read_yaml_text(dump_yaml(config)))
         changed = sorted(k for k in then.keys() | now.keys() if then.get(k) != now.get(k) and not k.startswith(FREE))
@@ -111,25 +110,6 @@ def read_yaml_text(text: str) -> dict[str, Any]:
     value = yaml.safe_load(text)
     assert isinstance(value, dict)
     return value
-
-
-def _lock(exp: Path) -> None:
-    """Hold `exp/.lock` until this process ends, however it ends."""
-    path = (exp / ".lock").absolute()
-    if path in _HELD:
-        return
-    with explained(path):
-        exp.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise UsageError(
-            "another process is training in this folder", where=exp, mend="wait for it, or give this run its own --exp"
-        ) from None
-    except OSError as error:  # some network file systems have no locks
-        log.warn(f"{path}: no lock to be had ({error.strerror}); do not run two processes in one folder")
-    _HELD[path] = descriptor
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,0 +1,297 @@
+"""The sound files of a split: each decoded to its last sample once, and converted or cut where the split asks for it.
+
+What was found out about a file is kept in a ledger, line by line, so that a run that was killed goes on where it was, and
+shards of a cluster (`--shard i/n`) add up to one run. A file whose size and time have not changed is not read again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sewcli.audio.io import RATE, AudioInfo, encode_flac, read_channels, read_wave, verify
+from sewcli.audio.resample import to_16k
+from sewcli.base.errors import DataError
+from sewcli.base.files import atomic_path, explained, remove_leftovers, write_jsonl
+from sewcli.base.log import progress
+from sewcli.base.processes import in_processes
+from sewcli.corpora.utterances import Candidate, Piece, Rejection, Split
+
+AUDIO, LEDGER = "audio", ".checked"  # sub-folders of a prepared corpus
+OVERSHOOT = 0.5  # seconds that a segment may reach beyond its file, as Kaldi's extract-segments has it
+Shard = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """One sound file with what is wanted of it."""
+
+    path: Path
+    rate: int
+    folder: Path
+    """Where files made of it go."""
+    channels: tuple[int, ...]
+    """Channels to convert to 16 kHz; none: the file is used where it lies."""
+    joins: tuple[tuple[str, int, tuple[tuple[float, float], ...]], ...]
+    """Utterances to cut out and join: id, channel, stretches in seconds."""
+
+    @property
+    def key(self) -> str:
+        """Changes when the file or what is wanted of it does."""
+        try:
+            status = self.path.stat()
+        except OSError:
+            return "unreadable"
+        return f"{status.st_size} {status.st_mtime_ns} {self.rate} {self.channels} {self.joins}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a sound file."""
+
+    file: str
+    key: str
+    error: str | None
+    samples: int
+    """Of one channel, at the file's own rate."""
+    made: Mapping[str, tuple[int, int]]
+    """Files made of it, by name: samples at 16 kHz and bytes."""
+    faults: Mapping[str, str]
+    """What is wrong with single utterances, by id."""
+
+
+def gather(split: Split, candidates: Sequence[Candidate], out: Path) -> list[Sound]:
+    """The sound files of a split, sorted by path."""
+    by_file: dict[Path, list[Candidate]] = {}
+    for candidate in candidates:
+        by_file.setdefault(candidate.path, []).append(candidate)
+    return [
+        Sound(
+            path=path,
+            rate=split.rate,
+            folder=out / AUDIO / split.name,
+            channels=tuple(sorted({c.channel for c in wanted})) if split.convert else (),
+            joins=tuple((c.id, c.channel, c.spans) for c in wanted if c.spans),
+        )
+        for path, wanted in sorted(by_file.items())
+    ]
+
+
+def process(sounds: Sequence[Sound], split: Split, out: Path, jobs: int, shard: Shard = (1, 1)) -> dict[Path, Outcome]:
+    """Decode the files of a shard (1 of 1: all), and make what is wanted of them; what is in the ledger is passed over.
+
+    Returns:
+        What is known of each file, the other shards' too as far as they have got.
+
+    Raises:
+        UsageError: the disk is full, or the folder cannot be written.
+    """
+    index, count = shard
+    known = _read_ledger(out, split.name, sounds)
+    todo = [sound for sound in sounds[index - 1 :: count] if sound.path not in known]
+    makes_files = any(sound.channels or sound.joins for sound in todo)
+    title = f"{'converting' if makes_files else 'checking'} {split.name}" + (f" ({index}/{count})" if count > 1 else "")
+    mine = len(sounds[index - 1 :: count])
+    with progress(title, mine, done=mine - len(todo)) as meter, _ledger(out, split.name, shard) as write:
+        results = in_processes(_process, todo, jobs) if makes_files else _in_threads(todo, jobs)
+        for sound, outcome in zip(todo, results, strict=True):
+            write(outcome)
+            known[sound.path] = outcome
+            meter.advance()
+    return known
+
+
+def settle(split: Split, sounds: Sequence[Sound], outcomes: Mapping[Path, Outcome], out: Path) -> None:
+    """All shards are done: one ledger instead of theirs, in the order of the files, and no file that nobody wants."""
+    folder = out / LEDGER
+    rows = [asdict(outcomes[sound.path]) for sound in sounds]
+    write_jsonl(folder / f"{split.name}.jsonl", rows)
+    for path in folder.glob(f"{split.name}.*of*.jsonl"):
+        path.unlink()
+    audio = out / AUDIO / split.name
+    if audio.is_dir():
+        remove_leftovers(audio)
+        wanted = {name for outcome in outcomes.values() for name in outcome.made}
+        for path in audio.iterdir():
+            if path.name not in wanted:
+                path.unlink()
+
+
+def forget(out: Path, split: str) -> None:
+    """Remove the ledger and the files made for a split."""
+    for path in (out / LEDGER).glob(f"{split}.*"):
+        path.unlink()
+    audio = out / AUDIO / split
+    if audio.is_dir():
+        for path in audio.iterdir():
+            path.unlink()
+        audio.rmdir()
+
+
+def made_name(sound: Path, channel: int) -> str:
+    """File name of a converted channel: `sw02001.sph`, 1 -> `sw02001-B.flac`."""
+    return f"{sound.stem}-{chr(ord('A') + channel)}.flac"
+
+
+def resolve(split: Split, candidate: Candidate, outcome: Outcome, folder: Path) -> Piece | Rejection:
+    """The samples of an utterance, or why it cannot be used."""
+    fault = outcome.error or outcome.faults.get(candidate.id)
+    if fault:
+        return Rejection(candidate.id, candidate.path, fault)
+    path, length = candidate.path, outcome.samples
+    start, end = candidate.start, candidate.end
+    if candidate.spans:
+        path, start, end = folder / f"{candidate.id}.flac", 0.0, None
+        length = outcome.made[path.name][0]
+    elif split.convert:
+        path = folder / made_name(candidate.path, candidate.channel)
+        if path.name not in outcome.made:
+            return Rejection(candidate.id, candidate.path, f"no channel {candidate.channel + 1}")
+        length = outcome.made[path.name][0]
+    first = round(start * RATE)
+    last = length if end is None else round(end * RATE)
+    if first < 0 or last <= first:
+        return Rejection(candidate.id, candidate.path, f"a segment from {start:.2f} to {end:.2f} s")
+    if first >= length or last > length + OVERSHOOT * RATE:
+        shown = f"the segment ends at {end:.2f} s, the audio at {length / RATE:.2f} s"
+        return Rejection(candidate.id, candidate.path, shown)
+    last = min(last, length)
+    return Piece(
+        id=candidate.id,
+        path=path,
+        recording=path.stem,
+        length=length,
+        start=first,
+        samples=last - first,
+        text=candidate.text,
+        speaker=candidate.speaker,
+        custom=candidate.custom,
+    )
+
+
+def _process(sound: Sound) -> Outcome:
+    key, made = sound.key, dict[str, tuple[int, int]]()
+    faults: dict[str, str] = {}
+    try:
+        if sound.channels:
+            waves, info = read_channels(sound.path)
+            _require(info, sound, mono=False)
+            for channel in sound.channels:
+                if channel < info.channels:
+                    wave = to_16k(waves[channel], info.rate)
+                    made[made_name(sound.path, channel)] = _write(sound.folder / made_name(sound.path, channel), wave)
+        else:
+            info = verify(sound.path)
+            _require(info, sound, mono=True)
+            for identity, channel, spans in sound.joins:
+                try:
+                    wave = _joined(sound.path, info, channel, spans)
+                except DataError as error:
+                    faults[identity] = error.what
+                else:
+                    made[f"{identity}.flac"] = _write(sound.folder / f"{identity}.flac", wave)
+    except DataError as error:
+        return Outcome(str(sound.path), key, error.what, 0, {}, {})
+    return Outcome(str(sound.path), key, None, info.samples, made, faults)
+
+
+def _require(info: AudioInfo, sound: Sound, *, mono: bool) -> None:
+    if info.rate != sound.rate:
+        raise DataError(f"the sample rate is {info.rate} Hz, not {sound.rate} Hz", where=sound.path)
+    if mono and info.channels != 1:
+        raise DataError(f"{info.channels} channels, not 1", where=sound.path)
+
+
+def _joined(path: Path, info: AudioInfo, channel: int, spans: Iterable[tuple[float, float]]) -> np.ndarray:
+    """The stretches of a file, one after the other, at 16 kHz."""
+    waves = []
+    for start, end in spans:
+        first, last = round(start * info.rate), round(end * info.rate)
+        if first < 0 or last <= first or first >= info.samples or last > info.samples + OVERSHOOT * info.rate:
+            raise DataError(f"a stretch from {start} to {end} s of {info.seconds:.2f} s", where=path)
+        samples = min(last, info.samples) - first
+        waves.append(read_wave(path, start=first, samples=samples, channel=channel, rate=info.rate))
+    return to_16k(np.concatenate(waves), info.rate)
+
+
+def _write(path: Path, wave: np.ndarray) -> tuple[int, int]:
+    encoded = encode_flac(wave)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(encoded)
+    return len(wave), len(encoded)
+
+
+def _in_threads(sounds: Sequence[Sound], jobs: int) -> Iterator[Outcome]:
+    """libsndfile decodes without the interpreter lock, so that threads do for reading alone."""
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        yield from pool.map(_process, sounds)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Writer:
+    """Appends outcomes to a ledger; a line that a kill cut off is passed over by the reader."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (closed by the context manager below)
+        self._file.write("\n" if self._file.tell() else "")
+
+    def __call__(self, outcome: Outcome) -> None:
+        self._file.write(json.dumps(asdict(outcome)) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@contextmanager
+def _ledger(out: Path, split: str, shard: Shard) -> Iterator[_Writer]:
+    path = out / LEDGER / f"{split}.{shard[0]}of{shard[1]}.jsonl"
+    with explained(path):
+        writer = _Writer(path)
+        try:
+            yield writer
+        finally:
+            writer.close()
+
+
+def _read_ledger(out: Path, split: str, sounds: Sequence[Sound]) -> dict[Path, Outcome]:
+    """What earlier runs and other shards know, as far as it is still true."""
+    wanted = {str(sound.path): sound for sound in sounds}
+    known: dict[Path, Outcome] = {}
+    for path in sorted((out / LEDGER).glob(f"{split}.*")):
+        for row in _rows(path):
+            sound = wanted.get(row["file"])
+            if sound is None or row["key"] != sound.key or row["error"]:  # a failure to read may have passed
+                continue
+            outcome = Outcome(**{**row, "made": {name: (int(s), int(b)) for name, (s, b) in row["made"].items()}})
+            if all(_size(sound.folder / name) == size for name, (_, size) in outcome.made.items()):
+                known[sound.path] = outcome
+    return known
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:  # the line that a kill cut off
+            continue
+        if isinstance(row, dict) and row.keys() == Outcome.__dataclass_fields__.keys():
+            yield row
+
+
+def _size(path: Path) -> int:
+    try:
+        return os.stat(path).st_size  # noqa: PTH116 (many: pathlib is slow)
+    except OSError:
+        return -1

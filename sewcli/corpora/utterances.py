@@ -1,0 +1,151 @@
+"""What a corpus's transcripts say, before and after its audio is checked, and the lhotse cuts that come of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sewcli.audio.io import RATE
+from sewcli.base.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An utterance before its audio is checked: a stretch of one channel of a sound file. Times in seconds."""
+
+    id: str
+    path: Path
+    text: str
+    """Normalised: what the recogniser is to write. Empty where nobody transcribed it."""
+    speaker: str
+    start: float = 0.0
+    end: float | None = None
+    """None: to the end of the file."""
+    channel: int = 0
+    """From 0."""
+    spans: tuple[tuple[float, float], ...] = ()
+    """When not empty, the utterance is these stretches of the file joined, and becomes a file of its own."""
+    custom: Mapping[str, Any] = field(default_factory=dict)
+    """Kept in the supervision's `custom`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """An utterance set aside, and why."""
+
+    id: str
+    file: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What the transcripts of one split say."""
+
+    candidates: list[Candidate] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Segments that the corpus's own rules leave out, by reason: no fault of anybody's."""
+    changes: Counter[str] = field(default_factory=Counter)
+    """Texts that each rule of normalisation changed, by the name of the rule."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """The published counts of a split; None where none was published."""
+
+    utterances: int | None
+    hours: float | None
+    speakers: int | None
+    hours_tolerance: float = 0.25
+    """Published hours are rounded, and those of LibriSpeech's two "other" test sets stand swapped."""
+
+    def figures(self) -> dict[str, float | None]:
+        """By name, in the order of a table."""
+        return {"utterances": self.utterances, "hours": self.hours, "speakers": self.speakers}
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split to prepare."""
+
+    name: str
+    folder: Path
+    """All its input files are below it."""
+    read: Callable[[Path], Listing]
+    published: Published | None
+    choice: str = ""
+    """What of the folder is read, when not all of it: another choice is prepared anew."""
+    rate: int = RATE
+    """What its sound files must have, in Hz."""
+    convert: bool = False
+    """Decode each channel once, and write it at 16 kHz to `audio/<split>/<stem>-<A|B>.flac`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """An utterance that can be used: `samples` of one channel of a 16 kHz file, from sample `start` on."""
+
+    id: str
+    path: Path
+    recording: str
+    length: int  # samples of the whole file
+    start: int
+    samples: int
+    text: str
+    speaker: str
+    custom: Mapping[str, Any]
+
+
+def cut_rows(pieces: Iterable[Piece], root: Path | None) -> Iterator[dict[str, Any]]:
+    """Rows of a lhotse manifest: one MonoCut an utterance, with its recording and its one supervision.
+
+    Args:
+        pieces: the utterances.
+        root: paths are written relative to this folder; None writes absolute ones.
+
+    Raises:
+        UsageError: a sound file is not below `root`.
+    """
+    from lhotse import MonoCut, Recording, SupervisionSegment  # imported late: it takes seconds, and torch with it
+    from lhotse.audio import AudioSource
+
+    for piece in pieces:
+        duration = piece.samples / RATE
+        recording = Recording(
+            id=piece.recording,
+            sources=[AudioSource("file", [0], _written(piece.path, root))],
+            sampling_rate=RATE,
+            num_samples=piece.length,
+            duration=piece.length / RATE,
+        )
+        supervision = SupervisionSegment(
+            id=piece.id,
+            recording_id=piece.recording,
+            start=0.0,
+            duration=duration,
+            channel=0,
+            text=piece.text,
+            language="English",
+            speaker=piece.speaker,
+            custom=dict(piece.custom) or None,
+        )
+        start = piece.start / RATE
+        yield MonoCut(
+            id=piece.id, start=start, duration=duration, channel=0, supervisions=[supervision], recording=recording
+        ).to_dict()
+
+
+def _written(path: Path, root: Path | None) -> str:
+    absolute = path.absolute()
+    if root is None:
+        return str(absolute)
+    try:
+        return str(absolute.relative_to(root.absolute()))
+    except ValueError:
+        raise UsageError(
+            "a sound file is not below --root", where=absolute, mend=f"give a folder that holds it, not {root}"
+        ) from None
