@@ -69,6 +69,7 @@ class BeamDecoder:
 
         self.vocabulary, self.options = vocabulary, options
         entries = read_lexicon(files.lexicon, vocabulary)
+        self._texts = _texts(entries, vocabulary)
         self._words = Dictionary()
         for word in dict.fromkeys(entry.word for entry in entries):
             self._words.add_entry(word)
@@ -101,7 +102,7 @@ class BeamDecoder:
             raise DataError("the search ended without a hypothesis", where=name, mend="a larger --beam")
         found: dict[str, float] = {}
         for result in results:
-            text = " ".join(self._words.get_entry(word) for word in result.words if word >= 0)
+            text = " ".join(self._texts[self._words.get_entry(word)] for word in result.words if word >= 0)
             found.setdefault(text, float(result.score))
         if len(frames) * self.options.beam * BYTES_PER_STATE > TRIM_ABOVE:
             self._release()
@@ -170,6 +171,11 @@ class BeamDecoder:
         self._decoder = self._new_decoder()
         with contextlib.suppress(AttributeError, OSError, TypeError):  # only glibc has it
             ctypes.CDLL(None).malloc_trim(0)
+
+
+def _texts(entries: list[Entry], vocabulary: Vocabulary) -> dict[str, str]:
+    """What each word of the language model is in a text: itself, or its spelling where the model is in another case."""
+    return {e.word: vocabulary.text(e.spelling) if vocabulary.outside(e.word) else e.word for e in entries}
 
 
 def _load_lm(files: LanguageModelFiles, words: Any) -> Any:

@@ -1,12 +1,13 @@
 """Lexicons: the words a decoder may write, each spelled in the model's symbols with the word boundary last.
 
-The file is flashlight's and fairseq's: `WORD<TAB>W O R D |`, one spelling a line; a word may have several.
+The file is flashlight's and fairseq's: `WORD<TAB>W O R D |`, one spelling a line; a word may have several. The word is the
+language model's, the spelling the recogniser's: `word<TAB>W O R D |` joins a model in lower case with letters in capitals.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,22 +27,32 @@ class Entry:
     spelling: tuple[int, ...]
 
 
-def spellable(words: Iterable[str], vocabulary: Vocabulary) -> tuple[list[str], list[str]]:
-    """The words in order, once each, parted into those the vocabulary can spell and those it cannot."""
+def spellable(
+    words: Iterable[str], vocabulary: Vocabulary, letters: Callable[[str], str] = str
+) -> tuple[list[str], list[str]]:
+    """The words in order, once each, parted into those whose letters the vocabulary has and the others."""
     can: list[str] = []
     cannot: list[str] = []
     for word in sorted(set(words)):
-        (cannot if vocabulary.outside(word) else can).append(word)
+        (cannot if vocabulary.outside(letters(word)) else can).append(word)
     return can, cannot
 
 
-def write_lexicon(words: Iterable[str], vocabulary: Vocabulary, path: str | Path) -> list[str]:
+def write_lexicon(
+    words: Iterable[str], vocabulary: Vocabulary, path: str | Path, *, letters: Callable[[str], str] = str
+) -> list[str]:
     """Write the words that the vocabulary spells; returns those it cannot.
+
+    Args:
+        words: as the language model knows them.
+        vocabulary: the recogniser's symbols.
+        path: the file to write.
+        letters: from a word to its letters; `str.upper` for a language model in lower case.
 
     Raises:
         DataError: it can spell none of them.
     """
-    can, cannot = spellable(words, vocabulary)
+    can, cannot = spellable(words, vocabulary, letters)
     if not can:
         shown = ", ".join(repr(word) for word in cannot[:3])
         raise DataError(
@@ -49,7 +60,7 @@ def write_lexicon(words: Iterable[str], vocabulary: Vocabulary, path: str | Path
             where=path,
             mend="bring the text into the form of the transcripts (capitals A-Z and apostrophes)",
         )
-    write_text(path, "".join(f"{word}\t{' '.join(word)} {BOUNDARY}\n" for word in can))
+    write_text(path, "".join(f"{word}\t{' '.join(letters(word))} {BOUNDARY}\n" for word in can))
     return cannot
 
 

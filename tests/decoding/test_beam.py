@@ -11,7 +11,10 @@ from sewcli.base.errors import DataError
 from sewcli.decoding import beam
 from sewcli.decoding.beam import BeamDecoder, BeamOptions
 from sewcli.decoding.greedy import greedy
+from sewcli.lm.arpa import write_arpa
 from sewcli.lm.files import LanguageModelFiles
+from sewcli.lm.lexicon import write_lexicon
+from sewcli.lm.ngram import estimate
 from sewcli.scoring.wer import word_errors
 from sewcli.text.tokens import Vocabulary
 
@@ -76,6 +79,20 @@ def test_the_language_model_mends_what_noise_breaks(decoder: BeamDecoder, senten
     searched = word_errors(texts, [decoder.decode("u", v)[0].text for v in values]).wer
     assert greedily > 0.2
     assert searched < greedily / 3
+
+
+def test_a_model_in_lower_case_writes_the_letters_of_the_recogniser(
+    lm: LanguageModelFiles, decoder: BeamDecoder, sentences: list[str], tmp_path: Path
+) -> None:
+    model = estimate([sentence.lower().split() for sentence in sentences], 3)
+    write_arpa(model, tmp_path / "lower.arpa")
+    write_lexicon([w for w in model.words if "<" not in w], LETTERS, tmp_path / "lexicon.txt", letters=str.upper)
+    lower = BeamDecoder(
+        LanguageModelFiles("lower", tmp_path / "lower.arpa", tmp_path / "lexicon.txt"), LETTERS, BeamOptions()
+    )
+    for seed, text in enumerate(sentences[:6]):
+        values = emission(text, noise=2.0, seed=seed)
+        assert lower.decode("u", values)[0].text == decoder.decode("u", values)[0].text
 
 
 def test_a_word_that_ends_with_the_audio_is_kept_at_no_price(decoder: BeamDecoder) -> None:
