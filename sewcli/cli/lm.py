@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sewcli.base.errors import UsageError
 from sewcli.cli import options
 
 app = typer.Typer(help="Language models for `sew decode --lm`.", no_args_is_help=True)
@@ -17,9 +18,9 @@ app = typer.Typer(help="Language models for `sew decode --lm`.", no_args_is_help
 def _lm() -> None:
     """Language models for `sew decode --lm`.
 
-    `sew lm ngram --order 4` makes the model that `sew decode --lm 4gram` finds. Models from elsewhere
-    (LibriSpeech's 4-gram.arpa.gz, a KenLM binary) are given to `sew decode --lm PATH` as they are,
-    with a lexicon.txt beside them.
+    `sew lm ngram --order 4` makes the model that `sew decode --lm 4gram` finds; `sew lm official` brings
+    the published ones of LibriSpeech and VoxPopuli there. Any other ARPA file or KenLM binary is given
+    to `sew decode --lm PATH` as it is, with a lexicon.txt beside it.
     """
 
 
@@ -57,6 +58,60 @@ def ngram(
         print(json_module.dumps(summary, ensure_ascii=False))
     else:
         _show(summary)
+
+
+@app.command("official")
+def official(
+    source: Annotated[
+        Path | None, typer.Argument(metavar="[DIR_OR_FILE]", help="Where the published files are.", show_default=False)
+    ] = None,
+    download: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="First download 4gram, 3gram, 3gram-1e-7 or 3gram-3e-7 (LibriSpeech), voxpopuli-5gram or "
+            "voxpopuli-3gram to DIR.",
+            show_default=False,
+        ),
+    ] = None,
+    data: options.Data = None,
+    name: Annotated[
+        str | None, typer.Option(help="The name for `sew decode --lm`.", show_default="4gram for 4-gram.arpa.gz, ...")
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Bring published language models to where `sew decode --lm NAME` finds them.
+
+    Known by their file names: LibriSpeech's 4-gram.arpa.gz, 3-gram.arpa.gz
+    and its pruned ones (openslr.org/11), VoxPopuli's en_5gram_lm.bin and
+    en_3gram_lm.bin. Each is held against its published size, read to its end
+    and linked to DATA/lm/. Its words (librispeech-vocab.txt,
+    librispeech-lexicon.txt or en_lm.lexicon beside it) become
+    NAME.lexicon.txt, spelled in letters. LibriSpeech's 4-gram is 1.4 GB and as
+    text takes minutes to load; where KenLM's build_binary is on PATH it is
+    made a binary, which loads in a second. A download that breaks off goes on
+    when the same command is run again.
+
+        sew lm official /corpora/librispeech-lm
+        sew lm official --download 4gram
+        sew lm official --download voxpopuli-5gram --data data/voxpopuli
+        sew decode --lm 4gram
+    """
+    from sewcli.lm import official as published
+
+    if download is not None:
+        folder = source or published.default_folder()
+        if folder.is_file():
+            raise UsageError("--download needs a folder to write to", where=folder, mend="give a folder, or no DIR")
+        source = published.download_model(download, folder)
+    if source is None:
+        raise UsageError("no files given", mend="sew lm official DIR_OR_FILE, or sew lm official --download 4gram")
+    for summary in published.install(source, data or options.DATA, name):
+        if json:
+            print(json_module.dumps(summary, ensure_ascii=False))
+        else:
+            print(f"{summary['binary'] or summary['model']}: {summary['source']}, {summary['bytes']:,} bytes")
+            print(f"{summary['lexicon']}: {summary['lexicon_words']:,} words")
 
 
 def _show(summary: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,6 +69,26 @@ def read_header(path: str | Path) -> ArpaHeader:
     return ArpaHeader(tuple(counts), case_of(words))
 
 
+def read_words(path: str | Path) -> list[str]:
+    """The words of the unigrams, in the order of the file, without <unk>, <s> and </s> (in any case).
+
+    Raises:
+        DataError: not an ARPA file, or cut off within its unigrams.
+    """
+    with _lines(path) as lines:
+        if "\\1-grams:" not in lines:
+            raise DataError("not an ARPA file: it has no \\1-grams:", where=path)
+        words: list[str] = []
+        for line in lines:
+            if line.startswith("\\"):
+                return [word for word in words if word.lower() not in SPECIAL]
+            _, *word = line.split()[:2]
+            if not word:
+                raise DataError(f"not a unigram: {line!r}", where=path, mend="make or copy it again")
+            words += word
+    raise DataError("the ARPA file ends within its unigrams", where=path, mend="make or copy it again")
+
+
 def case_of(words: list[str]) -> str:
     """ "upper", "lower" or "mixed"; words without letters say nothing."""
     upper = any(word != word.lower() for word in words)
@@ -106,7 +127,7 @@ def _lines(path: str | Path) -> Iterator[Iterator[str]]:
             yield (line.rstrip("\r\n") for line in stream if line.strip())
     except FileNotFoundError:
         raise DataError("no such file", where=path) from None
-    except (EOFError, gzip.BadGzipFile, UnicodeDecodeError) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
         raise DataError(f"cannot be read to its end ({error})", where=path, mend="make or copy it again") from None
 
 

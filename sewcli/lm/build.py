@@ -11,7 +11,7 @@ from sewcli.base import log
 from sewcli.base.errors import DataError, UsageError
 from sewcli.lm.arpa import write_arpa
 from sewcli.lm.binary import build_binary
-from sewcli.lm.files import FOLDER, LEXICON
+from sewcli.lm.files import FOLDER, LEXICON, lexicon_name, model_name
 from sewcli.lm.lexicon import write_lexicon
 from sewcli.lm.ngram import SPECIAL, NgramModel, estimate, evaluate
 from sewcli.text.tokens import Vocabulary
@@ -47,6 +47,7 @@ def build_ngram(texts: Sequence[Path], order: int, data: Path, out: Path | None)
     if cannot:
         shown = ", ".join(map(repr, cannot[:5]))
         log.warn(f"{len(cannot)} words cannot be spelled in letters and are left out of the lexicon: {shown}")
+    out.with_name(lexicon_name(model_name(out))).unlink(missing_ok=True)  # of an earlier model of this name
     write_arpa(model, out)
     binary = build_binary(out)
     dev = [path for path in sorted(data.glob("text_dev*.txt")) if path not in sources]

@@ -1,6 +1,7 @@
 """Which files a language model is: `--lm 4gram` or a path becomes a model file and its lexicon, both checked.
 
-Layout: `data/<corpus>/lm/<N>gram.bin`, `.arpa` or `.arpa.gz`, and `lexicon.txt` beside it.
+Layout: `data/<corpus>/lm/<N>gram.bin`, `.arpa` or `.arpa.gz`, and beside it `<N>gram.lexicon.txt`, or `lexicon.txt` for
+all models without one of their own.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ def resolve(lm: str, data: str | Path, vocabulary: Vocabulary) -> LanguageModelF
     if model is None:
         raise _missing(lm, given, folder)
     check_model(model, vocabulary)
-    lexicon = next((p for p in (model.parent / LEXICON, folder / LEXICON) if p.is_file()), None)
+    lexicons = (model.parent / lexicon_name(model_name(model)), model.parent / LEXICON, folder / LEXICON)
+    lexicon = next((path for path in lexicons if path.is_file()), None)
     if lexicon is None:
         raise UsageError(f"no {LEXICON} beside the language model", where=model, mend="sew lm ngram writes both")
     return LanguageModelFiles(model_name(model), model, lexicon)
@@ -62,6 +64,11 @@ def model_name(path: Path) -> str:
     return next(
         (path.name.removesuffix(ending) for ending in reversed(ENDINGS) if path.name.endswith(ending)), path.stem
     )
+
+
+def lexicon_name(name: str) -> str:
+    """`4gram` -> `4gram.lexicon.txt`, the lexicon of this model alone."""
+    return f"{name}.{LEXICON}"
 
 
 def check_model(path: Path, vocabulary: Vocabulary) -> None:
