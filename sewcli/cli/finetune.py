@@ -32,7 +32,7 @@ def finetune(
 
     Recipes by the amount of labels: 10m, 1h, 10h, 100h (the default), 960h, and 10m-stable to 100h-stable.
 
-        sew finetune --model exp/sew-d-mid/model --config 10h
+        sew finetune --model exp/sew-d-mid/model --config 10h --set data.train=10h
         sew finetune --model sew-tiny --set extractor_gradient=1   # from nothing, to compare
     """
     from sewcli.training.config import FinetuneConfig

@@ -73,7 +73,8 @@ def require_splits(data: str | Path, wanted: Sequence[str] | None, *, default_pr
         return list(wanted)
     chosen = [name for name in found if name.startswith(default_prefix)]
     if not chosen:
-        raise UsageError(f"no split {default_prefix}*", where=data, mend=f"name one of: {', '.join(found)}")
+        setting = f", e.g. --set data.train={found[0]}" if default_prefix == "train" else ""
+        raise UsageError(f"no split {default_prefix}*", where=data, mend=f"name one of: {', '.join(found)}{setting}")
     return chosen
 
 

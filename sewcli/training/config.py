@@ -8,10 +8,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from sewcli.base.config import Config
 
+
+def _names(value: Any) -> Any:
+    """`"10h,1h"` -> `["10h", "1h"]`, so that `--set data.train=10h` needs no brackets."""
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -23,9 +30,9 @@ class DataConfig(Config):
 
     dir: str = "data/librispeech"
     """Folder that `sew prep` wrote."""
-    train: tuple[str, ...] | None = None
-    """Splits to train on; all `train*` when not given."""
-    valid: tuple[str, ...] | None = None
+    train: Names | None = None
+    """Splits to train on, e.g. `10h` or `train-clean-100,train-clean-360`; all `train*` when not given."""
+    valid: Names | None = None
     """Splits to validate on; all `dev*` when not given, and 1 % of the training cuts when there is none (pre-training)."""
     min_seconds: Positive = 0.1
     """Shorter utterances are left out."""

@@ -29,6 +29,14 @@ def test_values_of_set(text: str, value: object) -> None:
     assert parse_sets([f"a.b={text}"]) == {"a": {"b": value}}
 
 
+@pytest.mark.parametrize("text", ["10h", "10h,1h", "10h, 1h", "[10h, 1h]"])
+def test_splits_need_no_brackets(text: str) -> None:
+    config = compose(FinetuneConfig, "finetune", None, {"model": "sew-tiny"}, [f"data.train={text}"])
+    assert config.data.train == (("10h", "1h") if "1h" in text[3:] else ("10h",))
+    with pytest.raises(UsageError, match=r"data\.valid: .*given: 7"):
+        compose(FinetuneConfig, "finetune", None, {"model": "sew-tiny"}, ["data.valid=7"])
+
+
 def test_set_needs_an_equals_sign() -> None:
     with pytest.raises(UsageError, match="key=value"):
         parse_sets(["optim.lr"])
