@@ -31,10 +31,14 @@ def ngram(
         typer.Argument(
             metavar="[TEXT]...",
             help="Text files, a sentence a line, .gz too.",
-            show_default="the training transcripts, DATA/text_train*.txt",
+            show_default="the training transcripts, DATA/text_train*.txt, and DATA/lm/text.txt.gz",
         ),
     ] = None,
     order: Annotated[int, typer.Option(min=2, max=6, help="Words in the longest n-gram.")] = 4,
+    vocabulary: Annotated[
+        Path | None,
+        typer.Option(help="A file of the only words to know.", show_default="DATA/lm/vocabulary.txt, where it is"),
+    ] = None,
     data: options.Data = None,
     out: Annotated[
         Path | None, typer.Option(help="The .arpa or .arpa.gz to write.", show_default="DATA/lm/<ORDER>gram.arpa")
@@ -53,7 +57,7 @@ def ngram(
     """
     from sewcli.lm.build import build_ngram
 
-    summary = build_ngram(texts or [], order, data or options.DATA, out)
+    summary = build_ngram(texts or [], order, data or options.DATA, out, vocabulary)
     if json:
         print(json_module.dumps(summary, ensure_ascii=False))
     else:

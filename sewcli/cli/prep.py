@@ -75,7 +75,7 @@ def prep(
     """
     import os
 
-    from sewcli.corpora import preparation
+    from sewcli.corpora import lm_text, preparation
 
     recipe = _recipe(corpus)
     if mini and (folder or download):
@@ -97,6 +97,9 @@ def prep(
         info(f"shard {shard}: {sum(done.values()):,} sound files done; run the plain command when all shards are")
         return
     summaries = preparation.prepare(out, corpus, splits, jobs=cores, force=force, root=root)
+    if sentences := getattr(recipe, "lm_sources", None):
+        words = getattr(recipe, "lm_vocabulary", lambda _: None)(source)
+        lm_text.write_lm_text(out, sentences(source), words, force=force)
     _show(summaries, as_json=json)
     if rejected := sum(summary["rejected"] for summary in summaries.values()):
         raise PartialError(

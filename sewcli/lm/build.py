@@ -9,6 +9,7 @@ from typing import Any
 
 from sewcli.base import log
 from sewcli.base.errors import DataError, UsageError
+from sewcli.corpora.lm_text import TEXT, VOCABULARY
 from sewcli.lm.arpa import write_arpa
 from sewcli.lm.binary import build_binary
 from sewcli.lm.files import FOLDER, LEXICON, lexicon_name, model_name
@@ -17,14 +18,19 @@ from sewcli.lm.ngram import SPECIAL, NgramModel, estimate, evaluate
 from sewcli.text.tokens import Vocabulary
 
 
-def build_ngram(texts: Sequence[Path], order: int, data: Path, out: Path | None) -> dict[str, Any]:
+def build_ngram(
+    texts: Sequence[Path], order: int, data: Path, out: Path | None, vocabulary: Path | None = None
+) -> dict[str, Any]:
     """Estimate a model and write it with its lexicon.
 
     Args:
-        texts: files with a sentence a line (.gz too); none means the training transcripts `data/text_train*.txt`.
+        texts: files with a sentence a line (.gz too); none means the training transcripts `data/text_train*.txt` and the
+            text that the corpus brings, `data/lm/text.txt.gz`.
         order: N, 2 to 6.
         data: folder of the prepared corpus; its `text_dev*.txt` are what the model's fit is measured on.
         out: the ARPA file to write; None means `data/lm/<N>gram.arpa`.
+        vocabulary: a file of the only words to know, one a line; None means `data/lm/vocabulary.txt` when `texts` is
+            empty and it is there, and otherwise all words of the texts.
 
     Returns:
         Counts, discounts, sizes, and the perplexity and unknown words of each dev text.
@@ -33,7 +39,9 @@ def build_ngram(texts: Sequence[Path], order: int, data: Path, out: Path | None)
         UsageError: there is no text.
         DataError: a text cannot be read or has no words.
     """
-    sources = list(texts) or sorted(data.glob("text_train*.txt"))
+    sources = list(texts) or [*sorted(data.glob("text_train*.txt")), *filter(Path.is_file, [data / FOLDER / TEXT])]
+    if vocabulary is None and not texts and (data / FOLDER / VOCABULARY).is_file():
+        vocabulary = data / FOLDER / VOCABULARY
     if not sources:
         raise UsageError(
             "no training transcripts here", where=data, mend="first run: sew prep librispeech, or name text files"
@@ -42,7 +50,8 @@ def build_ngram(texts: Sequence[Path], order: int, data: Path, out: Path | None)
     if not out.name.endswith((".arpa", ".arpa.gz")):
         raise UsageError("a language model's file name ends in .arpa or .arpa.gz", where=out)
     log.info(f"{order}-gram model of {', '.join(map(str, sources))}")
-    model = estimate((words for path in sources for words in sentences(path)), order)
+    limit = None if vocabulary is None else [word for line in sentences(vocabulary) for word in line]
+    model = estimate((words for path in sources for words in sentences(path)), order, limit)
     cannot = write_lexicon(model.words[len(SPECIAL) :], Vocabulary.letters(), out.with_name(LEXICON))
     if cannot:
         shown = ", ".join(map(repr, cannot[:5]))
@@ -56,6 +65,7 @@ def build_ngram(texts: Sequence[Path], order: int, data: Path, out: Path | None)
         "binary": str(binary) if binary else None,
         "lexicon": str(out.with_name(LEXICON)),
         "texts": [str(path) for path in sources],
+        "vocabulary": str(vocabulary) if vocabulary else None,
         "order": order,
         "ngrams": model.counts,
         "discounts": [list(d) for d in model.discounts],

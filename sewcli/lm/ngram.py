@@ -58,10 +58,16 @@ class NgramModel:
         return [len(table) for table in self.tables]
 
 
-def estimate(sentences: Iterable[Sequence[str]], order: int) -> NgramModel:
+def estimate(sentences: Iterable[Sequence[str]], order: int, vocabulary: Iterable[str] | None = None) -> NgramModel:
     """Estimate a model from sentences of words (no pruning).
 
     Memory is about 185 bytes a word at order 4. The result does not depend on the order of the sentences.
+
+    Args:
+        sentences: words in order.
+        order: N.
+        vocabulary: the only words of the model, seen or not; any other counts as <unk>, as in Kaldi's recipes. None takes
+            the words of the text, and <unk> is never seen, as in lmplz.
 
     Raises:
         UsageError: the order is not within 1 to 6.
@@ -69,7 +75,8 @@ def estimate(sentences: Iterable[Sequence[str]], order: int) -> NgramModel:
     """
     if not 1 <= order <= MAX_ORDER:
         raise UsageError(f"order {order} is not within 1 to {MAX_ORDER} (the most that KenLM reads)")
-    words, tokens, depth = _tokens(sentences)
+    known = None if vocabulary is None else (*SPECIAL, *sorted(set(vocabulary) - set(SPECIAL)))
+    words, tokens, depth = _tokens(sentences, known)
     prefixes, last_words, counts = _adjusted_counts(tokens, depth, len(words), order)
     tables: list[Table] = []
     discounts = [_discounts(counts[k], k + 1) for k in range(order)]
@@ -187,7 +194,7 @@ def _adjusted_counts(
         here = np.full(len(tokens), -1, dtype=np.int64)
         here[ends] = inverse.reshape(-1)
     counts.append(raw[-1])
-    counts[0][[UNKNOWN_ID, BEGIN_ID]] = 0  # neither is ever predicted by its count
+    counts[0][BEGIN_ID] = 0  # never predicted
     return prefixes, words, counts
 
 

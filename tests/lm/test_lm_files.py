@@ -164,3 +164,20 @@ def test_texts_that_cannot_be_read_are_named(content: bytes, data: Path) -> None
         build_ngram([text], 2, data, None)
     with pytest.raises(DataError, match="no such text file"):
         build_ngram([data / "none.txt"], 2, data, None)
+
+
+def test_a_corpus_brings_text_and_vocabulary(tmp_path: Path) -> None:
+    from sewcli.corpora.lm_text import write_lm_text
+    from sewcli.lm.build import build_ngram
+
+    (tmp_path / "text_train.txt").write_text("GO HOME NOW\nGO HOME UH\n")
+    write_lm_text(tmp_path, iter(["GO AWAY", "", "STAY HOME"]), ["GO", "HOME", "AWAY", "ZEBRA"])
+    before = (tmp_path / "lm/text.txt.gz").read_bytes()
+    write_lm_text(tmp_path, iter(["NOT AGAIN"]), None)  # what is there is kept
+    assert (tmp_path / "lm/text.txt.gz").read_bytes() == before
+    summary = build_ngram([], 2, tmp_path, None)
+    assert [Path(text).name for text in summary["texts"]] == ["text_train.txt", "text.txt.gz"]
+    assert (tmp_path / "lm/lexicon.txt").read_text().split("\n")[:-1] == [
+        f"{word}\t{' '.join(word)} |" for word in ("AWAY", "GO", "HOME", "ZEBRA")
+    ]
+    assert summary["lexicon_words"] == 4

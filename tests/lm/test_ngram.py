@@ -144,3 +144,28 @@ def test_orders_that_kenlm_cannot_read_are_refused(order: int) -> None:
 def test_texts_without_words_or_with_marks_are_refused(text: list[list[str]]) -> None:
     with pytest.raises(DataError):
         estimate(text, 2)
+
+
+def test_a_vocabulary_of_all_words_changes_nothing() -> None:
+    text = sentences(sorted(GOLDEN.glob("*.txt"))[0].stem)
+    free, limited = estimate(text, 3), estimate(text, 3, {word for line in text for word in line})
+    assert free.words == limited.words and free.discounts == limited.discounts
+    for ours, theirs in zip(free.tables, limited.tables, strict=True):
+        assert np.array_equal(ours.probability, theirs.probability) and np.array_equal(ours.backoff, theirs.backoff)
+
+
+def test_words_outside_a_vocabulary_count_as_unknown() -> None:
+    text = sentences(sorted(GOLDEN.glob("*.txt"))[0].stem)
+    seen = sorted({word for line in text for word in line})
+    kept = [*seen[::2], "neverseen"]
+    model = estimate(text, 2, kept)
+    assert model.words == ("<unk>", "<s>", "</s>", *sorted(kept))
+    unigrams, bigrams = model.tables
+    assert (10**unigrams.probability).sum() == pytest.approx(2.0, abs=1e-9)  # <s> counts as certain
+    assert unigrams.probability[0] > unigrams.probability[model.words.index("neverseen")]
+    after = bigrams.prefix == 0  # what follows an unknown word: seen ones, and the rest by backing off
+    seen_mass = (10 ** bigrams.probability[after]).sum()
+    backed_off = np.delete(10**unigrams.probability, [BEGIN_ID, *bigrams.word[after]]).sum()
+    assert seen_mass + 10 ** unigrams.backoff[0] * backed_off == pytest.approx(1.0, abs=1e-9)
+    outside = sum(word not in kept for line in text for word in line)
+    assert evaluate(model, text).unknown == outside > 0
