@@ -106,6 +106,19 @@ def test_truncated_flac(flac: Path, keep: float) -> None:
             read(flac)
 
 
+@pytest.mark.parametrize("lost", [1, 2, 30_000])
+@pytest.mark.parametrize("read", [probe, verify, read_wave])
+def test_truncated_sphere(tmp_path: Path, samples: np.ndarray, read, lost: int) -> None:
+    path = tmp_path / "talk.sph"
+    soundfile.write(path, samples, RATE, format="NIST", subtype="PCM_16")
+    assert np.array_equal(read_wave(path) * 32768, samples)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-lost])
+    left = 20_000 - -(-lost // 2)
+    with pytest.raises(DataError, match=f"truncated: {left} of 20000 samples can be read"):
+        read(path)
+
+
 def test_one_flipped_bit_in_the_middle_is_found(flac: Path) -> None:
     damaged = bytearray(flac.read_bytes())
     damaged[len(damaged) // 2] ^= 1
