@@ -21,8 +21,9 @@ _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 def fault(path: str | Path) -> str | None:
     """What is wrong with an Ogg file that a decoder would not tell: None when it is whole and every checksum is right."""
     data = Path(path).read_bytes()
-    end, kind = 0, 0
+    end, ends = 0, False
     for start, end, kind in _pages(data):
+        ends = bool(kind & LAST)
         page = data[start:end]
         if len(page) < end - start:
             return f"truncated: the page at byte {start} is not whole"
@@ -31,7 +32,7 @@ def fault(path: str | Path) -> str | None:
     if end != len(data):
         cut_off = b"OggS".startswith(data[end : end + 4])
         return f"truncated: the page at byte {end} is not whole" if cut_off else f"damaged: no Ogg page at byte {end}"
-    return None if kind & LAST else "truncated: its last page does not end the stream"
+    return None if ends else "truncated: its last page does not end the stream"
 
 
 def renumbered(data: bytes, serial: int) -> bytes:

@@ -8,6 +8,7 @@ from sewcli.text.normalize import outside
 from sewcli.text.rules import normalise
 from sewcli.text.voxpopuli import SENTENCE, TRANSCRIPT
 
+DIGITS = "NINE EIGHT SEVEN SIX FIVE FOUR THREE TWO ONE ZERO ONE TWO THREE FOUR FIVE SIX"
 EITHER = [  # rule, text, text in the letter vocabulary
     ("capitals", "madam president", "MADAM PRESIDENT"),
     ("capitals", "Thank  you\tvery much ", "THANK YOU VERY MUCH"),
