@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from sewcli.audio import sphere
+from sewcli.audio import ogg, sphere
 from sewcli.base.errors import DataError
 
 RATE = 16_000
@@ -109,7 +109,7 @@ def read_channels(path: str | Path) -> tuple[np.ndarray, AudioInfo]:
 def verify(path: str | Path) -> AudioInfo:
     """Decode the whole file, as a check that training will be able to read it to its last sample.
 
-    A 16-bit FLAC carries the MD5 of its samples, so that damage in the middle is found too.
+    A 16-bit FLAC carries the MD5 of its samples, and Ogg pages carry checksums, so that damage in the middle is found too.
 
     Raises:
         DataError: as `read_wave`, or damaged.
@@ -132,6 +132,8 @@ def verify(path: str | Path) -> AudioInfo:
             raise _unreadable(path, error) from None
     if read != info.samples:
         raise _truncated(path, read, info.samples)
+    if info.format == "OGG" and (fault := ogg.fault(path)):
+        raise DataError(fault, where=path, mend=_COPY_AGAIN)
     if expected and digest.digest() != expected:
         raise DataError("damaged: its samples do not give the checksum in its header", where=path, mend=_COPY_AGAIN)
     return info
@@ -149,6 +151,21 @@ def encode_flac(wave: np.ndarray, *, rate: int = RATE) -> bytes:
     encoded = io.BytesIO()
     soundfile.write(encoded, wave, rate, format="FLAC", subtype="PCM_16")
     return encoded.getvalue()
+
+
+def encode_vorbis(wave: np.ndarray, *, serial: int, rate: int = RATE) -> bytes:
+    """A mono Ogg Vorbis, the same bytes for the same samples and serial number.
+
+    Args:
+        wave: float in [-1, 1); shape (S,).
+        serial: of the Ogg stream.
+        rate: Hz.
+    """
+    encoded = io.BytesIO()
+    with soundfile.SoundFile(encoded, "w", rate, 1, format="OGG", subtype="VORBIS") as sound:
+        for start in range(0, len(wave), BLOCK):  # libvorbis overflows the stack on minutes at a time
+            sound.write(wave[start : start + BLOCK])
+    return ogg.renumbered(encoded.getvalue(), serial)
 
 
 _COPY_AGAIN = "copy or download it again"
