@@ -161,7 +161,7 @@ def _opened(path: str | Path) -> soundfile.SoundFile:
         return soundfile.SoundFile(sphere.unshortened(path) if sphere.is_shortened(path) else path)
     except FileNotFoundError:
         raise DataError("no such sound file", where=path) from None
-    except (soundfile.LibsndfileError, OSError, TypeError) as error:  # TypeError: headerless .raw
+    except (soundfile.LibsndfileError, OSError, TypeError, ValueError) as error:  # TypeError: .raw; ValueError: odd names
         raise _unreadable(path, error) from None
 
 
