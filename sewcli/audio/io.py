@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,15 +63,7 @@ def read_wave(
         info = _info(sound, path)
         if info.rate != rate:
             raise DataError(f"the sample rate is {info.rate} Hz, not {rate} Hz", where=path, mend=_resample_mend(rate))
-        if not 0 <= channel < info.channels:
-            raise DataError(f"no channel {channel}: the file has {info.channels}", where=path)
-        wanted = info.samples - start if samples is None else samples
-        if start < 0 or wanted <= 0 or start + wanted > info.samples:
-            raise DataError(
-                f"samples {start} to {start + wanted} were asked for, the file has {info.samples}",
-                where=path,
-                mend="the file has changed since it was prepared: run sew prep again",
-            )
+        wanted = _wanted(path, info, start, samples, channel)
         try:
             sound.seek(start)
             wave = sound.read(wanted, dtype="float32", always_2d=True)
@@ -106,6 +99,27 @@ def read_channels(path: str | Path) -> tuple[np.ndarray, AudioInfo]:
     return np.ascontiguousarray(waves.T), info
 
 
+def read_blocks(
+    path: str | Path, *, start: int = 0, samples: int | None = None, channel: int = 0
+) -> Iterator[np.ndarray]:
+    """Read as `read_wave` does, at whatever rate, a block at a time: hours cost no memory.
+
+    Damage that only the checksum of a whole file shows is found when the whole file is asked for, after the last block.
+
+    Yields:
+        float32, shape (at most BLOCK,), in [-1, 1); NaN and infinities are left for the caller to find.
+
+    Raises:
+        DataError: missing, empty, truncated, unreadable, damaged, no such channel or samples.
+    """
+    with _opened(path) as sound:
+        info = _info(sound, path)
+        wanted = _wanted(path, info, start, samples, channel)
+        for block in _blocks(sound, path, info, start, wanted):
+            picked = block[:, channel]
+            yield picked / np.float32(32768) if block.dtype == np.int16 else np.ascontiguousarray(picked)
+
+
 def verify(path: str | Path) -> AudioInfo:
     """Decode the whole file, as a check that training will be able to read it to its last sample.
 
@@ -116,26 +130,9 @@ def verify(path: str | Path) -> AudioInfo:
     """
     with _opened(path) as sound:
         info = _info(sound, path)
-        expected = _flac_md5(path) if info.format == "FLAC" and sound.subtype == "PCM_16" else None
-        digest, read = hashlib.md5(usedforsecurity=False), 0
-        kind = "int16" if expected else "float32"
-        try:
-            while len(block := sound.read(BLOCK, dtype=kind, always_2d=True)):
-                read += len(block)
-                if expected:
-                    digest.update(block.astype("<i2", copy=False).tobytes())
-                elif not np.isfinite(block).all():
-                    raise DataError(
-                        "holds samples that are NaN or infinite", where=path, mend="export the recording again"
-                    )
-        except (soundfile.LibsndfileError, OSError) as error:
-            raise _unreadable(path, error) from None
-    if read != info.samples:
-        raise _truncated(path, read, info.samples)
-    if info.format == "OGG" and (fault := ogg.fault(path)):
-        raise DataError(fault, where=path, mend=_COPY_AGAIN)
-    if expected and digest.digest() != expected:
-        raise DataError("damaged: its samples do not give the checksum in its header", where=path, mend=_COPY_AGAIN)
+        for block in _blocks(sound, path, info, 0, info.samples):
+            if not np.isfinite(block).all():
+                raise DataError("holds samples that are NaN or infinite", where=path, mend="export the recording again")
     return info
 
 
@@ -179,7 +176,12 @@ def _opened(path: str | Path) -> soundfile.SoundFile:
         return soundfile.SoundFile(sphere.unshortened(path) if sphere.is_shortened(path) else path)
     except FileNotFoundError:
         raise DataError("no such sound file", where=path) from None
-    except (soundfile.LibsndfileError, OSError, TypeError) as error:  # TypeError: headerless .raw
+    except (
+        soundfile.LibsndfileError,
+        OSError,
+        TypeError,
+        ValueError,
+    ) as error:  # TypeError: .raw; ValueError: odd names
         raise _unreadable(path, error) from None
 
 
@@ -191,6 +193,46 @@ def _info(sound: soundfile.SoundFile, path: str | Path) -> AudioInfo:
     if sound.format == "NIST" and sound.frames < (promised := sphere.sample_count(path)):
         raise _truncated(path, sound.frames, promised)  # libsndfile counts what is there, whatever the header says
     return AudioInfo(sound.samplerate, sound.channels, sound.frames, sound.format)
+
+
+def _wanted(path: str | Path, info: AudioInfo, start: int, samples: int | None, channel: int) -> int:
+    """How many samples to read, once it is certain that the file has them."""
+    if not 0 <= channel < info.channels:
+        raise DataError(f"no channel {channel}: the file has {info.channels}", where=path)
+    wanted = info.samples - start if samples is None else samples
+    if start < 0 or wanted <= 0 or start + wanted > info.samples:
+        raise DataError(
+            f"samples {start} to {start + wanted} were asked for, the file has {info.samples}",
+            where=path,
+            mend="the file has changed since it was prepared: run sew prep again",
+        )
+    return wanted
+
+
+def _blocks(
+    sound: soundfile.SoundFile, path: str | Path, info: AudioInfo, start: int, wanted: int
+) -> Iterator[np.ndarray]:
+    """Blocks of all channels, shape (n, channels): int16 of a whole FLAC with a checksum, which is then held against it."""
+    checked = wanted == info.samples and info.format == "FLAC" and sound.subtype == "PCM_16"
+    expected = _flac_md5(path) if checked else None
+    digest, read = hashlib.md5(usedforsecurity=False), 0
+    try:
+        if start:
+            sound.seek(start)
+        while read < wanted:
+            block = sound.read(min(BLOCK, wanted - read), dtype="int16" if expected else "float32", always_2d=True)
+            if not len(block):
+                raise _truncated(path, start + read, info.samples)
+            read += len(block)
+            if expected:
+                digest.update(block.astype("<i2", copy=False).tobytes())
+            yield block
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise _unreadable(path, error) from None
+    if wanted == info.samples and info.format == "OGG" and (fault := ogg.fault(path)):
+        raise DataError(fault, where=path, mend=_COPY_AGAIN)
+    if expected and digest.digest() != expected:
+        raise DataError("damaged: its samples do not give the checksum in its header", where=path, mend=_COPY_AGAIN)
 
 
 def _flac_md5(path: str | Path) -> bytes | None:

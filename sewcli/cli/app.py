@@ -12,7 +12,7 @@ import typer
 from sewcli import __version__
 from sewcli.base import log
 from sewcli.base.errors import EXIT_BUG, EXIT_INTERRUPTED, PartialError, PoliteStop, SewError
-from sewcli.cli import decode, export, finetune, import_, lm, models, prep, pretrain, report, score
+from sewcli.cli import check, decode, export, finetune, import_, lm, models, prep, pretrain, report, score
 
 app = typer.Typer(
     name="sew",
@@ -23,6 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("prep")(prep.prep)
+app.command("check")(check.check)
 app.command("pretrain")(pretrain.pretrain)
 app.command("finetune")(finetune.finetune)
 app.add_typer(lm.app, name="lm")

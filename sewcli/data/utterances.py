@@ -94,7 +94,7 @@ def read_utterances(path: str | Path) -> list[Utterance]:
     for number, row in enumerate(read_jsonl(path), start=1):
         try:
             utterances.append(_utterance(row, root))
-        except (KeyError, TypeError, IndexError, ValueError) as error:
+        except (KeyError, TypeError, IndexError, ValueError, AttributeError, OverflowError) as error:
             raise DataError(
                 f"line {number}: not a cut that can be read ({type(error).__name__}: {error})",
                 where=path,
@@ -119,6 +119,8 @@ def _root(manifest: Path) -> Path:
 def _utterance(row: dict[str, Any], root: Path) -> Utterance:
     recording = row["recording"]
     rate = int(recording["sampling_rate"])
+    if rate <= 0:
+        raise ValueError(f"a rate of {rate} Hz")
     channel = row.get("channel", 0)
     channel = int(channel[0] if isinstance(channel, list) else channel)
     source = next(s for s in recording["sources"] if channel in s["channels"])
@@ -132,6 +134,6 @@ def _utterance(row: dict[str, Any], root: Path) -> Utterance:
         samples=round(float(row["duration"]) * rate),
         rate=rate,
         channel=source["channels"].index(channel),
-        text=supervision.get("text") or "",
-        speaker=supervision.get("speaker") or "",
+        text=str(supervision.get("text") or ""),
+        speaker=str(supervision.get("speaker") or ""),
     )

@@ -7,6 +7,7 @@ Face `<pad>`), 4 the word boundary `|`, letters by frequency from 5. Facts: wav2
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from sewcli.base.errors import DataError
@@ -42,13 +43,13 @@ class Vocabulary:
         return cls((*SPECIAL, *LETTERS))
 
     @classmethod
-    def load(cls, folder: str | Path) -> Vocabulary:
-        """Read `vocab.json` of a model folder.
+    def load(cls, path: str | Path) -> Vocabulary:
+        """Read `vocab.json`, or that of a model folder.
 
         Raises:
             DataError: missing, or ids that are not 0..n-1.
         """
-        path = Path(folder) / FILE
+        path = Path(path) / FILE if Path(path).is_dir() else Path(path)
         ids = read_json(path)
         if not isinstance(ids, dict) or sorted(ids.values(), key=str) != sorted(range(len(ids)), key=str):
             raise DataError("not a vocabulary: a mapping of symbols to the ids 0..n-1", where=path)
@@ -96,3 +97,8 @@ class Vocabulary:
 
     def _is_symbol(self, character: str) -> bool:
         return character != "|" and self._ids.get(character, 0) not in self._silent
+
+
+def frames_needed(labels: Sequence[int]) -> int:
+    """Frames without which CTC cannot write these labels: one each, and a blank between equal neighbours."""
+    return len(labels) + sum(a == b for a, b in pairwise(labels))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from sewcli.models.source import is_model
 from sewcli.models.zoo import lookup
 from sewcli.nn.masking import channel_mask, span_mask
 from sewcli.scoring.wer import word_errors
-from sewcli.text.tokens import Vocabulary
+from sewcli.text.tokens import Vocabulary, frames_needed
 from sewcli.training.config import FinetuneConfig
 from sewcli.training.experiment import choose_device, open_experiment, record_data, training_facts
 from sewcli.training.loop import StepResult
@@ -168,7 +167,7 @@ def select(
         elif not u.text.strip():
             reasons["no transcript"] += 1
         elif (
-            _frames_needed(_encode(vocabulary, u)) > int(model.encoder.frames(u.samples)) * model.config.output_upsample
+            frames_needed(_encode(vocabulary, u)) > int(model.encoder.frames(u.samples)) * model.config.output_upsample
         ):
             reasons["more labels than frames"] += 1
         else:
@@ -186,11 +185,6 @@ def _encode(vocabulary: Vocabulary, utterance: Utterance) -> list[int]:
         return vocabulary.encode(utterance.text)
     except DataError as error:
         raise DataError(error.what, where=utterance.id, mend=error.mend) from None
-
-
-def _frames_needed(labels: Sequence[int]) -> int:
-    """CTC needs a frame a label and a blank between equal neighbours."""
-    return len(labels) + sum(a == b for a, b in pairwise(labels))
 
 
 def run(config: FinetuneConfig, exp: Path, device_name: str) -> None:

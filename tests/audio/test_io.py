@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sewcli.audio.io import RATE, encode_flac, probe, read_wave, verify
+from sewcli.audio.io import BLOCK, RATE, encode_flac, probe, read_blocks, read_wave, verify
 from sewcli.base.errors import DataError
 
 
@@ -24,12 +24,30 @@ def flac(tmp_path: Path, samples: np.ndarray) -> Path:
     return path
 
 
+def read_all_blocks(path: Path) -> np.ndarray:
+    return np.concatenate(list(read_blocks(path)))
+
+
 def test_samples_come_back_exactly(flac: Path, samples: np.ndarray) -> None:
     wave = read_wave(flac)
     assert wave.dtype == np.float32 and wave.shape == samples.shape
     assert np.array_equal(wave * 32768, samples)
     assert np.array_equal(read_wave(flac, start=1234, samples=777), wave[1234:2011])
     assert np.array_equal(read_wave(flac, start=19_999), wave[-1:])
+
+
+@pytest.mark.parametrize("suffix", ["flac", "wav"])
+def test_blocks_are_the_wave_in_pieces(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"long.{suffix}"
+    noise = np.random.default_rng(0).integers(-999, 999, (2 * BLOCK + 5, 2)).astype(np.int16)
+    soundfile.write(path, noise, 8000)
+    blocks = list(read_blocks(path, channel=1))
+    assert [len(block) for block in blocks] == [BLOCK, BLOCK, 5] and blocks[0].dtype == np.float32
+    assert np.array_equal(np.concatenate(blocks) * 32768, noise[:, 1])
+    part = np.concatenate(list(read_blocks(path, start=7, samples=BLOCK + 1)))
+    assert np.array_equal(part * 32768, noise[7 : BLOCK + 8, 0])
+    with pytest.raises(DataError, match="no channel 2: the file has 2"):
+        next(read_blocks(path, channel=2))
 
 
 def test_header(flac: Path) -> None:
@@ -88,7 +106,7 @@ def _no_samples(path: Path) -> None:
         (_no_samples, "holds no samples"),
     ],
 )
-@pytest.mark.parametrize("read", [probe, read_wave, verify])
+@pytest.mark.parametrize("read", [probe, read_wave, verify, read_all_blocks])
 def test_what_is_not_sound(tmp_path: Path, make, reason: str, read) -> None:
     path = tmp_path / "bad.flac"
     make(path)
@@ -101,7 +119,7 @@ def test_truncated_flac(flac: Path, keep: float) -> None:
     whole = flac.read_bytes()
     flac.write_bytes(whole[: int(len(whole) * keep)])
     assert probe(flac).samples == 20_000  # the header alone does not tell
-    for read in (read_wave, verify):
+    for read in (read_wave, verify, read_all_blocks):
         with pytest.raises(DataError, match=r"noise.flac: (truncated|cannot be read as sound)"):
             read(flac)
 
@@ -123,8 +141,9 @@ def test_one_flipped_bit_in_the_middle_is_found(flac: Path) -> None:
     damaged = bytearray(flac.read_bytes())
     damaged[len(damaged) // 2] ^= 1
     flac.write_bytes(damaged)
-    with pytest.raises(DataError, match=r"noise.flac: (damaged|truncated|cannot be read as sound)"):
-        verify(flac)
+    for read in (verify, read_all_blocks):
+        with pytest.raises(DataError, match=r"noise.flac: (damaged|truncated|cannot be read as sound)"):
+            read(flac)
 
 
 def test_damage_that_still_decodes_is_found_by_the_checksum(flac: Path) -> None:
@@ -132,8 +151,9 @@ def test_damage_that_still_decodes_is_found_by_the_checksum(flac: Path) -> None:
     damaged[30] ^= 1  # inside the MD5 of STREAMINFO: every frame is fine, the sum is not
     flac.write_bytes(damaged)
     assert len(read_wave(flac)) == 20_000
-    with pytest.raises(DataError, match="damaged: its samples do not give the checksum"):
-        verify(flac)
+    for read in (verify, read_all_blocks):
+        with pytest.raises(DataError, match="damaged: its samples do not give the checksum"):
+            read(flac)
 
 
 def test_flac_of_unknown_length(flac: Path) -> None:
@@ -155,9 +175,12 @@ def test_nan_and_infinity(tmp_path: Path) -> None:
         for read in (read_wave, verify):
             with pytest.raises(DataError, match=f"{name}.wav.*NaN or infinite"):
                 read(path)
+        assert np.isfinite(read_all_blocks(path)).sum() == 499  # left for the caller to find
 
 
 @pytest.mark.parametrize(("start", "count"), [(19_000, 1001), (20_000, None), (-1, 10), (0, 0), (30_000, 5)])
 def test_beyond_the_end(flac: Path, start: int, count: int | None) -> None:
     with pytest.raises(DataError, match=r"the file has 20000[\s\S]*sew prep again"):
         read_wave(flac, start=start, samples=count)
+    with pytest.raises(DataError, match=r"the file has 20000[\s\S]*sew prep again"):
+        next(read_blocks(flac, start=start, samples=count))

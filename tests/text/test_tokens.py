@@ -5,7 +5,7 @@ import json
 import pytest
 
 from sewcli.base.errors import DataError
-from sewcli.text.tokens import Vocabulary
+from sewcli.text.tokens import Vocabulary, frames_needed
 
 
 def test_the_order_of_the_published_models() -> None:
@@ -20,6 +20,7 @@ def test_vocab_json_has_the_size_of_the_published_file(tmp_path) -> None:
     Vocabulary.letters().save(tmp_path)
     compact = json.dumps(json.loads((tmp_path / "vocab.json").read_text()))
     assert len(compact) == 291 and Vocabulary.load(tmp_path) == Vocabulary.letters()
+    assert Vocabulary.load(tmp_path / "vocab.json") == Vocabulary.letters()
 
 
 def test_words_to_ids_and_back() -> None:
@@ -43,3 +44,7 @@ def test_broken_vocabularies_are_refused(tmp_path, content: str) -> None:
     (tmp_path / "vocab.json").write_text(content)
     with pytest.raises(DataError):
         Vocabulary.load(tmp_path)
+
+
+def test_repeated_letters_need_a_frame_more() -> None:
+    assert frames_needed([5, 5, 6]) == 4 and frames_needed([5, 6]) == 2 and frames_needed([]) == 0

@@ -153,10 +153,6 @@ def test_utterances_that_cannot_be_learned_are_left_out_and_counted(prepared: Pa
     assert caught.value.where == plain.id
 
 
-def test_repeated_letters_need_a_frame_more() -> None:
-    assert finetune._frames_needed([5, 5, 6]) == 4 and finetune._frames_needed([5, 6]) == 2
-
-
 def test_all_too_short_for_pretraining_says_how_short(prepared: Path) -> None:
     task = pretraining(prepared)
     with pytest.raises(UsageError, match="every utterance is shorter"):

@@ -1,0 +1,211 @@
+"""Is a prepared corpus fit to train and to test on: every cut read to its last sample, every label held against a model.
+
+Audio is read a block at a time and by threads, so that memory does not grow with its length. Labels are counted as CTC
+needs them (Graves et al. 2006, section 3): a frame a label, and a blank between equal neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from sewcli.audio.io import RATE, probe, read_blocks
+from sewcli.audio.measure import Measures, measure
+from sewcli.base.errors import DataError, UsageError
+from sewcli.base.log import progress
+from sewcli.base.rng import numpy_rng
+from sewcli.data.agreement import disagreements, read_summaries
+from sewcli.data.findings import Finding, ordered
+from sewcli.data.leaks import relations, same_ids, same_samples, same_speakers, same_stretches
+from sewcli.data.loading import read_ahead
+from sewcli.data.utterances import Utterance, read_split
+from sewcli.text.tokens import Vocabulary, frames_needed
+
+SILENT = -60.0  # dB of full scale: speech recorded at all stands 25 dB above (the softest of LibriSpeech's: -31)
+CLIPPED = (
+    1e-3  # share in flat tops at which the distortion of read speech stands about 20 dB below it; recorded well: 0
+)
+OFFSET = 0.02  # of full scale: five times the largest in LibriSpeech's train-clean-5
+SHORTEST, LONGEST = 0.1, 40.0  # seconds: what fine-tuning leaves out unless told otherwise
+LONGEST_UNLABELLED = 600.0  # seconds: pre-training reads a cut whole to take a piece of it
+
+Corpus = dict[str, list[Utterance]]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What labels are held against.
+
+    Args:
+        vocabulary: the symbols that can be written.
+        frames: frames that the CTC layer has for so many samples.
+        model: whose they are, for messages.
+    """
+
+    vocabulary: Vocabulary
+    frames: Callable[[int], int]
+    model: str
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was found, in order, and how much was looked at: cuts in all, and cuts and seconds that were read."""
+
+    findings: list[Finding]
+    cuts: int
+    read: int
+    seconds: float
+
+
+def labels_of(model: str, vocabulary: Path | None) -> Labels:
+    """The vocabulary and the frames of a model of the zoo (letters), a folder, a fairseq file or one of the Hub.
+
+    Args:
+        model: its name or path.
+        vocabulary: a `vocab.json` to take in place of its own.
+
+    Raises:
+        UsageError: there is no such model or file.
+        DataError: a file is broken.
+    """
+    from sewcli.models.encoder import make_extractor  # imported late: torch takes seconds
+    from sewcli.models.folder import open_source
+    from sewcli.models.source import is_model
+    from sewcli.models.zoo import lookup
+
+    if vocabulary and not vocabulary.is_file():
+        raise UsageError("no such vocabulary", where=vocabulary, mend="give the vocab.json of a model folder")
+    source = open_source(model) if is_model(model) else None
+    config = source.config if source else lookup(model)
+    own = source.vocabulary if source else None
+    count = make_extractor(config).frames
+    return Labels(
+        Vocabulary.load(vocabulary) if vocabulary else own or Vocabulary.letters(),
+        lambda samples: int(count(samples)) * config.output_upsample,
+        model,
+    )
+
+
+def check(
+    data: Path, splits: Sequence[str], labels: Labels, *, sample: int | None = None, seed: int = 1, jobs: int = 1
+) -> Checked:
+    """Check splits of a prepared corpus, each by itself and against the others.
+
+    Args:
+        data: the folder that `sew prep` wrote.
+        splits: which of its splits.
+        labels: the model that shall be trained or tested on them.
+        sample: read only so many cuts of each split, drawn by `seed`; everything but their audio is still checked.
+        seed: of that draw.
+        jobs: threads.
+    """
+    summaries, findings = read_summaries(data)
+    corpus: Corpus = {}
+    for split in splits:
+        try:
+            corpus[split] = read_split(data, split)
+        except DataError as error:
+            findings.append(Finding("manifest", split, "", str(error.where), error.what))
+            continue
+        if summaries:
+            findings += disagreements(data, split, corpus[split], summaries.get(split))
+        findings += _label_findings(split, corpus[split], labels)
+    chosen = {split: _draw(len(cuts), sample, seed, split) for split, cuts in corpus.items()}
+    digests: dict[tuple[str, int], bytes] = {}
+    seconds = 0.0
+    for (split, index), (found, measures) in _read_all(corpus, chosen, jobs):
+        findings += found
+        seconds += corpus[split][index].seconds
+        if measures and measures.rms:
+            digests[split, index] = measures.digest
+    between = relations(splits, summaries)
+    findings += same_ids(corpus, between)
+    findings += same_stretches(corpus, between)
+    findings += same_samples(corpus, digests, between)
+    findings += same_speakers(corpus, between)
+    return Checked(ordered(findings), sum(map(len, corpus.values())), sum(map(len, chosen.values())), seconds)
+
+
+def listen(split: str, utterance: Utterance) -> tuple[list[Finding], Measures | None]:
+    """What is wrong with the audio of a cut, and its measures unless it cannot be read."""
+    found = partial(Finding, split=split, id=utterance.id, file=str(utterance.path))
+    try:
+        info = probe(utterance.path)
+        if not RATE == info.rate == utterance.rate:
+            promised = "" if utterance.rate == info.rate else f", the manifest says {utterance.rate} Hz"
+            return [found("rate", detail=f"{info.rate} Hz, not {RATE} Hz{promised}")], None
+        end = utterance.start + utterance.samples
+        if not (0 <= utterance.start < end <= info.samples and utterance.channel < info.channels):
+            detail = f"samples {utterance.start} to {end} of channel {utterance.channel}, the file has {info.samples}"
+            return [found("beyond-end", detail=f"{detail} of {info.channels}")], None
+        blocks = read_blocks(
+            utterance.path, start=utterance.start, samples=utterance.samples, channel=utterance.channel
+        )
+        measures = measure(blocks)
+    except DataError as error:
+        return [found("unreadable", detail=error.what)], None
+    return [found(kind, detail=detail, weight=weight) for kind, detail, weight in _sound_faults(measures)], measures
+
+
+def _sound_faults(measures: Measures) -> Iterator[tuple[str, str, float]]:
+    """Kind, detail and weight of what the measures say."""
+    if measures.not_finite:
+        yield "nan", f"{measures.not_finite:,} of {measures.samples:,} samples", measures.not_finite
+    if not measures.rms:
+        yield "no-signal", f"all {measures.samples:,} samples are {measures.offset:g}", measures.samples
+    elif measures.decibels < SILENT:
+        yield "silent", f"{measures.decibels:.1f} dB of full scale", -measures.decibels
+    if measures.clipped > CLIPPED:
+        yield "clipped", f"{measures.clipped:.2%} of the samples are in flat tops", measures.clipped
+    if measures.rms and abs(measures.offset) > OFFSET:
+        yield "offset", f"the mean is {measures.offset:+.3f} of full scale", abs(measures.offset)
+
+
+def _label_findings(split: str, utterances: Sequence[Utterance], labels: Labels) -> Iterator[Finding]:
+    """What is wrong with the lengths and labels of the cuts of a split."""
+    labelled = any(u.text.strip() for u in utterances)
+    for u in utterances:
+        found = partial(Finding, split=split, id=u.id, file=str(u.path))
+        longest = LONGEST if labelled else LONGEST_UNLABELLED
+        if u.seconds < SHORTEST:
+            yield found("too-short", detail=f"{u.seconds:.3f} s", weight=-u.seconds)
+        elif u.seconds > longest:
+            yield found("too-long", detail=f"{u.seconds:.1f} s", weight=u.seconds)
+        if not u.text.strip():
+            if labelled:
+                yield found("no-label", detail=f"{u.seconds:.1f} s without a text", weight=u.seconds)
+        elif outside := labels.vocabulary.outside(u.text):
+            yield found("vocabulary", detail=f"{' '.join(outside)} in {u.text!r:.120}", weight=len(outside))
+        else:
+            ids = labels.vocabulary.encode(u.text)
+            needed, have = frames_needed(ids), labels.frames(u.samples)
+            if needed > have:
+                repeats = needed - len(ids)
+                detail = (
+                    f"{len(ids)} labels and {repeats} blanks, {labels.model} makes {have} frames of {u.seconds:.2f} s"
+                )
+                yield found("too-many-labels", detail=detail, weight=needed / max(have, 1))
+
+
+def _draw(cuts: int, sample: int | None, seed: int, split: str) -> list[int]:
+    """Indices of the cuts to read, in order."""
+    if sample is None or sample >= cuts:
+        return list(range(cuts))
+    drawn = numpy_rng(seed, "check-sample", split).choice(cuts, sample, replace=False)
+    return sorted(drawn.tolist())
+
+
+def _read_all(
+    corpus: Corpus, chosen: Mapping[str, Sequence[int]], jobs: int
+) -> Iterator[tuple[tuple[str, int], tuple[list[Finding], Measures | None]]]:
+    """Listen to the chosen cuts of each split, in order."""
+    for split, indices in chosen.items():
+        utterances = corpus[split]
+        with progress(f"reading {split}", len(indices)) as meter:
+            cuts = (utterances[index] for index in indices)
+            results = read_ahead(cuts, partial(listen, split), threads=jobs, ahead=8 * jobs)
+            for index, (_, result) in zip(indices, results, strict=True):
+                yield (split, index), result
+                meter.advance()
