@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+import torch
 
 from sewcli.base.rng import numpy_rng
 from sewcli.data.utterances import Utterance
@@ -51,6 +52,12 @@ def cropped_batch(utterances: Sequence[Utterance], longest: int, seed: int, *par
     offsets = [int(rng.integers(0, u.samples - size + 1)) for u in utterances]
     waves = np.stack([u.wave()[o : o + size] for u, o in zip(utterances, offsets, strict=True)])
     return WaveBatch(tuple(u.id for u in utterances), waves, np.full(len(utterances), size, dtype=np.int64))
+
+
+def to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
+    """An array on a device; a GPU is not waited for."""
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def padded_waves(waves: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -62,7 +62,7 @@ def card(
 
 
 def _python(config: ModelConfig, kind: str) -> list[str]:
-    if config.front_end != "wave" or config.output_upsample > 1:
+    if not config.standard_encoder:
         return ["`transformers` has no such model: use it with `sew`."]
     if kind == "ctc":
         code = [

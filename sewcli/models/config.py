@@ -93,6 +93,8 @@ class ModelConfig(Config):
 
     predictor: Literal["linear", "mlp", "mlp-norm", "mlp3-norm"] = "mlp-norm"
     """Both heads of pre-training: wav2vec 2.0's linear layers or SEW's MLP with BatchNorm."""
+    target_predictor: Literal["linear", "mlp", "mlp-norm", "mlp3-norm"] | None = None
+    """The head on the targets, when it is not like the other."""
     predictor_hidden: Size = 4096
     """Hidden width of the MLP heads."""
     prediction_width: Size = 256
@@ -105,8 +107,22 @@ class ModelConfig(Config):
     """Width of the joined entries."""
     negatives: Size = 100
     """Distractors a masked frame, from the same utterance."""
+    negatives_from: Literal["masked", "any"] = "masked"
+    """Which frames of it may be distractors."""
+    batch_negatives: Annotated[int, Field(ge=0, le=65_536)] = 0
+    """Distractors more, from all utterances of the micro-batch."""
     logit_temperature: Positive = 0.1
     """Divides the cosine similarities."""
+    quantize_targets: bool = True
+    """Predict codes, not the features themselves."""
+    quantize_inputs: bool = False
+    """The context network hears codes, of a quantizer of its own, in place of features."""
+    quantizer_gradient: bool = True
+    """Whether the extractor learns from the quantizer of the targets."""
+    gumbel_noise: bool = True
+    """Whether codes are sampled in training; if not, the most probable are taken."""
+    separate_target_extractor: bool = False
+    """Targets come from an extractor of their own."""
     diversity_weight: Weight = 0.1
     """Of the codebook diversity term."""
     penalty_weight: Weight = 10.0
@@ -124,8 +140,18 @@ class ModelConfig(Config):
 
     @property
     def projects(self) -> bool:
-        """Whether a linear layer leads from C to E."""
-        return self.always_project or self.feature_width != self.width
+        """Whether a linear layer leads from C (or the code width) to E."""
+        return self.always_project or self.quantize_inputs or self.feature_width != self.width
+
+    @property
+    def standard_encoder(self) -> bool:
+        """Whether other programs have such a model, apart from its pre-training."""
+        return self.front_end == "wave" and self.output_upsample == 1 and not self.quantize_inputs
+
+    @property
+    def standard_targets(self) -> bool:
+        """Whether other programs have such targets in pre-training."""
+        return self.quantize_targets and not self.separate_target_extractor and self.target_predictor is None
 
     @model_validator(mode="after")
     def _fits_together(self) -> ModelConfig:

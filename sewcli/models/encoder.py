@@ -21,15 +21,17 @@ from sewcli.nn.disentangled import DisentangledAttention
 from sewcli.nn.extractor import Count, WaveExtractor, scale_gradient
 from sewcli.nn.log_mel import LogMelExtractor
 from sewcli.nn.norms import frame_mask, unit_variance
+from sewcli.nn.quantizer import Quantized, Quantizer
 from sewcli.nn.squeeze import PositionConvolution, Upsample, squeeze
 from sewcli.nn.transformer import TransformerLayer, run_layers
 
 
 class Encoded(NamedTuple):
-    """States (B, T, E), zero in the padding, and true frames (B,)."""
+    """States (B, T, E), zero in the padding, true frames (B,), and the quantized inputs in a model that has them."""
 
     states: Tensor
     lengths: Tensor
+    quantized: Quantized | None = None
 
 
 class Encoder(nn.Module):
@@ -40,7 +42,10 @@ class Encoder(nn.Module):
         self.config = config
         self.extractor = make_extractor(config)
         self.feature_norm = nn.LayerNorm(config.feature_width, eps=config.feature_norm_eps)
-        self.projection = nn.Linear(config.feature_width, config.width) if config.projects else nn.Identity()
+        if config.quantize_inputs:
+            self.quantizer = make_quantizer(config)
+        heard = config.code_width if config.quantize_inputs else config.feature_width
+        self.projection = nn.Linear(heard, config.width) if config.projects else nn.Identity()
         self.mask_vector = nn.Parameter(torch.rand(config.width))
         self.context = ContextNetwork(config)
 
@@ -68,8 +73,10 @@ class Encoder(nn.Module):
         """Frames that come out of so many samples."""
         return self.extractor.frames(samples)
 
-    def extract(self, waves: Tensor, lengths: Tensor) -> Tensor:
+    def extract(self, waves: Tensor, lengths: Tensor, extractor: nn.Module | None = None) -> Tensor:
         """Features (B, T, C) before their LayerNorm, with the gradient scaled by `extractor_gradient`.
+
+        `extractor` is one of the same form to use in place of this encoder's.
 
         Raises:
             DataError: an utterance is too short for one frame.
@@ -85,20 +92,32 @@ class Encoder(nn.Module):
             waves = unit_variance(waves, lengths)
         with torch.set_grad_enabled(torch.is_grad_enabled() and scale > 0):
             masked = shortest < waves.shape[1] and self.config.compat == "none"
-            features = self.extractor(waves, lengths if masked else None)
+            features: Tensor = (extractor or self.extractor)(waves, lengths if masked else None)
         return scale_gradient(features, scale)
 
     def contextualise(
-        self, features: Tensor, frames: Tensor, time_mask: Tensor | None, channel_mask: Tensor | None
+        self,
+        features: Tensor,
+        frames: Tensor,
+        time_mask: Tensor | None,
+        channel_mask: Tensor | None,
+        temperature: float | None = None,
     ) -> Encoded:
-        """States of normalised features (B, T, C) with (B,) true frames; the masks are those of `forward`."""
+        """States of normalised features (B, T, C) with (B,) true frames; the masks are those of `forward`.
+
+        `temperature` is that of quantized inputs in pre-training; without it they are the most probable codes.
+        """
+        quantized = None
+        if self.config.quantize_inputs:
+            quantized = self.quantizer(features.flatten(0, 1), temperature)
+            features = quantized.codes.view(*features.shape[:2], -1)
         x = functional.dropout(self.projection(features), self.config.input_dropout, self.training)
         if time_mask is not None:
             x = torch.where(time_mask.unsqueeze(2), self.mask_vector.to(x.dtype), x)
         if channel_mask is not None:
             x = x.masked_fill(channel_mask.unsqueeze(1), 0.0)
         padded = int(frames.min()) < x.shape[1]
-        return Encoded(self.context(x, frames if padded else None), frames)
+        return Encoded(self.context(x, frames if padded else None), frames, quantized)
 
 
 class ContextNetwork(nn.Module):
@@ -178,6 +197,17 @@ def make_extractor(config: ModelConfig) -> WaveExtractor | LogMelExtractor:
     if config.front_end == "log-mel":
         return LogMelExtractor(*chain)
     return WaveExtractor(*chain, config.extractor_norm, config.extractor_bias)
+
+
+def make_quantizer(config: ModelConfig) -> Quantizer:
+    """A quantizer of features."""
+    return Quantizer(
+        config.feature_width,
+        config.codebook_groups,
+        config.codebook_entries,
+        config.code_width,
+        noise=config.gumbel_noise,
+    )
 
 
 def make_layers(config: ModelConfig) -> list[TransformerLayer]:

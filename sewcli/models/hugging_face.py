@@ -103,7 +103,7 @@ def to_hugging_face(config: ModelConfig, head: str, vocabulary_size: int | None)
     """
     values = config.model_dump(mode="json")
     keys = KEYS[config.family]
-    beyond = config.front_end != "wave" or config.output_upsample > 1
+    beyond = not config.standard_encoder or (head == "ForPreTraining" and not config.standard_targets)
     result: dict[str, Any] = {
         "architectures": [("Sewcli" if beyond else "") + CLASSES[config.family] + head],
         "model_type": (BEYOND if beyond else "") + config.family,

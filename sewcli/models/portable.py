@@ -170,6 +170,8 @@ def _write_onnx(model: CTCModel, vocabulary: Vocabulary, path: Path) -> None:
     _needed("onnxscript")
     if model.config.front_end != "wave":
         raise UsageError(f"a {model.config.front_end} front end has no graph form", mend="export a model of waves")
+    if model.config.quantize_inputs:
+        raise UsageError("quantized inputs have no graph form", mend="export a model without them")
     if model.config.compat != "none":
         raise UsageError(f"compat = {model.config.compat} is not for graphs", mend="export the model without it")
     portable = PortableModel(model.cpu()).eval()

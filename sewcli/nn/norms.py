@@ -34,6 +34,11 @@ class TimeNorm(nn.Module):
         return torch.addcmul(bias.view(-1, 1) - mean * scale, x, scale).to(kind)
 
 
+def full(x: Tensor) -> Tensor:
+    """fp32, or what is finer, for sums that half precision cannot hold."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 def frame_mask(lengths: Tensor, frames: int) -> Tensor:
     """(B,) lengths -> (B, frames) bool, true where a frame is not padding."""
     return torch.arange(frames, device=lengths.device) < lengths.unsqueeze(1)
@@ -41,6 +46,7 @@ def frame_mask(lengths: Tensor, frames: int) -> Tensor:
 
 def unit_variance(waves: Tensor, lengths: Tensor) -> Tensor:
     """Right-padded waves (B, S), each to zero mean and unit variance over its true length, as `transformers` does."""
+    lengths = lengths.to(waves.device, non_blocking=True)
     inside = frame_mask(lengths, waves.shape[1])
     count = lengths.unsqueeze(1)
     centred = (waves - waves.masked_fill(~inside, 0.0).sum(1, keepdim=True) / count).masked_fill(~inside, 0.0)

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from sewcli.nn.norms import full
+
 
 class Quantized(NamedTuple):
     """What the quantizer gives.
@@ -33,25 +35,30 @@ class Quantizer(nn.Module):
         groups: G codebooks.
         entries: V entries in each.
         width: D of the joined entries.
+        noise: whether training adds Gumbel noise; without it the most probable entries are chosen there too.
     """
 
-    def __init__(self, features: int, groups: int, entries: int, width: int) -> None:
+    def __init__(self, features: int, groups: int, entries: int, width: int, *, noise: bool = True) -> None:
         super().__init__()
-        self.groups, self.entries = groups, entries
+        self.groups, self.entries, self.noise = groups, entries, noise
         self.codebook = nn.Parameter(torch.empty(1, groups * entries, width // groups))
         self.choice = nn.Linear(features, groups * entries)
         nn.init.uniform_(self.codebook)
         nn.init.normal_(self.choice.weight)
         nn.init.zeros_(self.choice.bias)
 
-    def forward(self, x: Tensor, temperature: float) -> Quantized:
-        """Quantize (N, C); in training with Gumbel noise at `temperature`, otherwise the most probable entries."""
+    def forward(self, x: Tensor, temperature: float | None) -> Quantized:
+        """Quantize (N, C): in training with Gumbel noise and the gradient of a softmax at `temperature`.
+
+        In evaluation, and without a temperature, the most probable entries are chosen.
+        """
         with torch.autocast(x.device.type, enabled=False):
-            logits = self.choice(x.float()).view(-1, self.groups, self.entries)  # (N, G, V)
+            logits = self.choice(full(x)).view(-1, self.groups, self.entries)  # (N, G, V)
             probabilities = logits.softmax(2)
             best = logits.argmax(2, keepdim=True)
-            if self.training:
-                soft = ((logits + gumbel_noise(logits)) / temperature).softmax(2)
+            if self.training and temperature is not None:
+                noisy = logits + gumbel_noise(logits) if self.noise else logits
+                soft = (noisy / temperature).softmax(2)
                 chosen = soft.argmax(2, keepdim=True)
                 weights = one_hot(soft, chosen) + (soft - soft.detach())  # values of the first, gradient of the second
             else:

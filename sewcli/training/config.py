@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from sewcli.base.config import Config
+from sewcli.nn.masking import Shape
 
 
 def _names(value: Any) -> Any:
@@ -92,11 +93,27 @@ class TemperatureConfig(Config):
 
 
 class SpanConfig(Config):
-    """Masked spans: `probability` * T / `length` spans are drawn (a budget; they may overlap)."""
+    """Masked spans: `probability` * T / `length` spans are drawn (a budget: where they overlap they cover less)."""
 
-    probability: Share
+    probability: Annotated[float, Field(ge=0)]
     length: AtLeastOne
+    """Frames (or channels) a span, on average."""
     min_spans: Count = 0
+    """At least so many."""
+    shape: Shape = "static"
+    """How lengths are distributed around `length`."""
+    spread: Annotated[float, Field(ge=0)] = 0.0
+    """uniform: at most so much shorter or longer; normal: the standard deviation."""
+    overlap: bool = True
+    """Whether spans may overlap; if not, those that find no room are left out."""
+
+    @model_validator(mode="after")
+    def _spread_is_used(self) -> SpanConfig:
+        if bool(self.spread) != (self.shape in ("uniform", "normal")):
+            raise ValueError(f"spread = {self.spread} does not go with shape {self.shape}")
+        if self.shape == "uniform" and self.spread >= self.length:
+            raise ValueError(f"uniform spans of {self.length} frames, {self.spread} more or less: some have none")
+        return self
 
 
 class CheckpointConfig(Config):
@@ -132,6 +149,7 @@ class RunConfig(Config):
 class PretrainConfig(RunConfig):
     """SEW section 5: 100,000 updates of 5600 s, learning rate 5e-4, masks of 10 frames."""
 
+    model: str = "sew-tiny"
     updates: AtLeastOne = 100_000
     data: DataConfig = DataConfig(min_seconds=2.0)
     crop_seconds: Positive = 15.625
@@ -140,6 +158,8 @@ class PretrainConfig(RunConfig):
     optim: OptimConfig = OptimConfig(lr=5e-4, eps=1e-6, weight_decay=0.01)
     schedule: PolynomialSchedule = PolynomialSchedule()
     time_mask: SpanConfig = SpanConfig(probability=0.65, length=10, min_spans=2)
+    predict_edges: AtLeastOne | None = None
+    """Predict only masked frames so near to one that is not masked; all of them when not given."""
     temperature: TemperatureConfig = TemperatureConfig()
 
 

@@ -27,7 +27,7 @@ from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import load_ctc, load_encoder, open_source, save_ctc
 from sewcli.models.source import is_model
 from sewcli.models.zoo import lookup
-from sewcli.nn.masking import channel_mask, span_mask
+from sewcli.nn.masking import span_mask
 from sewcli.scoring.wer import word_errors
 from sewcli.text.tokens import Vocabulary, frames_needed
 from sewcli.training.config import FinetuneConfig
@@ -83,18 +83,11 @@ class Finetuning:
             numpy_rng(seed, "time-mask", step, number),
             len(frames),
             int(frames.max()),
-            probability=time.probability,
-            length=time.length,
-            min_masks=time.min_spans,
+            **time.model_dump(),
             lengths=frames,
         )
-        channels = channel_mask(
-            numpy_rng(seed, "channel-mask", step, number),
-            len(frames),
-            self.model.config.width,
-            probability=channel.probability,
-            length=channel.length,
-        )
+        rng = numpy_rng(seed, "channel-mask", step, number)
+        channels = span_mask(rng, len(frames), self.model.config.width, **channel.model_dump())
         plain = {field.name: getattr(batch, field.name) for field in fields(batch)}
         return AugmentedBatch(**plain, time_mask=time_mask, channel_mask=channels)
 

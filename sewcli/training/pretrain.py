@@ -18,7 +18,7 @@ from sewcli.base import dist, log
 from sewcli.base.errors import UsageError
 from sewcli.base.memory import keep_freed_memory
 from sewcli.base.rng import key, numpy_rng, seed_torch
-from sewcli.data.loading import WaveBatch, cropped_batch, read_ahead
+from sewcli.data.loading import WaveBatch, cropped_batch, read_ahead, to_device
 from sewcli.data.plan import BatchPlan, MicroBatch
 from sewcli.data.utterances import Utterance, read_split, require_splits
 from sewcli.data.utterances import splits as find_splits
@@ -26,7 +26,7 @@ from sewcli.models.folder import load_pretraining, save_pretraining
 from sewcli.models.pretraining import PretrainingModel, PretrainingOutput
 from sewcli.models.source import is_model
 from sewcli.models.zoo import lookup
-from sewcli.nn.masking import span_mask
+from sewcli.nn.masking import equalise, frame_indices, near_edges, span_mask
 from sewcli.training.config import PretrainConfig
 from sewcli.training.experiment import choose_device, open_experiment, record_data, training_facts
 from sewcli.training.loop import StepResult, autocast, precision
@@ -40,9 +40,10 @@ SAMPLE_RATE = 16_000
 
 @dataclass(frozen=True)
 class MaskedBatch(WaveBatch):
-    """Waves with the frames to predict: mask (B, T) bool, as many in each row."""
+    """Waves, masked frames (B, T) bool, and the frames to predict (B, M) int64."""
 
     mask: np.ndarray
+    predicted: np.ndarray
 
 
 class Pretraining:
@@ -72,6 +73,8 @@ class Pretraining:
     def loss(self, batch: MaskedBatch, step: int, number: int, device: torch.device) -> StepResult:
         """Contrastive, diversity and penalty terms, in the sum form."""
         output = self._forward(batch, step, device)
+        means = _perplexities(output)
+        means["temperature"] = torch.full((), temperature(step, self.config.temperature), device=device)
         return StepResult(
             loss=output.loss,
             size=output.frames,
@@ -81,11 +84,7 @@ class Pretraining:
                 "penalty": output.penalty,
                 "accuracy": output.correct,
             },
-            means={
-                "code_perplexity": output.code_perplexity,
-                "probability_perplexity": output.probability_perplexity,
-                "temperature": torch.tensor(temperature(step, self.config.temperature)),
-            },
+            means=means,
         )
 
     def validate(self, step: int, device: torch.device, stop: StopFlag) -> tuple[float, dict[str, Any]] | None:
@@ -93,7 +92,7 @@ class Pretraining:
         batches = [update[0] for update in self.valid_plan.epoch(0)]
         dtype = precision(self.config, device)
         totals: dict[str, float] = {}
-        perplexities = []
+        perplexities: list[dict[str, torch.Tensor]] = []
 
         def load(item: tuple[int, MicroBatch]) -> MaskedBatch:
             return self._batch([self.valid[i] for i in item[1]], key(self.config.seed, "valid"), 0, item[0])
@@ -108,14 +107,15 @@ class Pretraining:
                 values = {"contrastive": output.contrastive, "correct": output.correct, "frames": output.frames}
                 for name, value in values.items():
                     totals[name] = totals.get(name, 0.0) + float(value)
-                perplexities.append(float(output.code_perplexity))
+                perplexities.append(_perplexities(output))
                 bar.advance()
         frames = max(totals["frames"], 1.0)
         row = {
             "loss_bits": totals["contrastive"] / frames / math.log(2),
             "accuracy": totals["correct"] / frames,
-            "code_perplexity": sum(perplexities) / len(perplexities),
         }
+        for name in perplexities[0]:
+            row[name] = sum(float(each[name]) for each in perplexities) / len(perplexities)
         self.facts = training_facts(self.config, self.train, step)
         return row["loss_bits"], row
 
@@ -129,22 +129,25 @@ class Pretraining:
     def _batch(self, utterances: Sequence[Utterance], seed: int, step: int, number: int) -> MaskedBatch:
         cropped = cropped_batch(utterances, self.crop, seed, step, number)
         frames = int(self.model.encoder.frames(cropped.waves.shape[1]))
-        mask = span_mask(
-            numpy_rng(seed, "time-mask", step, number),
-            len(utterances),
-            frames,
-            probability=self.config.time_mask.probability,
-            length=self.config.time_mask.length,
-            min_masks=self.config.time_mask.min_spans,
-        )
-        return MaskedBatch(cropped.ids, cropped.waves, cropped.lengths, mask)
+        rng, reach = numpy_rng(seed, "time-mask", step, number), self.config.predict_edges
+        mask = span_mask(rng, len(utterances), frames, **self.config.time_mask.model_dump(), equal=reach is None)
+        predicted = frame_indices(mask if reach is None else equalise(rng, near_edges(mask, reach)))
+        return MaskedBatch(cropped.ids, cropped.waves, cropped.lengths, mask, predicted)
 
     def _forward(self, batch: MaskedBatch, step: int, device: torch.device) -> PretrainingOutput:
-        waves, lengths, mask = (
-            torch.from_numpy(array).to(device, non_blocking=True) for array in (batch.waves, batch.lengths, batch.mask)
-        )
-        output: PretrainingOutput = self.model(waves, lengths, mask, temperature(step, self.config.temperature))
+        waves, mask, predicted = (to_device(array, device) for array in (batch.waves, batch.mask, batch.predicted))
+        lengths = torch.from_numpy(
+            batch.lengths
+        )  # stay here: shapes follow from them, and a device would be waited for
+        heat = temperature(step, self.config.temperature)
+        output: PretrainingOutput = self.model(waves, lengths, mask, heat, predicted)
         return output
+
+
+def _perplexities(output: PretrainingOutput) -> dict[str, torch.Tensor]:
+    """Those of a model with a quantizer."""
+    named = {"code_perplexity": output.code_perplexity, "probability_perplexity": output.probability_perplexity}
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def select(utterances: Sequence[Utterance], config: PretrainConfig) -> list[Utterance]:

@@ -1,13 +1,18 @@
-"""Recipes by name: the papers' settings as small YAML files, each only what differs from the defaults."""
+"""Recipes by name: the papers' settings as small YAML files, each only what differs from the defaults.
+
+A recipe may begin from another (`inherits: NAME`, or a file beside it) and says in `about` which row of which table it
+is, and what the paper measured with it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sewcli
-from sewcli.base.config import build, merge, parse_sets, read_yaml
+from sewcli.base.config import Config, build, merge, parse_sets, read_yaml
 from sewcli.base.errors import UsageError, nearest
 from sewcli.models.config import ModelConfig
 from sewcli.training.config import RunConfig
@@ -16,24 +21,81 @@ R = TypeVar("R", bound=RunConfig)
 FOLDER = Path(sewcli.__file__).parent / "recipes"
 
 
+class About(Config):
+    """Where a recipe comes from."""
+
+    paper: str
+    """Paper and table or section."""
+    row: str
+    """What the paper calls it."""
+    wer: dict[str, str] | str = {}
+    """Word error rates (%) that the paper reports; with several models, by model."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe file: what differs from the defaults, with all that it inherits, and by itself."""
+
+    path: Path
+    settings: dict[str, Any]
+    own: dict[str, Any]
+    inherits: str | None
+    about: About | None
+
+
 def names(verb: str) -> list[str]:
     """Recipes that come with `sew` for a verb."""
-    return sorted(path.stem for path in (FOLDER / verb).glob("*.yaml"))
+    return sorted(
+        path.relative_to(FOLDER / verb).with_suffix("").as_posix() for path in (FOLDER / verb).rglob("*.yaml")
+    )
 
 
-def find(verb: str, recipe: str) -> Path:
-    """The file of a recipe: a path, or a name that comes with `sew`.
+def find(verb: str, recipe: str, beside: Path | None = None) -> Path:
+    """The file of a recipe: a path (from the folder `beside`, if given), or a name that comes with `sew`.
 
     Raises:
         UsageError: neither.
     """
-    known = FOLDER / verb / f"{recipe}.yaml"
+    known, file = FOLDER / verb / f"{recipe}.yaml", (beside or Path()) / recipe
     if known.is_file():
         return known
-    if Path(recipe).is_file():
-        return Path(recipe)
+    if file.is_file():
+        return file
     raise UsageError(
-        f"no recipe {recipe!r}{nearest(recipe, names(verb))}", mend=f"a YAML file, or one of: {', '.join(names(verb))}"
+        f"no recipe {recipe!r}{nearest(recipe, names(verb))}",
+        where=beside,
+        mend=f"a YAML file, or one of: {', '.join(name for name in names(verb) if '/' not in name)}"
+        + ", ablation/..." * any("/" in name for name in names(verb)),
+    )
+
+
+def read(verb: str, recipe: str) -> Recipe:
+    """A recipe with all that it inherits, the last word being its own.
+
+    Raises:
+        UsageError: no such recipe, not a mapping, or one that inherits from itself.
+    """
+    path = find(verb, recipe)
+    chain: dict[Path, dict[str, Any]] = {}
+    follow: Path | None = path
+    while follow is not None:
+        if follow.resolve() in chain:
+            raise UsageError("a recipe that inherits from itself", where=follow)
+        content = read_yaml(follow)
+        chain[follow.resolve()] = content
+        parent = content.get("inherits")
+        follow = find(verb, str(parent), follow.parent) if parent is not None else None
+    own = chain[path.resolve()]
+    about = own.get("about")
+    if not isinstance(about, dict | None):
+        raise UsageError("about must be a mapping (paper, row, wer)", where=path)
+    plain = [{k: v for k, v in content.items() if k not in ("inherits", "about")} for content in chain.values()]
+    return Recipe(
+        path,
+        merge({}, *reversed(plain)),
+        plain[0],
+        own.get("inherits"),
+        build(About, about, where=path) if about else None,
     )
 
 
@@ -42,12 +104,12 @@ def compose(cls: type[R], verb: str, recipe: str | None, flags: dict[str, Any], 
 
     `overrides` of the class's defaults stay in force where a recipe does not name them.
     """
-    path = find(verb, recipe) if recipe else None
-    layers = [read_yaml(path) if path else {}, flags, parse_sets(sets)]
+    found = read(verb, recipe) if recipe else None
+    layers = [found.settings if found else {}, flags, parse_sets(sets)]
     fields = cls.model_fields
     defaults = {name: field.get_default() for name, field in fields.items() if not field.is_required()}
     plain = {n: v.model_dump() if hasattr(v, "model_dump") else v for n, v in defaults.items()}
-    return build(cls, merge(plain, *layers), where=path)
+    return build(cls, merge(plain, *layers), where=found.path if found else None)
 
 
 def overridden(config: ModelConfig, overrides: dict[str, Any]) -> ModelConfig:

@@ -1,30 +1,21 @@
 """The pre-training loss against its formula in float64, and its edges."""
 
+import json
 import math
+from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from model_cases import noise, small
+from model_cases import noise, shaken, small
 
 from sewcli.base.errors import DataError
-from sewcli.models.pretraining import PretrainingModel, contrastive_loss, draw_negatives
-from sewcli.nn.masking import span_mask
-
-
-def formula(predictions, truths, codes, draws, temperature) -> tuple[np.ndarray, int]:
-    """wav2vec 2.0 equation 3, one masked frame and one distractor at a time, in float64."""
-    x, y, total, correct = predictions.double().numpy(), truths.double().numpy(), 0.0, 0
-    cosine = lambda a, b: a @ b / (np.linalg.norm(a) * np.linalg.norm(b))  # noqa: E731
-    for row in range(len(x)):
-        for t in range(x.shape[1]):
-            logits = [cosine(x[row, t], y[row, t]) / temperature]
-            for other, times in enumerate(draws[row, t].int().tolist()):
-                same = bool(codes[row, other] == codes[row, t])
-                logits += [-np.inf if same else cosine(x[row, t], y[row, other]) / temperature] * times
-            total += np.logaddexp.reduce(logits) - logits[0]
-            correct += np.argmax(logits) == 0 and not np.argmin(logits) == np.argmax(logits) == 0
-    return total, int(correct)
+from sewcli.models.ctc import CTCModel
+from sewcli.models.folder import load_pretraining, save_ctc, save_pretraining
+from sewcli.models.pretraining import PretrainingModel, take
+from sewcli.nn.masking import frame_indices, span_mask
+from sewcli.text.tokens import Vocabulary
 
 
 def ready(case: str = "sew", **changes):
@@ -33,41 +24,6 @@ def ready(case: str = "sew", **changes):
     waves, lengths = noise(4, 32_000), torch.full((4,), 32_000)
     mask = span_mask(np.random.default_rng(0), 4, 99, probability=0.65, length=10)
     return model, waves, lengths, torch.from_numpy(mask)
-
-
-def test_contrastive_loss_is_the_formula() -> None:
-    predictions, truths = noise(2, 12, 16, seed=1), noise(2, 12, 16, seed=2)
-    codes = torch.randint(5, (2, 12), generator=torch.Generator().manual_seed(3))
-    truths = truths[:, :5].gather(1, codes.unsqueeze(2).expand(-1, -1, 16))  # equal codes, equal targets
-    torch.manual_seed(4)
-    draws = draw_negatives(2, 12, 20, torch.device("cpu"))
-    loss, correct = contrastive_loss(predictions, truths, codes, draws, 0.1)
-    expected, hits = formula(predictions, truths, codes, draws, 0.1)
-    assert float(loss) == pytest.approx(expected, rel=1e-5)
-    assert int(correct) == hits and 0 < hits < 24
-
-
-def test_a_tie_of_all_is_not_correct() -> None:
-    predictions, truths = noise(1, 6, 4, seed=1), torch.ones(1, 6, 4)
-    draws = draw_negatives(1, 6, 10, torch.device("cpu"))
-    codes = torch.arange(6).unsqueeze(0)
-    loss, correct = contrastive_loss(predictions, truths, codes, draws, 0.1)
-    assert float(loss) == pytest.approx(6 * math.log(11), rel=1e-5) and int(correct) == 0
-    assert formula(predictions, truths, codes, draws, 0.1)[1] == 0
-
-
-def test_contrastive_gradient_is_the_formulas() -> None:
-    predictions, truths = noise(1, 6, 4, seed=1).requires_grad_(), noise(1, 6, 4, seed=2).requires_grad_()
-    draws = draw_negatives(1, 6, 10, torch.device("cpu"))
-    codes = torch.arange(6).unsqueeze(0)
-    contrastive_loss(predictions, truths, codes, draws, 0.1)[0].backward()
-    for tensor, index in ((predictions, (0, 2, 1)), (truths, (0, 4, 3))):
-        values = []
-        for step in (1e-6, -1e-6):
-            moved = [t.detach().double() for t in (predictions, truths)]
-            moved[tensor is truths][index] += step
-            values.append(formula(*moved, codes, draws, 0.1)[0])
-        assert float(tensor.grad[index]) == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-4)
 
 
 def test_total_is_the_sum_form() -> None:
@@ -108,14 +64,6 @@ def test_a_collapsed_codebook_has_no_loss_and_full_accuracy() -> None:
     assert float(output.code_perplexity) == pytest.approx(2.0, abs=1e-4)
     output.loss.backward()
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
-
-
-def test_negatives_come_from_the_other_masked_frames_evenly() -> None:
-    torch.manual_seed(0)
-    draws = draw_negatives(8, 5, 1000, torch.device("cpu"))
-    assert (draws.sum(2) == 1000).all() and (draws.diagonal(dim1=1, dim2=2) == 0).all()
-    others = draws[:, ~torch.eye(5, dtype=torch.bool)]
-    assert float(others.min()) > 180 and float(others.max()) < 320  # 250 expected, sd 14
 
 
 def test_extractor_gradient_is_scaled() -> None:
@@ -164,3 +112,125 @@ def test_layer_drop_skips_layers_in_training_only() -> None:
     model.eval()
     model(waves, lengths, mask, 2.0).loss.backward()
     assert all(p.grad is not None for p in model.encoder.context.layers.parameters())
+
+
+KNOBS = {
+    "continuous targets": {"quantize_targets": False},
+    "continuous targets, MLP": {"quantize_targets": False, "predictor": "linear", "target_predictor": "mlp"},
+    "continuous targets, own extractor": {"quantize_targets": False, "separate_target_extractor": True},
+    "quantized inputs": {"quantize_inputs": True},
+    "quantized inputs, continuous targets": {"quantize_inputs": True, "quantize_targets": False},
+    "any frame": {"negatives_from": "any"},
+    "other utterances": {"negatives": 50, "batch_negatives": 50},
+    "any frame of any utterance": {"negatives": 50, "batch_negatives": 50, "negatives_from": "any"},
+    "other utterances, continuous": {"batch_negatives": 50, "quantize_targets": False},
+    "no noise": {"gumbel_noise": False},
+    "G8 V8": {"codebook_groups": 8, "codebook_entries": 8},
+}
+
+
+@pytest.mark.parametrize("knob", KNOBS)
+def test_every_parameter_learns_under_every_knob(knob: str) -> None:
+    model, waves, lengths, mask = ready(layer_drop=0.0, **KNOBS[knob])
+    output = model(waves, lengths, mask, 2.0)
+    output.loss.backward()
+    still = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().max() > 0]
+    assert still == []
+    assert 6.0 < float(output.contrastive / output.frames) / math.log(2) < 8.0
+    assert (output.code_perplexity is None) == (not (model.config.quantize_targets or model.config.quantize_inputs))
+
+
+@pytest.mark.parametrize("knob", KNOBS)
+def test_no_value_is_fetched_from_the_device_that_computes(knob: str, monkeypatch) -> None:
+    """On the meta device tensors have no values: a loss that can be built there never waits for a GPU."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which the meta device has not
+    for case in ("sew", "sew-d", "wav2vec2-layer-norm"):
+        model, waves, lengths, mask = ready(case, normalize_waves=case.startswith("wav2vec2"), **KNOBS[knob])
+        predicted = torch.from_numpy(frame_indices(mask.numpy()))
+        waves, mask, predicted = waves.to("meta"), mask.to("meta"), predicted.to("meta")
+        output = model.to("meta")(waves, lengths, mask, 2.0, predicted)
+        output.loss.backward()
+        assert output.loss.device.type == "meta"
+
+
+def test_only_the_frames_asked_for_are_predicted() -> None:
+    model, waves, lengths, mask = ready()
+    model.eval()
+    torch.manual_seed(0)
+    everything = model(waves, lengths, mask, 1.0)
+    predicted = torch.from_numpy(frame_indices(mask.numpy()))
+    torch.manual_seed(0)
+    same = model(waves, lengths, mask, 1.0, predicted)
+    assert same.contrastive == everything.contrastive
+    fewer = model(waves, lengths, mask, 1.0, predicted[:, :7])
+    assert float(fewer.frames) == 28
+    states = model.encoder.contextualise(
+        model.encoder.feature_norm(model.encoder.extract(waves, lengths)), model.encoder.frames(lengths), mask, None
+    ).states
+    for row in range(4):
+        assert torch.equal(take(states, predicted)[row], states[row, predicted[row]])
+
+
+def test_no_gradient_from_the_quantizer_reaches_the_extractor() -> None:
+    """With the path through the context cut, the extractor hears of the quantizer, or of nothing but the penalty."""
+    for heard in (True, False):
+        model, waves, lengths, mask = ready(quantizer_gradient=heard, penalty_weight=0.0)
+        model.encoder.projection.register_full_backward_hook(lambda *_: (None,))
+        model.encoder.context.register_forward_hook(lambda module, inputs, output: output.detach())
+        model(waves, lengths, mask, 2.0).loss.backward()
+        gradient = model.encoder.extractor.convolutions[0].weight.grad
+        assert (gradient is not None and float(gradient.abs().max()) > 0) == heard
+        assert float(model.quantizer.choice.weight.grad.abs().max()) > 0
+
+
+def test_without_noise_training_takes_the_most_probable_codes() -> None:
+    model, _waves, _lengths, _mask = ready(gumbel_noise=False, dropout=0.0, feature_dropout=0.0)
+    x = noise(50, model.config.feature_width)
+    trained, evaluated = model.quantizer.train()(x, 2.0), model.quantizer.eval()(x, None)
+    assert torch.equal(trained.combination, evaluated.combination)
+
+
+def test_distractors_of_other_utterances_are_among_the_candidates() -> None:
+    """Rows whose targets differ between utterances and not within them: only others' frames tell anything."""
+    model, _waves, _lengths, mask = ready(quantize_targets=False, predictor="linear", feature_dropout=0.0, negatives=50)
+    model.eval()
+    rows = torch.eye(4, model.config.feature_width).unsqueeze(1).expand(-1, mask.shape[1], -1).contiguous()
+    candidates, codes, _ = model._candidates(rows[:, :20], 1.0)
+    own = torch.arange(20).expand(4, 20)
+    alone = model._contrast(candidates, candidates, own, codes)[0] / 80
+    assert float(alone.detach()) == pytest.approx(math.log(51), rel=1e-5)
+    model.config = model.config.model_copy(update={"batch_negatives": 50})
+    together = model._contrast(candidates, candidates, own, codes)[0] / 80
+    assert math.log(51) < float(together.detach()) < math.log(51 + 50 * 20 / 79 * 2)
+
+
+def test_quantized_inputs_are_codes_to_the_context_and_stay_so_in_a_recogniser() -> None:
+    model, waves, lengths, mask = ready(quantize_inputs=True, input_dropout=0.0)
+    heard = []
+    model.encoder.projection.register_forward_hook(lambda module, inputs, output: heard.append(inputs[0]))
+    model.eval()
+    model(waves, lengths, mask, 2.0)
+    model.encoder.train()(waves, lengths)  # as in fine-tuning: no temperature, no noise
+    entries = model.encoder.quantizer.codebook.view(2, 32, -1)
+    for codes in heard:
+        for group in range(2):
+            part = codes.flatten(0, 1)[:, group * 128 : (group + 1) * 128]
+            assert (part.unsqueeze(1) == entries[group]).all(2).any(1).all()
+    assert torch.equal(heard[0], heard[1])
+
+
+@pytest.mark.parametrize("knob", KNOBS)
+def test_every_knob_survives_a_model_folder(knob: str, tmp_path: Path) -> None:
+    for case in ("sew-d", "wav2vec2-projected"):
+        model = shaken(ready(case, **KNOBS[knob])[0])
+        save_pretraining(model, tmp_path / case)
+        again = load_pretraining(tmp_path / case)
+        assert again.config == model.config
+        own, read = model.state_dict(), again.state_dict()
+        assert own.keys() == read.keys() and all(torch.equal(own[name], read[name]) for name in own)
+        named = json.loads((tmp_path / case / "config.json").read_text())["model_type"]
+        assert named.startswith("sewcli-") == (not (model.config.standard_targets and model.config.standard_encoder))
+        recogniser = CTCModel.from_pretraining(model, 5)
+        save_ctc(recogniser, Vocabulary("_ |AB"), tmp_path / "ctc")
+        named = json.loads((tmp_path / "ctc" / "config.json").read_text())["model_type"]
+        assert named.startswith("sewcli-") == model.config.quantize_inputs
