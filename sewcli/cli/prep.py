@@ -14,7 +14,7 @@ from sewcli.base.errors import PartialError, UsageError, nearest
 from sewcli.base.log import info
 from sewcli.cli import options
 
-CORPORA = ("librispeech",)
+CORPORA = ("librispeech", "librilight")
 MINI = Path("data/mini")
 
 
@@ -72,6 +72,8 @@ def prep(
         sew prep librispeech my-speech --part train-mine --part dev-mine
         sew prep librispeech my-speech --part train-mine --hold-out dev=anna --hold-out test=ben,carla
         sew prep librispeech --mini
+        sew prep librilight /corpora/librispeech_finetuning    # into data/librispeech
+        sew prep librilight /corpora/LibriSpeech --part 1h=1h.lst --part 10h=10h.lst
     """
     import os
 
@@ -83,7 +85,7 @@ def prep(
     if corpus != "librispeech" and (download or hold_out):
         raise UsageError("--download and --hold-out are for librispeech", mend=f"leave them out of sew prep {corpus}")
     cores = jobs or os.cpu_count() or 1
-    out = out or _default_out(corpus, mini)
+    out = out or _default_out(getattr(recipe, "DATA", corpus), mini)
     if mini:
         folder = out / "corpus" / recipe.NAME
         import_module(f"sewcli.corpora.miniatures.{corpus}").write_miniature(folder, jobs=cores)
@@ -114,10 +116,10 @@ def _recipe(corpus: str) -> ModuleType:
     return import_module(f"sewcli.corpora.{name}")
 
 
-def _default_out(corpus: str, mini: bool) -> Path:
+def _default_out(data: str, mini: bool) -> Path:
     if mini:
-        return MINI if corpus == "librispeech" else MINI.with_name(f"{MINI.name}-{corpus}")
-    return options.DATA.with_name(corpus)
+        return MINI if data == "librispeech" else MINI.with_name(f"{MINI.name}-{data}")
+    return options.DATA.with_name(data)
 
 
 def _download(folder: Path | None, parts: list[str] | None) -> Path:
