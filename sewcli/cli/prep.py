@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+import re
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -38,6 +39,13 @@ def prep(
             metavar="SPLIT=SPEAKER,...", help="librispeech: move speakers to a split of their own (may be repeated)."
         ),
     ] = None,
+    subset: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=HOURS[@SEED]",
+            help="Draw hours of the train splits, balanced over speakers, as a split NAME (may be repeated).",
+        ),
+    ] = None,
     download: Annotated[bool, typer.Option("--download", help="librispeech: first download the parts.")] = False,
     mini: Annotated[
         bool, typer.Option("--mini", help="First speak a synthetic miniature of the corpus into OUT/corpus.")
@@ -71,6 +79,7 @@ def prep(
         sew prep librispeech --download --part train-clean-5 --part dev-clean-2
         sew prep librispeech my-speech --part train-mine --part dev-mine
         sew prep librispeech my-speech --part train-mine --hold-out dev=anna --hold-out test=ben,carla
+        sew prep librispeech /corpora/LibriSpeech --subset 10h=10@1
         sew prep librispeech --mini
         sew prep librilight /corpora/librispeech_finetuning    # into data/librispeech
         sew prep librilight /corpora/LibriSpeech --part 1h=1h.lst --part 10h=10h.lst
@@ -79,6 +88,7 @@ def prep(
     import os
 
     from sewcli.corpora import lm_text, preparation
+    from sewcli.corpora.subset import draw, refresh
 
     recipe = _recipe(corpus)
     if mini and (folder or download):
@@ -100,6 +110,10 @@ def prep(
         info(f"shard {shard}: {sum(done.values()):,} sound files done; run the plain command when all shards are")
         return
     summaries = preparation.prepare(out, corpus, splits, jobs=cores, force=force, root=root)
+    for wish in subset or []:
+        name, hours, seed = _subset(wish)
+        summaries[name] = draw(out, name, hours, seed)
+    summaries |= refresh(out)
     if sentences := getattr(recipe, "lm_sources", None):
         words = getattr(recipe, "lm_vocabulary", lambda _: None)(source)
         lm_text.write_lm_text(out, sentences(source), words, force=force)
@@ -138,6 +152,14 @@ def _download(folder: Path | None, parts: list[str] | None) -> Path:
     folder = folder or librispeech.default_folder()
     librispeech.download(folder, parts)
     return folder
+
+
+def _subset(wish: str) -> tuple[str, float, int]:
+    """`"10h=10@1"` -> ("10h", 10.0, 1)."""
+    form = re.fullmatch(r"([^=]+)=(\d+(?:\.\d+)?)(?:@(\d+))?", wish)
+    if form is None:
+        raise UsageError(f"--subset {wish!r} is not of the form NAME=HOURS[@SEED]", mend="for example 10h=10@1")
+    return form[1], float(form[2]), int(form[3] or 1)
 
 
 def _speakers(settings: list[str]) -> dict[str, list[str]]:

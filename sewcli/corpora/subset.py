@@ -1,0 +1,200 @@
+"""Random subsets of the training cuts by seed and hours, balanced over speakers (SEW section 5: 10 hours of a corpus).
+
+Speakers take turns, the one with the least speech so far first, and each gives its next utterance by a shuffle of its
+own. Which utterances are drawn is a function of the seed and of the set of cuts alone, not of their order in a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sewcli.base.errors import DataError, UsageError
+from sewcli.base.files import read_json, read_jsonl, remove_leftovers, sha256, write_json, write_jsonl, write_text
+from sewcli.base.lock import hold
+from sewcli.base.log import info
+from sewcli.base.rng import key
+from sewcli.corpora.preparation import SUMMARY, cuts_name, text_name
+from sewcli.corpora.vocabulary import write_report
+
+TRAIN = "train"
+RESERVED = {  # what other commands take splits of these names for
+    TRAIN: "fine-tuning takes every train split by default, and would see the subset's utterances twice",
+    "dev": "validation takes every dev split by default, and would be on training utterances",
+    "test": "decoding takes every test split by default, and would be of training utterances",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Drawable:
+    """A cut, as far as the draw looks at it."""
+
+    id: str
+    speaker: str
+    seconds: float
+
+
+def draw(out: Path, name: str, hours: float, seed: int) -> dict[str, Any]:
+    """Draw a subset of the transcribed cuts of all train splits in `out`, and write it beside them as a split.
+
+    Args:
+        out: a prepared corpus.
+        name: of the new split; not train*, dev* or test*.
+        hours: of speech, to within half an utterance.
+        seed: of the draw.
+
+    Returns:
+        Its entry in `prep.json`: utterances, hours, speakers, words and so on, and under `subset` the seed, the hours
+        asked for, and the sha256 of the cuts of each source split.
+
+    Raises:
+        UsageError: the name is taken or reserved, no train splits, or not as many hours in them.
+    """
+    hold(out, busy="a sew prep is at work in this folder", mend="wait for it, and run the same command again")
+    remove_leftovers(out)
+    splits = _splits(out)
+    _check_name(out, name, splits)
+    sources = {split: entry for split, entry in splits.items() if split.startswith(TRAIN)}
+    if not sources:
+        raise UsageError(
+            "no train splits to draw from", where=out, mend="first run sew prep with the corpus's train parts"
+        )
+    roots = {entry.get("root") for entry in sources.values()}
+    if len(roots) > 1:
+        raise UsageError("its train splits have different roots", where=out, mend="prepare all of them with one --root")
+    request = {
+        "hours": hours,
+        "seed": seed,
+        "sources": {split: entry["outputs"][cuts_name(split)] for split, entry in sources.items()},
+    }
+    if _is_done(out, name, splits, request):
+        info(f"{name}: drawn already")
+        return splits[name]
+    _write_splits(out, {other: entry for other, entry in splits.items() if other != name})
+    for file in (cuts_name(name), text_name(name)):  # the mark is gone first: a kill leaves no cuts of another draw
+        (out / file).unlink(missing_ok=True)
+    chosen = choose((_drawable(row) for row in _rows(out, sources)), 3600 * hours, seed)
+    wanted = {cut.id for cut in chosen}
+    rows = sorted((row for row in _rows(out, sources) if row["id"] in wanted), key=lambda row: str(row["id"]))
+    texts = [str(row["supervisions"][0]["text"]) for row in rows]
+    write_jsonl(out / cuts_name(name), rows)
+    write_text(out / text_name(name), "".join(f"{text}\n" for text in texts))
+    entry = {
+        "utterances": len(chosen),
+        "hours": round(sum(cut.seconds for cut in chosen) / 3600, 4),
+        "speakers": len({cut.speaker for cut in chosen}),
+        "words": sum(len(text.split()) for text in texts),
+        "rejected": 0,
+        "published": None,
+        "differences": [],
+        "folder": next(iter(sources.values()))["folder"],
+        "root": roots.pop(),
+        "inputs": hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest(),
+        "outputs": {file: sha256(out / file) for file in (cuts_name(name), text_name(name))},
+        "subset": request,
+    }
+    splits = {**splits, name: entry}
+    _write_splits(out, splits)
+    write_report(out, splits)
+    return entry
+
+
+def refresh(out: Path) -> dict[str, dict[str, Any]]:
+    """Draw again, with their own hours and seeds, the subsets whose source splits were prepared anew.
+
+    Returns:
+        The entries of all subsets, by name.
+
+    Raises:
+        UsageError: as `draw`.
+    """
+    asked = {name: entry["subset"] for name, entry in _splits(out).items() if "subset" in entry}
+    return {name: draw(out, name, request["hours"], request["seed"]) for name, request in asked.items()}
+
+
+def choose(cuts: Iterable[Drawable], seconds: float, seed: int) -> list[Drawable]:
+    """The cuts to take, about `seconds` of them.
+
+    Raises:
+        UsageError: not a positive length, or not as much speech.
+    """
+    if not seconds > 0:
+        raise UsageError(f"a subset of {seconds / 3600:g} hours", mend="ask for more than 0 hours")
+    by_speaker: dict[str, list[Drawable]] = {}
+    for cut in cuts:
+        by_speaker.setdefault(cut.speaker, []).append(cut)
+    there = sum(cut.seconds for own in by_speaker.values() for cut in own)
+    if there < seconds:
+        raise UsageError(
+            f"{seconds / 3600:g} hours are wanted, the train splits hold {there / 3600:.4g} with transcripts",
+            mend="ask for fewer hours",
+        )
+    for own in by_speaker.values():  # the last is the next to be taken
+        own.sort(key=lambda cut: (key(seed, "subset", cut.id), cut.id))
+    turns = [(0.0, key(seed, "subset speaker", speaker), speaker) for speaker in by_speaker]
+    heapq.heapify(turns)
+    chosen: list[Drawable] = []
+    total = 0.0
+    while turns:
+        given, order, speaker = heapq.heappop(turns)
+        cut = by_speaker[speaker].pop()
+        if total + cut.seconds > seconds:
+            if total + cut.seconds - seconds < seconds - total:
+                chosen.append(cut)
+            break
+        chosen.append(cut)
+        total += cut.seconds
+        if by_speaker[speaker]:
+            heapq.heappush(turns, (given + cut.seconds, order, speaker))
+    if not chosen:
+        raise UsageError(f"{seconds:g} s are less than half of one utterance", mend="ask for more hours")
+    return chosen
+
+
+def _rows(out: Path, sources: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """The cuts of the source splits that have a transcript."""
+    for split in sources:
+        yield from (row for row in read_jsonl(out / cuts_name(split)) if row["supervisions"][0].get("text"))
+
+
+def _drawable(row: dict[str, Any]) -> Drawable:
+    return Drawable(str(row["id"]), str(row["supervisions"][0]["speaker"]), float(row["duration"]))
+
+
+def _check_name(out: Path, name: str, splits: dict[str, Any]) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", name):
+        raise UsageError(f"{name!r} is no name for a split", mend="letters, digits, and . _ + -, for example 10h-a")
+    for prefix, reason in RESERVED.items():
+        if name.startswith(prefix):
+            raise UsageError(
+                f"a subset cannot be named {name!r}: {reason}",
+                mend="give it another name, and train with --set data.train=NAME",
+            )
+    if name in splits and "subset" not in splits[name]:
+        raise UsageError(f"{name} is a split of the corpus already", where=out, mend="give the subset another name")
+
+
+def _is_done(out: Path, name: str, splits: dict[str, Any], request: dict[str, Any]) -> bool:
+    entry = splits.get(name)
+    return (
+        entry is not None
+        and entry["subset"] == request
+        and all((out / file).is_file() and sha256(out / file) == digest for file, digest in entry["outputs"].items())
+    )
+
+
+def _splits(out: Path) -> dict[str, dict[str, Any]]:
+    try:
+        return dict(read_json(out / SUMMARY)["splits"])
+    except (DataError, KeyError, TypeError):
+        raise UsageError("no prepared corpus here", where=out, mend="first run: sew prep") from None
+
+
+def _write_splits(out: Path, splits: dict[str, dict[str, Any]]) -> None:
+    write_json(out / SUMMARY, {**read_json(out / SUMMARY), "splits": dict(sorted(splits.items()))})
