@@ -7,7 +7,7 @@ u-law compressed by shorten. Every byte is a function of the calls and the seed.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,10 +28,11 @@ ROOM = 12  # seconds of a speaker's room, which fill their channel while they li
 
 @dataclass(frozen=True)
 class Turn:
-    """What one side says without a pause. `speech` is what is heard, without any markup."""
+    """What one side says without a pause: what is heard, and what the transcript makes of it."""
 
     side: int
     speech: str
+    written: str
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,16 @@ class Recording:
     call: Call
     wave: np.ndarray
     times: tuple[tuple[float, float], ...]
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return len(self.wave) / LINE
+
+    def turns(self) -> Iterator[tuple[Turn, float, float]]:
+        """Each turn with its beginning and end."""
+        for turn, (start, end) in zip(self.call.turns, self.times, strict=True):
+            yield turn, start, end
 
 
 def record(calls: Sequence[Call], seed: int, jobs: int) -> list[Recording]:
@@ -86,6 +97,12 @@ def write_sphere(path: Path, wave: np.ndarray, coding: str) -> None:
     soundfile.write(raw, wave, LINE, format="RAW", subtype="ULAW")
     codes = np.frombuffer(raw.getvalue(), np.uint8).reshape(wave.shape)
     path.write_bytes(_header(path.stem, wave.shape) + shorten(codes))
+
+
+def write_table(path: Path, lines: Iterable[str]) -> None:
+    """Write a text file of the discs; its folders are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 @dataclass
