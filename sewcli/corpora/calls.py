@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sewcli.corpora.preparation import Candidate, Listing, Rejection
+from sewcli.corpora.utterances import Candidate, Listing, Rejection
 from sewcli.text.normalize import outside
 from sewcli.text.rules import Rule, normalise
 
@@ -26,10 +26,25 @@ EMPTY = "nothing said ([silence] or an empty line)"
 
 @dataclass(frozen=True)
 class Marks:
-    """How the folders of a corpus are known: by their own names, or by the name of a file that lies in them."""
+    """How the folders of a corpus are known, in either case: by part of their own names, or by a file that lies in them."""
 
-    folder: re.Pattern[str]
-    file: re.Pattern[str]
+    folder: str
+    """A regular expression, searched for in the name of the folder."""
+    file: str
+    """One that matches the whole name of a file."""
+
+    @classmethod
+    def either(cls, *marks: Marks) -> Marks:
+        """Those of any of several corpora."""
+        return cls("|".join(mark.folder for mark in marks), "|".join(mark.file for mark in marks))
+
+    def name(self, folder: Path) -> bool:
+        """Whether the name of a folder is one of this corpus."""
+        return re.search(self.folder, folder.name, re.IGNORECASE) is not None
+
+    def hold(self, names: Iterable[str]) -> bool:
+        """Whether one of the files of a folder is of this corpus."""
+        return any(re.fullmatch(self.file, name, re.IGNORECASE) for name in names)
 
 
 def find_folders(corpus: Path, marks: Marks, depth: int = DEPTH) -> list[Path]:
@@ -46,7 +61,7 @@ def find_folders(corpus: Path, marks: Marks, depth: int = DEPTH) -> list[Path]:
                 entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
             except OSError:
                 continue
-            if marks.folder.search(folder.name) or any(marks.file.fullmatch(entry.name) for entry in entries):
+            if marks.name(folder) or marks.hold(entry.name for entry in entries):
                 found.setdefault(folder.resolve(), folder)
             else:
                 below += [Path(entry.path) for entry in entries if entry.is_dir()]
