@@ -15,11 +15,10 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
-from sewcli.audio.io import probe
 from sewcli.base.errors import DataError, UsageError, nearest
 from sewcli.corpora.casting import MARK
 from sewcli.corpora.preparation import Candidate, Listing, Published, Rejection, Split
-from sewcli.corpora.stm import Segment, read_stm
+from sewcli.corpora.stm import IGNORED, Segment, read_stm
 from sewcli.text.normalize import outside
 from sewcli.text.rules import normalise
 from sewcli.text.tedlium3 import LM_RULES, RULES
@@ -27,19 +26,17 @@ from sewcli.text.tedlium3 import LM_RULES, RULES
 NAME = "TEDLIUM_release-3"
 LEGACY = "legacy"
 PUBLISHED = {  # utterances: Kaldi's data directories; speakers: talks (s5_r3 counts 2351 in data/, dev and test have 19)
-    "train": Published(268263, 452.0, 2351),
+    "train": Published(268263, 452.0, 2351, hours_tolerance=19.0),  # without the padding, which adds up to 18.6 hours
     "dev": Published(507, 1.6, 8),
     "test": Published(1155, 2.6, 11),
 }
 PADDING = {"train": (0.15, 0.10)}  # seconds before and after; s5_r3: "seems to not have enough silence padding"
-OVERSHOOT = 0.5  # seconds that a segment may reach beyond its file, as in Kaldi's extract-segments: it ends there then
 DICTIONARY = "TEDLIUM.152k.dic"
 GENDERS = {"male": "male", "female": "female", "F0_M": "male", "F0_F": "female"}  # by a part of the label
 
-UNSCORED = "ignore_time_segment_in_scoring"
+UNSCORED = f"not to be scored: {IGNORED}"
 WORDLESS = "nothing but <unk>, noise or silence"
 SWALLOWED = "no time left between the neighbours it overlaps"
-CUT = "ends with its file"
 
 
 def find_corpus(folder: Path | None) -> Path:
@@ -99,11 +96,11 @@ def find_splits(corpus: Path, wanted: Sequence[str] | None) -> list[Split]:
 
 
 def read_split(folder: Path, padding: tuple[float, float] | None = None) -> Listing:
-    """Read all talks of a split: its stm files, and the headers of its sph files.
+    """Read all talks of a split.
 
     Args:
         folder: holds sph/ and stm/.
-        padding: seconds to add before and after every segment, within the file and half-way to its neighbours.
+        padding: seconds to add before and after every segment, at most half-way to its neighbours.
     """
     listing = Listing()
     talks: dict[str, list[Segment]] = {}
@@ -115,7 +112,9 @@ def read_split(folder: Path, padding: tuple[float, float] | None = None) -> List
         except DataError as error:
             listing.rejections.append(Rejection(stm.stem, stm, error.what))
             continue
-        listing.rejections += [Rejection(f"{stm.stem}:{f.line}", stm, f"line {f.line}: {f.reason}") for f in faults]
+        listing.rejections.extend(
+            Rejection(f"{stm.stem}:{fault.line}", stm, f"line {fault.line}: {fault.reason}") for fault in faults
+        )
         if not segments and not faults:
             listing.rejections.append(Rejection(stm.stem, stm, "holds no segment"))
         for segment in segments:
@@ -180,32 +179,19 @@ def lm_vocabulary(corpus: Path) -> list[str] | None:
 
 
 def _read_talk(path: Path, segments: Sequence[Segment], padding: tuple[float, float] | None, listing: Listing) -> None:
-    """Add the candidates and the faults of one sound file to the listing."""
+    """Add what is to be used of one sound file to the listing, and count what is not."""
     kept = [segment for segment in segments if not segment.ignored]
     if ignored := len(segments) - len(kept):
         listing.left_out[UNSCORED] += ignored
     times = padded(kept, padding) if padding else [(segment.start, segment.end) for segment in kept]
-    try:
-        fault, seconds = "", probe(path).seconds
-    except DataError as error:
-        fault, seconds = error.what, 0.0
-    ids: set[str] = set()
     for segment, (start, end) in zip(kept, times, strict=True):
-        name = identity(segment)
         text, changes = normalise(segment.text, RULES)
         if reason := _left_out(text, start, end):
             listing.left_out[reason] += 1
-        elif reason := fault or _fault(segment, seconds, name in ids):
-            listing.rejections.append(Rejection(name, path, reason))
         else:
-            ids.add(name)
             listing.changes.update(changes)
-            if segment.end > seconds:
-                listing.changes[CUT] += 1
             custom = {"original_text": segment.text, **_gender(segment)}
-            listing.candidates.append(
-                Candidate(name, path, text, segment.file, start, min(end, seconds), custom=custom)
-            )
+            listing.candidates.append(Candidate(identity(segment), path, text, segment.file, start, end, custom=custom))
 
 
 def _left_out(text: str, start: float, end: float) -> str | None:
@@ -215,15 +201,6 @@ def _left_out(text: str, start: float, end: float) -> str | None:
     if symbols := outside(text):
         return f"{symbols[0]!r} in the text, which is outside A-Z and '"
     return SWALLOWED if end <= start else None
-
-
-def _fault(segment: Segment, seconds: float, twice: bool) -> str | None:
-    """What is wrong with a segment of a sound file that can be read, or None."""
-    if twice:
-        return "a second segment with the same times"
-    if segment.start >= seconds or segment.end > seconds + OVERSHOOT:
-        return f"it lasts from {segment.start:.2f} to {segment.end:.2f} s, its audio ends at {seconds:.2f} s"
-    return None
 
 
 def _gender(segment: Segment) -> dict[str, str]:

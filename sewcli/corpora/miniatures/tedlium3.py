@@ -26,6 +26,7 @@ from sewcli.base.rng import numpy_rng
 from sewcli.corpora.casting import Booth, Casting, Speaker, in_fresh_processes, written_once
 from sewcli.corpora.miniatures.tedlium3_words import DICTIONARY, FIRST_NAMES, LAST_NAMES
 from sewcli.corpora.sentences import sentences
+from sewcli.corpora.stm import IGNORED
 
 VERSION = 1  # raise it when the audio or the text of a plan changes
 SHORTEST, LONGEST = 0.4, 4.5  # seconds of a spoken sentence
@@ -158,7 +159,7 @@ def give_talk(folder: Path, talk: Talk, seed: int) -> None:
             written += " {NOISE}"
         start, end = _times(begin, stage.seconds, talk, rng)
         if talk.old and start > quiet:
-            lines.append(f"{talk.name} 1 inter_segment_gap {quiet:.2f} {start:.2f} <o,,unknown> {UNSCORED}\n")
+            lines.append(f"{talk.name} 1 inter_segment_gap {quiet:.2f} {start:.2f} <o,,unknown> {IGNORED}\n")
         name = f" ({talk.name}-{start:.2f}-{end:.2f}-F0_{talk.speaker.sex}-S{told + 1})"
         trailer = name if talk.old and talk.part.name == "train" else ""
         lines.append(f"{talk.name} 1 {talk.person} {start:.2f} {end:.2f} {talk.label} {written}{trailer}\n")
@@ -244,7 +245,6 @@ def _write_texts(folder: Path, plan: Plan) -> None:
         (folder / "LM" / f"{name}.en.gz").write_bytes(packed)
 
 
-UNSCORED = "ignore_time_segment_in_scoring"
 README = """This is a miniature in the layout of the TED-LIUM corpus release 3. It is not TED-LIUM, and nobody said any of this.
 
 The sentences come from a small grammar, the voices from the eSpeak NG synthesiser at 16 kHz with some room and noise.
