@@ -94,12 +94,11 @@ def check(
     for kind in allow or ():
         if kind not in KINDS:
             raise UsageError(f"no kind {kind!r}{nearest(kind, KINDS)}", mend=f"there are: {', '.join(KINDS)}")
-    splits = list(dict.fromkeys(require_splits(data, split, default_prefix="")))
     listed = out or data / LIST
+    require_splits(data, split, default_prefix="")
     _require_writable(listed)
-    checked = check_corpus(
-        data, splits, labels_of(model, vocab), sample=sample, seed=seed, jobs=jobs or os.cpu_count() or 1
-    )
+    labels = labels_of(model, vocab)
+    checked = check_corpus(data, labels, wanted=split, sample=sample, seed=seed, jobs=jobs or os.cpu_count() or 1)
     rows = [finding.row(allow or ()) for finding in checked.findings]
     write_jsonl(listed, rows)
     errors = sum(row["severity"] == "error" for row in rows)

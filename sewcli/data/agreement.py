@@ -45,6 +45,12 @@ def read_text(data: Path, split: str) -> Iterator[str]:
             yield line.rstrip("\n")
 
 
+def gone(data: Path, summaries: Summaries, splits: Sequence[str]) -> Iterator[Finding]:
+    """Splits of `prep.json` without cuts."""
+    for name in summaries.keys() - set(splits):
+        yield Finding("manifest", name, "", str(data / cuts_name(name)), f"no such file, but {SUMMARY} has this split")
+
+
 def disagreements(
     data: Path, split: str, utterances: Sequence[Utterance], summary: Mapping[str, Any] | None
 ) -> Iterator[Finding]:

@@ -16,11 +16,11 @@ from sewcli.audio.measure import Measures, measure
 from sewcli.base.errors import DataError, UsageError
 from sewcli.base.log import progress
 from sewcli.base.rng import numpy_rng
-from sewcli.data.agreement import disagreements, read_summaries
+from sewcli.data.agreement import disagreements, gone, read_summaries
 from sewcli.data.findings import Finding, ordered
 from sewcli.data.leaks import relations, same_ids, same_samples, same_speakers, same_stretches
 from sewcli.data.loading import read_ahead
-from sewcli.data.utterances import Utterance, read_split
+from sewcli.data.utterances import Utterance, read_split, require_splits
 from sewcli.text.tokens import Vocabulary, frames_needed
 
 SILENT = -60.0  # dB of full scale: speech recorded at all stands 25 dB above (the softest of LibriSpeech's: -31)
@@ -89,19 +89,31 @@ def labels_of(model: str, vocabulary: Path | None) -> Labels:
 
 
 def check(
-    data: Path, splits: Sequence[str], labels: Labels, *, sample: int | None = None, seed: int = 1, jobs: int = 1
+    data: Path,
+    labels: Labels,
+    *,
+    wanted: Sequence[str] | None = None,
+    sample: int | None = None,
+    seed: int = 1,
+    jobs: int = 1,
 ) -> Checked:
-    """Check splits of a prepared corpus, each by itself and against the others.
+    """Check the splits of a prepared corpus, each by itself and against the others.
 
     Args:
         data: the folder that `sew prep` wrote.
-        splits: which of its splits.
-        labels: the model that shall be trained or tested on them.
+        labels: the model that shall be trained or tested on it.
+        wanted: some of its splits; None takes all, and looks for those that are gone.
         sample: read only so many cuts of each split, drawn by `seed`; everything but their audio is still checked.
         seed: of that draw.
         jobs: threads.
+
+    Raises:
+        UsageError: nothing is prepared there, or no such split.
     """
+    splits = list(dict.fromkeys(require_splits(data, wanted, default_prefix="")))
     summaries, findings = read_summaries(data)
+    if not wanted:
+        findings += gone(data, summaries, splits)
     corpus: Corpus = {}
     for split in splits:
         try:

@@ -97,7 +97,7 @@ def same_stretches(corpus: Mapping[str, Sequence[Utterance]], between: Relations
             shared = min(other.end, place.end) - place.start
             shorter = min(other.end - other.start, place.end - place.start)
             if other.stretch == place.stretch or (other.split != place.split and shared > SHARED * shorter):
-                yield from _shared(other, place, f"the same stretch as {other.id}", between)
+                yield from _shared(other, place, "the same stretch", between)
         open_places.append(place)
 
 
@@ -118,7 +118,7 @@ def same_samples(
         earlier = first.setdefault(digest, [])
         for other in earlier:
             if other.stretch != place.stretch:
-                yield from _shared(other, place, f"the same samples as {other.id} ({other.path})", between)
+                yield from _shared(other, place, "the same samples", between)
         if split not in {other.split for other in earlier}:
             earlier.append(place)
 
@@ -136,12 +136,16 @@ def same_speakers(corpus: Mapping[str, Sequence[Utterance]], between: Relations)
             yield Finding("speaker", ", ".join(cuts), speaker, str(example.path), f"speaks in {' and '.join(cuts)}")
 
 
-def _shared(one: _Place, other: _Place, detail: str, between: Relations) -> Iterator[Finding]:
+def _shared(one: _Place, other: _Place, what: str, between: Relations) -> Iterator[Finding]:
+    """The finding names the cut that training can do without."""
     if between.excused(one.split, other.split):
         return
     leaks = between.role(one.split) != between.role(other.split)
+    if between.role(one.split) == "train" and leaks:
+        one, other = other, one
     where = one.split if one.split == other.split else f"{one.split}, {other.split}"
-    yield Finding("leak" if leaks else "twice", where, other.id, other.path, f"{detail} of {one.split}")
+    at = "" if one.path == other.path else f" ({one.path})"
+    yield Finding("leak" if leaks else "twice", where, other.id, other.path, f"{what} as {one.id} of {one.split}{at}")
 
 
 def _named_role(split: str) -> str | None:
