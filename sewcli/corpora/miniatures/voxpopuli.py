@@ -1,7 +1,7 @@
 """A miniature of VoxPopuli: synthetic debates in the true folders, names and formats, the same utterances in both layouts.
 
 `raw_audios/original/YYYY/<session>_original.ogg` with `transcribed_data/en/asr_en.tsv.gz`, and what the official
-get_asr_data.py makes of them: `transcribed_data/en/asr_{train,dev,test}.tsv` and `transcribed_data/en/YYYY/<session>-<id_>.ogg`.
+get_asr_data.py makes of them: `asr_{train,dev,test}.tsv` and `YYYY/<session>-<id_>.ogg` in `transcribed_data/en`.
 Several speakers take the floor in a session, of any split, with gaps; pauses inside an utterance are not in its `vad`. Some
 transcripts have the quirks that `text/voxpopuli.py` has rules for. Every byte is a function of the plan.
 """
@@ -262,7 +262,7 @@ def _write_tables(folder: Path, rows: Sequence[Row], plan: Plan) -> None:
         with open(folder / CLIPS / ANNOTATIONS, "wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
             packed.writelines("|".join(line).encode() + b"\n" for line in (rows[0], *(row.values() for row in rows)))
         for part in plan.parts:
-            lines = [COLUMNS]
+            lines: list[tuple[str, ...]] = [COLUMNS]
             for row in rows:
                 if row["split"] == part.name:
                     clip = {**row, "id": _identity(row), "raw_text": row["original_text"]}
