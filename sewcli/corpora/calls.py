@@ -64,7 +64,9 @@ def find_folders(corpus: Path, marks: Marks, depth: int = DEPTH) -> list[Path]:
             if marks.name(folder) or marks.hold(entry.name for entry in entries):
                 found.setdefault(folder.resolve(), folder)
             else:
-                below += [Path(entry.path) for entry in entries if entry.is_dir()]
+                below += [
+                    path for entry in entries if (path := Path(entry.path)).is_dir()
+                ]  # entry.is_dir() raises on loops
         level = below
     return sorted(found.values())
 
