@@ -20,7 +20,7 @@ from sewcli.models.pretraining import PretrainingModel
 from sewcli.models.zoo import describe, lookup, names
 
 VOCABULARY = 32  # letters of the published models
-LIST = "{:42} {:8} {:>5} {:>6} {:>6} {:>7} {:>9} {:>9}  {}"
+LIST = "{:42} {:8} {:>5} {:>6} {:>6} {:>7} {:>9} {:>9} {:>9}  {}"
 ACCOUNT = "{:38} {:24} {:>14} {:>13} {:>9}"
 
 
@@ -36,13 +36,15 @@ def print_models(name: str | None, *, as_json: bool = False) -> None:
         for each in every_name():
             print(json.dumps(sizes(each)))
     else:
-        print(LIST.format("model", "family", "width", "layers", "kernel", "squeeze", "size", "paper", "").rstrip())
+        head = ("model", "family", "width", "layers", "kernel", "squeeze", "size", "paper", "extractor", "")
+        print(LIST.format(*head).rstrip())
         for each in every_name():
             row = sizes(each)
             plain = [row[key] for key in ("name", "family", "width", "layers", "position_kernel", "squeeze")]
             paper = f"{row['paper_parameters']} M" if row["paper_parameters"] else "-"
             ours = f"{row[str(row['paper_counts'] or 'parameters')] / 1e6:.2f} M"
-            print(LIST.format(*plain, ours, paper, row["description"]).rstrip())
+            extractor = f"{row['extractor_parameters'] / 1e6:.2f} M"
+            print(LIST.format(*plain, ours, paper, extractor, row["description"]).rstrip())
 
 
 def print_model(name: str, *, as_json: bool = False) -> None:

@@ -39,12 +39,18 @@ def small(case: str, **changes) -> ModelConfig:
     return ModelConfig(**{**base, **changes})
 
 
-def shaken(model: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
-    """Every parameter away from its initial value, so that no bias or norm is trivial."""
+def shaken(model: torch.nn.Module, seed: int = 0, *, deep: bool = False) -> torch.nn.Module:
+    """Every parameter away from its initial value, so that no bias or norm is trivial.
+
+    deep: matrices by a share of their own spread only. By more, 24 post-norm layers make all frames alike, and the true
+    gradients of queries and keys drown in the rounding of any program.
+    """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
-            spread = parameter.std(correction=0).clamp(min=0.1)
+            spread = parameter.std(correction=0)
+            if parameter.dim() < 2 or not deep:
+                spread = spread.clamp(min=0.1)
             parameter.add_(0.3 * spread * torch.randn(parameter.shape, generator=generator))
     return model
 

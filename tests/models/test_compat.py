@@ -98,12 +98,34 @@ def authors_forward(theirs, family: str, waves: torch.Tensor) -> tuple[torch.Ten
     return theirs.lm_head(x), (~padding).sum(1)
 
 
-@pytest.mark.parametrize("case", ["sew", "sew-layer-norm", "sew-d", "sew-d-projected"])
+def authors_wav2vec2(theirs, waves: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same without a squeeze: fairseq's encoder behind the authors' padding mask, and nothing zeroed after it."""
+    model, encoder = theirs.wav2vec2, theirs.wav2vec2.encoder
+    x = model.feature_extractor(waves).transpose(1, 2)
+    padding = chunked(waves, x.shape[1])
+    x = model.feature_projection(x)[0].masked_fill(padding.unsqueeze(2), 0.0)
+    x = x + encoder.pos_conv_embed(x)
+    first = model.config.do_stable_layer_norm
+    x = x if first else encoder.layer_norm(x)
+    bias = torch.zeros(padding.shape).masked_fill(padding, float("-inf"))[:, None, None, :]
+    for layer in encoder.layers:
+        x = layer(x, attention_mask=bias)
+        x = x if isinstance(x, torch.Tensor) else x[0]
+    return theirs.lm_head(encoder.layer_norm(x) if first else x), (~padding).sum(1)
+
+
+AUTHORS = ["sew", "sew-layer-norm", "sew-d", "sew-d-projected", "wav2vec2", "wav2vec2-projected", "wav2vec2-layer-norm"]
+
+
+@pytest.mark.parametrize("case", AUTHORS)
 def test_batches_of_the_authors(case: str, tmp_path: Path) -> None:
     ours, theirs = both(case, "asapp", tmp_path / "model")
     waves = padded()
     with torch.inference_mode():
-        reference, lengths = authors_forward(theirs, "sew-d" if "sew-d" in case else "sew", waves)
+        if "wav2vec2" in case:
+            reference, lengths = authors_wav2vec2(theirs, waves)
+        else:
+            reference, lengths = authors_forward(theirs, "sew-d" if "sew-d" in case else "sew", waves)
         found = ours(waves, torch.tensor(LENGTHS))
     assert found.lengths.tolist() == lengths.tolist() != [50, 30, 49, 16, 49]
     assert apart(found.logits, reference) < 1e-5

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from model_cases import CASES, apart, noise, shaken, small
@@ -185,6 +186,32 @@ def test_a_broken_folder_is_explained(breakage: str, folder: Path) -> None:
         load_ctc(folder)
     assert said in str(caught.value) and str(folder) in str(caught.value)
     assert len(str(caught.value).splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("name", "area"), [("model.safetensors", 6_000), ("config.json", None), ("vocab.json", None)], ids=lambda x: str(x)
+)
+def test_random_damage_is_explained_or_harmless(name: str, area: int | None, folder: Path) -> None:
+    """Bytes flipped, cut out and written over, in the head of the weights and anywhere in the JSON files."""
+    rng, whole = np.random.default_rng(0), (folder / name).read_bytes()
+    refused = 0
+    for _ in range(150):
+        content = bytearray(whole)
+        start, size = int(rng.integers(area or len(whole))), int(rng.integers(1, 9))
+        kind = rng.integers(3)
+        if kind == 0:
+            content[start] ^= 1 << int(rng.integers(8))
+        elif kind == 1:
+            del content[start : start + size]
+        else:
+            content[start : start + size] = rng.bytes(size)
+        (folder / name).write_bytes(content)
+        try:
+            load_ctc(folder)
+        except DataError as error:
+            refused += 1
+            assert str(folder) in str(error) and len(str(error).splitlines()) <= 2
+    assert refused > 75
 
 
 def test_the_wrong_folder_is_explained(folder: Path, tmp_path: Path) -> None:

@@ -117,8 +117,8 @@ def test_layers_of_sew_d_start_as_copies_and_those_of_sew_do_not() -> None:
 def test_the_list_is_printed(capsys) -> None:
     print_models(None)
     lines = capsys.readouterr().out.splitlines()
-    assert any(line.startswith("sew-d-base-plus") and "177.00 M   177.0 M" in line for line in lines)
-    assert any(line.startswith("w2v2-mid+heads-mlp ") and "49.79 M    49.8 M" in line for line in lines)
+    assert any(line.startswith("sew-d-base-plus") and "177.00 M   177.0 M    4.15 M" in line for line in lines)
+    assert any(line.startswith("w2v2-mid+heads-mlp ") and "49.79 M    49.8 M    4.20 M" in line for line in lines)
     print_models(None, as_json=True)
     rows = {row["name"]: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
     assert set(names()) < set(rows) and "sew-tiny+fbfe" in rows
