@@ -12,7 +12,20 @@ import typer
 from sewcli import __version__
 from sewcli.base import log
 from sewcli.base.errors import EXIT_BUG, EXIT_INTERRUPTED, PartialError, PoliteStop, SewError
-from sewcli.cli import check, decode, export, finetune, import_, lm, models, prep, pretrain, report, score
+from sewcli.cli import (
+    check,
+    decode,
+    export,
+    finetune,
+    import_,
+    lm,
+    models,
+    prep,
+    pretrain,
+    recipes,
+    report,
+    score,
+)
 
 app = typer.Typer(
     name="sew",
@@ -30,6 +43,7 @@ app.add_typer(lm.app, name="lm")
 app.command("decode")(decode.decode)
 app.command("score")(score.score)
 app.command("models")(models.models)
+app.command("recipes")(recipes.recipes)
 app.command("import")(import_.import_model)
 app.command("export")(export.export)
 app.command("report")(report.report)

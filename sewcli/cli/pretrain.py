@@ -13,10 +13,17 @@ from sewcli.cli.options import given
 
 def pretrain(
     model: Annotated[
-        str, typer.Option(help="A model of the zoo (see `sew models`), or a folder to go on from.")
-    ] = "sew-tiny",
+        str | None,
+        typer.Option(
+            help="A model of the zoo (see `sew models`), or a folder to go on from.",
+            show_default="the recipe's, or sew-tiny",
+        ),
+    ] = None,
     data: options.Data = None,
-    exp: Annotated[Path | None, typer.Option(help="Experiment folder.", show_default="exp/MODEL")] = None,
+    exp: Annotated[
+        Path | None,
+        typer.Option(help="Experiment folder.", show_default="exp/MODEL, or exp/RECIPE if that names a model"),
+    ] = None,
     config: options.Recipe = None,
     updates: Annotated[int | None, typer.Option(min=1, help="Updates in all.")] = None,
     seed: options.Seed = None,
@@ -27,15 +34,18 @@ def pretrain(
 ) -> None:
     """Pre-train an encoder on audio alone (wav2vec 2.0's contrastive task).
 
+    `sew recipes` lists the papers' settings, and every row of wav2vec 2.0's ablations.
+
     Killed or stopped, the same command goes on from its last checkpoint, to the very same weights.
     Under `torchrun` it trains on several GPUs; the batch stays what the config says.
 
         sew pretrain --model sew-d-mid
         sew pretrain --model sew-d-mid --config 400k --set batch.micro_seconds=175
+        sew pretrain --config ablation/negatives-any
         torchrun --nproc-per-node 8 -m sewcli.cli.app pretrain --model sew-mid
     """
     from sewcli.training.config import PretrainConfig
-    from sewcli.training.recipes import compose
+    from sewcli.training.recipes import compose, experiment_name
 
     flags = given(
         model=model, updates=updates, seed=seed, precision=precision, data={"dir": str(data)} if data else None
@@ -49,4 +59,4 @@ def pretrain(
 
     from sewcli.training.pretrain import run
 
-    run(resolved, exp or options.EXPERIMENTS / Path(model).name, device)
+    run(resolved, exp or options.EXPERIMENTS / experiment_name("pretrain", config, model, resolved.model), device)

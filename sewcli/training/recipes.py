@@ -99,6 +99,19 @@ def read(verb: str, recipe: str) -> Recipe:
     )
 
 
+def experiment_name(verb: str, recipe: str | None, model: str | None, resolved: str) -> str:
+    """What an experiment is called by itself: its model, or its recipe when that chose the model.
+
+    Args:
+        verb, recipe: as given.
+        model: as given on the command line.
+        resolved: the model that it came to.
+    """
+    if recipe and not model and "model" in read(verb, recipe).settings:
+        return recipe if recipe in names(verb) else Path(recipe).stem
+    return Path(resolved).name
+
+
 def compose(cls: type[R], verb: str, recipe: str | None, flags: dict[str, Any], sets: Sequence[str]) -> R:
     """Defaults, then the recipe, then the command line's flags, then each `--set`.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-VERBS = ("prep", "pretrain", "finetune", "lm", "decode", "score", "models", "import", "export", "report")
+VERBS = ("prep", "pretrain", "finetune", "lm", "decode", "score", "models", "recipes", "import", "export", "report")
 
 
 def sew(*arguments: str, cwd: Path, **options) -> subprocess.CompletedProcess[str]:
