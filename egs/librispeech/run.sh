@@ -3,11 +3,14 @@
 #
 #   bash egs/librispeech/run.sh --corpus /data/LibriSpeech --model sew-tiny      # the real thing, on a GPU
 #   bash egs/librispeech/run.sh --stage 1                                        # after `sew prep librispeech`
+#   bash egs/librispeech/run.sh --pretrained exp/sew-tiny/model --librilight /data/librispeech_finetuning --labels 10h \
+#     --finetune-config 10h --official-lm "--download 4gram"                     # ten hours of labels, as in the papers
 #   bash egs/librispeech/run.sh --mini                                           # a miniature, 15 minutes on 2 cores
 #
 # Stages: 0 prep, 1 pretrain, 2 finetune, 3 language model, 4 decode and score, 5 the table. Every stage that is done is
 # passed over, and one that was killed goes on, so the whole script may be run again at any time. Options:
 
+# shellcheck disable=SC2086  # options are words
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -15,6 +18,9 @@ stage=0  # first stage to run
 stop_stage=5  # last stage to run
 mini=false  # a synthetic miniature corpus, a micro model, and the same model without pre-training beside it
 corpus=""  # folder of the corpus; none: $SEW_CORPORA/LibriSpeech or download/LibriSpeech
+librilight=""  # librispeech_finetuning, prepared beside it (with --mini: any word); see README
+librilight_options=""  # more options of its `sew prep`
+labels=""  # splits to fine-tune on, e.g. 10h; none: all train splits
 data=data/librispeech  # where the cuts go
 exp=exp/librispeech  # where models and results go
 model=sew-tiny  # a name of `sew models`
@@ -26,12 +32,13 @@ pretrain_options=""  # more options of `sew pretrain`
 finetune_options=""  # more options of `sew finetune`
 test_splits=""  # splits to decode; none: all test splits
 order=4  # of the n-gram language model
+official_lm=""  # arguments of `sew lm official`; none: a model of the training transcripts
 beam=50  # of the search
 scratch=false  # also train the same model without pre-training
 # shellcheck source=egs/parse_options.sh
 . "$here/../parse_options.sh"
 
-scratch_pid=""
+scratch_pid="" on=${labels:+-$labels} train=${labels:+--set data.train=$labels}
 if $mini; then
   mini_default data data/mini && mini_default exp exp/mini && mini_default model sew-micro && scratch=true
   mini_default pretrain_config "$here/conf/mini-pretrain.yaml"
@@ -42,50 +49,44 @@ fi
 if run_stage 0; then
   say "0: prepare cuts in $data"
   $mini && corpus_options=--mini || corpus_options=${corpus:+"$corpus"}
-  # shellcheck disable=SC2086  # options are words
   sew prep librispeech ${corpus_options:+"$corpus_options"} --out "$data" $prep_options
+  [ -z "$librilight" ] || sew prep librilight "$($mini && echo --mini || echo "$librilight")" --out "$data" $librilight_options
 fi
 
 if run_stage 2 && $scratch; then
-  say "2: beside it, train $model without pre-training (log in $exp/$model-scratch.log)"
+  say "2: beside it, train $model without pre-training (log in $exp/$model-scratch$on.log)"
   mkdir -p "$exp"
-  # shellcheck disable=SC2086
-  sew finetune --model "$model" --data "$data" --exp "$exp/$model-scratch" --config "$finetune_config" \
-    $finetune_options 2> "$exp/$model-scratch.log" &
+  sew finetune --model "$model" --data "$data" --exp "$exp/$model-scratch$on" --config "$finetune_config" \
+    $train $finetune_options 2> "$exp/$model-scratch$on.log" &
   scratch_pid=$!
   trap 'kill "$scratch_pid" 2> /dev/null || true' EXIT
 fi
 
 if run_stage 1 && [ -z "$pretrained" ]; then
   say "1: pre-train $model"
-  # shellcheck disable=SC2086
   sew pretrain --model "$model" --data "$data" --exp "$exp/$model" --config "$pretrain_config" $pretrain_options
 fi
 
 if run_stage 2; then
   say "2: fine-tune"
-  # shellcheck disable=SC2086
-  sew finetune --model "${pretrained:-$exp/$model/model}" --data "$data" --exp "$exp/$model-ft" \
-    --config "$finetune_config" $finetune_options
+  sew finetune --model "${pretrained:-$exp/$model/model}" --data "$data" --exp "$exp/$model-ft$on" \
+    --config "$finetune_config" $train $finetune_options
   if $mini; then # what no training gives: one update
-    sew finetune --model "$model" --data "$data" --exp "$exp/$model-untrained" --config "$finetune_config" --updates 1
+    sew finetune --model "$model" --data "$data" --exp "$exp/$model-untrained$on" --config "$finetune_config" --updates 1 $train
   fi
-  if [ -n "$scratch_pid" ]; then
-    wait "$scratch_pid" || { tail -n 5 "$exp/$model-scratch.log" >&2 && exit 1; }
-    scratch_pid=""
-  fi
+  [ -z "$scratch_pid" ] || wait "$scratch_pid" || { tail -n 5 "$exp/$model-scratch$on.log" >&2 && exit 1; }
+  scratch_pid=""
 fi
 
 if run_stage 3; then
-  say "3: $order-gram language model of the training transcripts"
-  sew lm ngram --order "$order" --data "$data"
+  say "3: language model (${official_lm:-$order-gram of the training transcripts})"
+  if [ -n "$official_lm" ]; then sew lm official $official_lm --data "$data"; else sew lm ngram --order "$order" --data "$data"; fi
 fi
 
 if run_stage 4; then
   say "4: decode and score"
-  for name in "$model-ft" $($scratch && echo "$model-scratch") $($mini && echo "$model-untrained"); do
+  for name in "$model-ft$on" $($scratch && echo "$model-scratch$on") $($mini && echo "$model-untrained$on"); do
     for lm in none "${order}gram"; do
-      # shellcheck disable=SC2086
       sew decode --model "$exp/$name/model" --data "$data" --lm "$lm" --beam "$beam" ${test_splits:+--split ${test_splits// / --split }}
     done
   done

@@ -6,20 +6,29 @@ import subprocess
 import sys
 from pathlib import Path
 
+from sewcli.base.config import read_yaml
+from sewcli.lm.build import build_ngram
+from sewcli.lm.files import resolve
+from sewcli.text.tokens import Vocabulary
+
 ROOT = Path(__file__).parents[2]
 SMALL = "--set batch.seconds=8 --set batch.micro_seconds=8 --set data.min_seconds=0.5"
 
 
-def recipe(corpus: Path, work: Path) -> subprocess.CompletedProcess[str]:
-    command = [
-        *("bash", str(ROOT / "egs/librispeech/run.sh"), "--corpus", str(corpus), "--scratch"),
-        *("--model", "sew-micro", "--data", "data", "--exp", "exp"),
-        *("--pretrain-config", "100k", "--pretrain-options", f"--updates 3 {SMALL}"),
-        *("--finetune-config", "100h", "--finetune-options", f"--updates 3 {SMALL}"),
-    ]
+def run(work: Path, *options: object) -> subprocess.CompletedProcess[str]:
+    command = ["bash", str(ROOT / "egs/librispeech/run.sh"), *map(str, options)]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": path}
     return subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=600, env=environment, check=False)
+
+
+def recipe(corpus: Path, work: Path) -> subprocess.CompletedProcess[str]:
+    return run(
+        work,
+        *("--corpus", corpus, "--scratch", "--model", "sew-micro", "--data", "data", "--exp", "exp"),
+        *("--pretrain-config", "100k", "--pretrain-options", f"--updates 3 {SMALL}"),
+        *("--finetune-config", "100h", "--finetune-options", f"--updates 3 {SMALL}"),
+    )
 
 
 def test_the_recipe_runs_from_a_corpus_to_a_table(corpus_folder: Path, tmp_path: Path) -> None:
@@ -42,3 +51,44 @@ def test_the_recipe_runs_from_a_corpus_to_a_table(corpus_folder: Path, tmp_path:
     assert again.stderr.count("decoded already") == 4
     assert (tmp_path / "exp/sew-micro-ft/model/model.safetensors").stat().st_mtime_ns == weights
     assert json.loads((tmp_path / "exp/results.json").read_text()) == rows
+
+
+def test_few_labels_and_a_published_language_model(corpus_folder: Path, tmp_path: Path) -> None:
+    transcripts = sorted((corpus_folder / "train-clean-100").rglob("*.trans.txt"))
+    lines = [line for path in transcripts for line in path.read_text().splitlines()[:2]]
+    (tmp_path / "1h.lst").write_text("".join(f"{line.lower()}\n" for line in lines))
+    (tmp_path / "text").write_text("".join(f"{line.split(maxsplit=1)[1]}\n" for line in lines))
+    (tmp_path / "published").mkdir()
+    build_ngram([tmp_path / "text"], 4, tmp_path, tmp_path / "published" / "4-gram.arpa")
+    done = run(
+        tmp_path,
+        *(
+            "--corpus",
+            corpus_folder,
+            "--pretrained",
+            "sew-micro",
+            "--model",
+            "sew-micro",
+            "--data",
+            "data",
+            "--exp",
+            "exp",
+        ),
+        *(
+            "--stop-stage",
+            3,
+            "--librilight",
+            corpus_folder,
+            "--librilight-options",
+            "--part 1h=1h.lst",
+            "--labels",
+            "1h",
+        ),
+        *("--finetune-config", "10h", "--finetune-options", f"--updates 1 {SMALL}", "--official-lm", "published"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "data/prep.json").read_text())["splits"]["1h"]["utterances"] == len(lines)
+    assert (tmp_path / "data/lm/4gram.arpa").samefile(tmp_path / "published" / "4-gram.arpa")
+    assert resolve("4gram", tmp_path / "data", Vocabulary.letters()).lexicon.name == "4gram.lexicon.txt"
+    assert read_yaml(tmp_path / "exp/sew-micro-ft-1h/config.yaml")["data"]["train"] == ["1h"]
+    assert (tmp_path / "exp/sew-micro-ft-1h/model/model.safetensors").is_file()
