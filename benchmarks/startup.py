@@ -33,7 +33,7 @@ def main() -> None:
     result = {
         "command": "python benchmarks/startup.py",
         "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{platform.machine()}, {platform.system()}, {_processor()}",
+        "machine": f"{platform.machine()}, {platform.system()}, {processor()}",
         "versions": {name: version(name) for name in ("sew", "typer", "rich", "torch")}
         | {"python": platform.python_version()},
         "runs": RUNS,
@@ -45,7 +45,8 @@ def main() -> None:
     print(json.dumps(result["seconds"], indent=2))
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The CPU's name."""
     for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()

@@ -91,10 +91,10 @@ def write_jsonl(path: str | Path, rows: Iterable[dict[str, Any]]) -> None:
     with atomic_path(path) as temporary:
         if str(path).endswith(".gz"):
             with open(temporary, "wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
-                packed.writelines((json.dumps(row, ensure_ascii=False) + "\n").encode() for row in rows)
+                packed.writelines(map(_json_line, rows))
         else:
-            with open(temporary, "w", encoding="utf-8") as plain:
-                plain.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            with open(temporary, "wb") as plain:
+                plain.writelines(map(_json_line, rows))
 
 
 def read_json(path: str | Path) -> Any:
@@ -107,6 +107,8 @@ def read_json(path: str | Path) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError("no such file", where=path) from None
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror or error})", where=path) from None
     except ValueError as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise DataError(f"not valid JSON ({error})", where=path) from None
 
@@ -133,6 +135,15 @@ def read_jsonl(path: str | Path) -> Iterator[dict[str, Any]]:
         raise DataError("no such file", where=path) from None
     except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"line {done + 1}: not valid JSON lines ({error})", where=path) from None
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror or error})", where=path) from None
+
+
+def _json_line(row: dict[str, Any]) -> bytes:
+    try:
+        return (json.dumps(row, ensure_ascii=False) + "\n").encode()
+    except UnicodeEncodeError:  # the name of a file that is not UTF-8
+        return (json.dumps(row) + "\n").encode()
 
 
 def sha256(path: str | Path) -> str:

@@ -132,7 +132,7 @@ def _show(checked: Checked, allow: list[str], errors: int, *, as_json: bool) -> 
     hours = checked.seconds / 3600
     if as_json:
         for kind, found in groups.items():
-            print(json_module.dumps({**worst[kind].row(allow), "count": len(found)}, ensure_ascii=False))
+            print(json_module.dumps({**worst[kind].row(allow), "count": len(found)}))
         total = {"cuts": checked.cuts, "read": checked.read, "hours": round(hours, 4), "errors": errors}
         print(json_module.dumps({**total, "warnings": len(checked.findings) - errors}))
         return
@@ -153,7 +153,9 @@ def _show(checked: Checked, allow: list[str], errors: int, *, as_json: bool) -> 
             row = worst[kind].row(allow)
             style = "red" if row["severity"] == "error" else "yellow"
             example = ": ".join(filter(None, (row["split"], row["id"] or row["file"], row["detail"])))
-            table.add_row(kind, Text(row["severity"], style), f"{len(found):,}", Text(example))
+            table.add_row(
+                kind, Text(row["severity"], style), f"{len(found):,}", Text(example.encode(errors="replace").decode())
+            )
         log.stdout.print(table)
     said = "no fault found" if not groups else f"{sum(map(len, groups.values())):,} findings"
     log.stdout.print(f"{said}: {checked.cuts:,} cuts, the audio of {checked.read:,} read ({hours:.2f} h)")

@@ -18,7 +18,7 @@ from sewcli.base.log import progress
 from sewcli.base.rng import numpy_rng
 from sewcli.data.agreement import disagreements, gone, read_summaries
 from sewcli.data.findings import Finding, ordered
-from sewcli.data.leaks import relations, same_ids, same_samples, same_speakers, same_stretches
+from sewcli.data.leaks import same_ids, same_samples, same_speakers, same_stretches
 from sewcli.data.loading import read_ahead
 from sewcli.data.utterances import Utterance, read_split, require_splits
 from sewcli.text.tokens import Vocabulary, frames_needed
@@ -132,11 +132,10 @@ def check(
         seconds += corpus[split][index].seconds
         if measures and measures.rms:
             digests[split, index] = measures.digest
-    between = relations(splits, summaries)
-    findings += same_ids(corpus, between)
-    findings += same_stretches(corpus, between)
-    findings += same_samples(corpus, digests, between)
-    findings += same_speakers(corpus, between)
+    findings += same_ids(corpus)
+    findings += same_stretches(corpus)
+    findings += same_samples(corpus, digests)
+    findings += same_speakers(corpus)
     return Checked(ordered(findings), sum(map(len, corpus.values())), sum(map(len, chosen.values())), seconds)
 
 

@@ -123,7 +123,9 @@ def _utterance(row: dict[str, Any], root: Path) -> Utterance:
         raise ValueError(f"a rate of {rate} Hz")
     channel = row.get("channel", 0)
     channel = int(channel[0] if isinstance(channel, list) else channel)
-    source = next(s for s in recording["sources"] if channel in s["channels"])
+    source = next((s for s in recording["sources"] if channel in s["channels"]), None)
+    if source is None:
+        raise ValueError(f"no source for channel {channel}")
     if source["type"] != "file":
         raise ValueError(f"a source of type {source['type']!r}")
     supervision = row["supervisions"][0] if row.get("supervisions") else {}

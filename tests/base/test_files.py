@@ -118,3 +118,18 @@ def test_an_atomic_folder_can_be_read_by_those_who_may_read_others(tmp_path: Pat
     plain = tmp_path / "plain"
     plain.write_text("x")
     assert (tmp_path / "model" / "private").stat().st_mode == plain.stat().st_mode
+
+
+def test_what_cannot_be_read_is_an_error_of_the_data(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl.gz").mkdir()
+    with pytest.raises(DataError, match=r"rows.jsonl.gz: cannot be read"):
+        list(files.read_jsonl(tmp_path / "rows.jsonl.gz"))
+    with pytest.raises(DataError, match="cannot be read"):
+        files.read_json(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz"])
+def test_file_names_that_are_not_utf8_can_be_listed(tmp_path: Path, name: str) -> None:
+    rows = [{"file": "caf\udce9.flac"}, {"file": "café.flac"}]
+    files.write_jsonl(tmp_path / name, rows)
+    assert list(files.read_jsonl(tmp_path / name)) == rows

@@ -6,7 +6,20 @@ from pathlib import Path
 
 import pytest
 
-VERBS = ("prep", "pretrain", "finetune", "lm", "decode", "score", "models", "recipes", "import", "export", "report")
+VERBS = (
+    "prep",
+    "check",
+    "pretrain",
+    "finetune",
+    "lm",
+    "decode",
+    "score",
+    "models",
+    "recipes",
+    "import",
+    "export",
+    "report",
+)
 
 
 def sew(*arguments: str, cwd: Path, **options) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,85 @@
+"""How fast `sew check` reads a corpus: hours of audio a minute, beside decoding alone, by number of threads.
+
+    sew prep librispeech --mini          # or any corpus
+    python benchmarks/check.py data/mini # writes benchmarks/results/check.json
+
+Each figure is the best of three runs, taken in turn; the first reading, which fills the system's cache, is not counted.
+A core minute is one of processor time, whatever else the machine does meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+from startup import processor
+
+from sewcli.audio.io import verify
+from sewcli.base.files import write_json
+from sewcli.data.check import check, labels_of, listen
+from sewcli.data.utterances import Utterance, read_split, splits
+
+RUNS = 3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="a corpus that `sew prep` wrote, of whole files")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/check.json"))
+    given = parser.parse_args()
+    labels = labels_of("sew-tiny", None)
+    cuts = [utterance for split in splits(given.data) for utterance in read_split(given.data, split)]
+    hours = sum(utterance.seconds for utterance in cuts) / 3600
+    threads = sorted({1, os.cpu_count() or 1})
+    rows = []
+    for jobs in threads:
+        ways: dict[str, Callable[[], object]] = {
+            "decode to the end (audio.io.verify)": lambda jobs=jobs: in_threads(lambda u: verify(u.path), cuts, jobs),
+            "decode and measure": lambda jobs=jobs: in_threads(lambda u: listen("", u), cuts, jobs),
+            "sew check, all of it": lambda jobs=jobs: check(given.data, labels, jobs=jobs),
+        }
+        times: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
+        for run in range(RUNS + 1):
+            for way, work in ways.items():
+                clocks = time.perf_counter(), time.process_time()
+                work()
+                if run:
+                    times[way].append((time.perf_counter() - clocks[0], time.process_time() - clocks[1]))
+        for way, taken in times.items():
+            wall, processor_time = (60 * hours / min(column) for column in zip(*taken, strict=True))
+            figures = {"hours_a_minute": round(wall, 1), "hours_a_core_minute": round(processor_time, 1)}
+            rows.append({"way": way, "threads": jobs, **figures})
+            print(json.dumps(rows[-1]), flush=True)
+    write_json(
+        given.out,
+        {
+            "command": f"python benchmarks/check.py {given.data}",
+            "date": date.today().isoformat(),
+            "machine": f"{processor()}, {os.cpu_count()} cores",
+            "versions": {name: version(name) for name in ("sew", "numpy", "soundfile")}
+            | {"python": platform.python_version()},
+            "cuts": len(cuts),
+            "hours": round(hours, 4),
+            "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            "results": rows,
+        },
+    )
+
+
+def in_threads(work: Callable[[Utterance], object], cuts: list[Utterance], jobs: int) -> None:
+    with ThreadPoolExecutor(jobs) as pool:
+        for _ in pool.map(work, cuts):
+            pass
+
+
+if __name__ == "__main__":
+    main()
