@@ -123,6 +123,15 @@ class CheckpointConfig(Config):
     keep: Annotated[int, Field(ge=2)] = 2
 
 
+class HealthConfig(Config):
+    """Early warnings from the run's own metrics."""
+
+    stop: bool = False
+    """End the run (exit 3, the checkpoint kept) when it has collapsed; otherwise it is only said."""
+    window: AtLeastOne | None = None
+    """Updates that are judged together; a hundredth of the run, 50 to 1000, when not given."""
+
+
 class RunConfig(Config):
     """What pre-training and fine-tuning share."""
 
@@ -136,6 +145,7 @@ class RunConfig(Config):
     batch: BatchConfig
     optim: OptimConfig
     checkpoint: CheckpointConfig = CheckpointConfig()
+    health: HealthConfig = HealthConfig()
     valid_every: AtLeastOne = 1000
     valid_from: Count = 0
     """First update at which to validate (fine-tuning of few labels validates after the encoder is unfrozen)."""

@@ -32,6 +32,7 @@ from sewcli.scoring.wer import word_errors
 from sewcli.text.tokens import Vocabulary, frames_needed
 from sewcli.training.config import FinetuneConfig
 from sewcli.training.experiment import choose_device, open_experiment, record_data, training_facts
+from sewcli.training.health import Finding, Row, crowding, finetuning_findings, finetuning_panel
 from sewcli.training.loop import StepResult
 from sewcli.training.loop import train as train_loop
 from sewcli.training.recipes import overridden
@@ -135,12 +136,21 @@ class Finetuning:
         )
         self.facts = training_facts(self.config, self.train, step)
         self.facts |= {"Word error rate (greedy, validation)": f"{100 * errors.wer:.2f} %"}
-        row = {"wer": errors.wer, "sample": {"id": sample.id, "hypothesis": hypotheses[sample.id]}}
+        empty = sum(not text for text in hypotheses.values()) / len(hypotheses)
+        row = {"wer": errors.wer, "empty": empty, "sample": {"id": sample.id, "hypothesis": hypotheses[sample.id]}}
         return errors.wer, row
 
     def save_model(self, folder: Path) -> None:
         """Write the CTC model folder."""
         save_ctc(self.model, self.vocabulary, folder, facts=self.facts)
+
+    def panel(self, row: Row) -> str:
+        """The loss a sentence, the gradient and the learning rate."""
+        return finetuning_panel(row)
+
+    def findings(self, train: Sequence[Row], valid: Sequence[Row], window: int) -> list[Finding]:
+        """Whether the model still says nothing."""
+        return finetuning_findings(train, valid, window)
 
 
 def select(
@@ -170,6 +180,9 @@ def select(
         raise DataError(f"no utterance is left to train on ({dropped})", mend="look at the data section of the config")
     if dropped:
         log.info(f"left out: {dropped}")
+    crowded = reasons["more labels than frames"]
+    if found := crowding(crowded, len(kept) + crowded):
+        log.warn(f"{found.what}\n  mend: {found.mend}")
     return kept
 
 

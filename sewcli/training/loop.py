@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import torch
 
@@ -26,6 +26,7 @@ from sewcli.data.plan import BatchPlan, MicroBatch, Position
 from sewcli.training import checkpoint
 from sewcli.training.checkpoint import TrainingState
 from sewcli.training.config import RunConfig
+from sewcli.training.health import Finding, Row, Watch, window_of
 from sewcli.training.meters import Metrics
 from sewcli.training.stop import StopFlag, stop_signals
 
@@ -83,6 +84,12 @@ class Task(Protocol):
 
     def save_model(self, folder: Path) -> None:
         """Write a model folder."""
+
+    def panel(self, row: Row) -> str:
+        """The row of an update in a line for the progress bar."""
+
+    def findings(self, train: Sequence[Row], valid: Sequence[Row], window: int) -> list[Finding]:
+        """What is wrong with the run, by its newest rows of updates and its validations."""
 
 
 def train(task: Task, exp: Path, device: torch.device) -> TrainingState:
@@ -150,6 +157,13 @@ class _Run:
     state: TrainingState
     metrics: Metrics | None
     stop: StopFlag
+    collapse: Finding | None = None
+
+    def __post_init__(self) -> None:
+        config = self.task.config
+        self.watch = Watch(self.task.findings, window_of(config.health, config.updates))
+        if self.metrics is not None:
+            self.watch.history.add(self.metrics.past)
 
     def run(self) -> TrainingState:
         config, updater = self.task.config, _Updater(self.task, self.device, self.optimizer)
@@ -171,10 +185,12 @@ class _Run:
                 if self.metrics:
                     self.metrics.add({"step": step + 1, "epoch": position.epoch, **row, "lr": lr})
                 note, last = "", self.state.step == config.updates
-                if self.metrics and (self.state.step % config.log_every == 0 or last):
+                if telling := self.state.step % config.log_every == 0 or last:
                     note = self._tell(audio_samples / SAMPLE_RATE / (time.monotonic() - since))
                     audio_samples, since = 0.0, time.monotonic()
                 bar.advance(note=note)
+                if telling and config.health.stop and dist.any_rank(self.collapse is not None):
+                    self._give_up()
                 if last or (self.state.step % config.valid_every == 0 and self.state.step >= config.valid_from):
                     started = time.monotonic()
                     self._validate()
@@ -198,14 +214,25 @@ class _Run:
             )
 
     def _tell(self, speed: float) -> str:
-        assert self.metrics is not None
+        if self.metrics is None:
+            return ""
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         if self.device.type == "cuda":
             memory = torch.cuda.max_memory_allocated(self.device) / 2**20
         self.metrics.add({"step": self.state.step, "kind": "speed", "audio_per_second": speed, "memory_mb": memory})
-        train_rows = [row for row in self.metrics.flush() if "kind" not in row]
-        shown = {k: v for k, v in train_rows[-1].items() if k in ("loss", "accuracy", "code_perplexity")}
-        return f"{_pretty(shown)}, {speed:.0f} audio s/s"
+        self._flush()
+        self.collapse = self.watch.judge(self.state.step)
+        return f"{self.task.panel(self.watch.history.train[-1])}, {speed:.0f} audio s/s"
+
+    def _flush(self) -> None:
+        if self.metrics is not None:
+            self.watch.history.add(self.metrics.flush())
+
+    def _give_up(self) -> NoReturn:
+        self._save()
+        found = self.collapse or Finding("", "the run has collapsed (rank 0 says how)", "see rank 0")
+        kept = f"checkpoints/step-{self.state.step} is kept; --set health.stop=false goes on all the same"
+        raise DataError(found.what, where=self.exp, mend=f"{found.mend}; {kept}")
 
     def _validate(self) -> None:
         due = False
@@ -216,7 +243,7 @@ class _Run:
             if outcome is not None:
                 figure, row = outcome
                 self.metrics.add({"step": self.state.step, "kind": "valid", **row})
-                self.metrics.flush()
+                self._flush()
                 order, finite = self.task.lower_is_better, math.isfinite(figure)
                 better = finite and (order is None or self.state.best is None or (figure < self.state.best) == order)
                 if not finite:
@@ -231,8 +258,8 @@ class _Run:
         self.state = replace(self.state, validation_due=dist.any_rank(due))
 
     def _save(self) -> None:
+        self._flush()  # rows up to a checkpoint are on disk before it
         if self.metrics is not None:
-            self.metrics.flush()  # rows up to a checkpoint are on disk before it
             folder, keep = self.exp / "checkpoints", self.task.config.checkpoint.keep
             checkpoint.save(folder, self.state, self.task.model, self.optimizer, keep=keep)
         dist.barrier()

@@ -17,6 +17,7 @@ from sewcli.base.files import explained, read_jsonl, write_jsonl
 from sewcli.base.log import warn
 
 FILE = "metrics.jsonl"
+PAST = 4000  # rows kept from before
 
 
 class Metrics:
@@ -24,6 +25,8 @@ class Metrics:
 
     def __init__(self, folder: Path, *, resumed_at: int, tensorboard: bool) -> None:
         self.path = folder / FILE
+        self.past: list[dict[str, Any]] = []
+        """The last rows of the run that this one goes on with."""
         self._resume(resumed_at)
         self._waiting: list[dict[str, Any]] = []
         self._board: Any = None
@@ -73,6 +76,7 @@ class Metrics:
             if step and (not kept or kept[-1]["step"] < step):
                 warn(f"{error.where}: {error.what}; the rows after it are lost, training goes on")
         write_jsonl(self.path, kept)
+        self.past = kept[-PAST:]
 
 
 def _number(value: Any) -> Any:

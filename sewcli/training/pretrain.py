@@ -29,6 +29,7 @@ from sewcli.models.zoo import lookup
 from sewcli.nn.masking import equalise, frame_indices, near_edges, span_mask
 from sewcli.training.config import PretrainConfig
 from sewcli.training.experiment import choose_device, open_experiment, record_data, training_facts
+from sewcli.training.health import Finding, Row, pretraining_findings, pretraining_panel
 from sewcli.training.loop import StepResult, autocast, precision
 from sewcli.training.loop import train as train_loop
 from sewcli.training.recipes import overridden
@@ -80,6 +81,7 @@ class Pretraining:
             size=output.frames,
             sums={
                 "contrastive": output.contrastive,
+                "loss_bits": output.contrastive / math.log(2),
                 "diversity": output.diversity,
                 "penalty": output.penalty,
                 "accuracy": output.correct,
@@ -122,6 +124,14 @@ class Pretraining:
     def save_model(self, folder: Path) -> None:
         """Write the pre-training model folder."""
         save_pretraining(self.model, folder, facts=self.facts)
+
+    def panel(self, row: Row) -> str:
+        """Loss in bits beside chance, accuracy, codes, temperature and gradient."""
+        return pretraining_panel(row, self.model.config)
+
+    def findings(self, train: Sequence[Row], valid: Sequence[Row], window: int) -> list[Finding]:
+        """Whether the run has collapsed."""
+        return pretraining_findings(train, self.model.config, window)
 
     def _lengths(self, utterances: Sequence[Utterance]) -> list[int]:
         return [min(u.samples, self.crop) for u in utterances]

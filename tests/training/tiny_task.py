@@ -11,6 +11,7 @@ from sewcli.base.rng import numpy_rng
 from sewcli.data.loading import WaveBatch
 from sewcli.data.plan import BatchPlan
 from sewcli.training.config import BatchConfig, CheckpointConfig, OptimConfig, RunConfig
+from sewcli.training.health import Finding
 from sewcli.training.loop import StepResult
 
 
@@ -60,6 +61,12 @@ class TinyTask:
         with torch.inference_mode():
             figure = float(self.model(torch.ones(1, 64, device=device)).abs())
         return figure, {"figure": figure}
+
+    def panel(self, row: Any) -> str:
+        return f"loss {row['loss']}"
+
+    def findings(self, train: Any, valid: Any, window: int) -> list[Finding]:
+        return []
 
     def save_model(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

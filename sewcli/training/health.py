@@ -1,0 +1,234 @@
+"""What is wrong with a run, told from its own metrics: pure functions of the rows that `metrics.jsonl` holds.
+
+Pre-training of wav2vec 2.0 and SEW fails in a few known ways: the loss lies flat at chance, log2(K + 1) bits; all frames
+get one code (code perplexity near G); or every distractor equals the target (loss 0 with accuracy 1). Fine-tuning stays
+at empty hypotheses. Each finding says what people do about it. A row's losses are nats a frame; None is not finite.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean, pstdev
+from typing import Any
+
+from sewcli.base import log
+from sewcli.models.config import ModelConfig
+from sewcli.training.config import HealthConfig
+
+Row = Mapping[str, Any]
+
+AT_CHANCE = 0.02  # bits around chance, and standard deviation within which the loss is flat
+FEW_CODES = 0.0125  # share of the unused part of the codebooks: 10 of 2 x 320
+NO_LOSS, ALL_RIGHT = 0.01, 0.99
+NOT_FINITE = 0.1  # share of updates
+EMPTY = 0.95  # share of hypotheses
+EMPTY_VALIDATIONS = 3
+STILL_FALLING = 0.05  # of the training loss from one window to the next
+CROWDED = 0.01  # share of utterances with more labels than frames
+
+LOWER_RATE = "lower the learning rate (--set optim.lr=1e-4 has saved others)"
+WHOLE_BATCH = "keep 5600 s an update (batch.seconds), reached by accumulation if need be"
+SMALL_CODEBOOKS = "smaller codebooks train more calmly (--config ablation/codebook-8x8)"
+ANEW = "start anew with another --exp: a collapsed run does not come back"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that people would want to know. fatal: going on makes no sense, and `health.stop` ends the run."""
+
+    kind: str
+    what: str
+    mend: str
+    fatal: bool = True
+
+
+@dataclass
+class History:
+    """The rows that judgements are made from: the last two windows of updates, and all validations."""
+
+    window: int
+    train: deque[Row] = field(default_factory=deque)
+    valid: list[Row] = field(default_factory=list)
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Take in rows in the order in which they were logged."""
+        for row in rows:
+            if "kind" not in row:
+                self.train.append(row)
+            elif row["kind"] == "valid":
+                self.valid.append(row)
+        while len(self.train) > 2 * self.window:
+            self.train.popleft()
+
+
+class Watch:
+    """Looks at a run's rows as they are logged, and says each finding once.
+
+    Args:
+        findings: a task's judgement of the newest rows of updates and of all validations, for a window.
+        window: updates that are judged together.
+    """
+
+    def __init__(self, findings: Callable[[Sequence[Row], Sequence[Row], int], list[Finding]], window: int) -> None:
+        self.findings, self.history = findings, History(window)
+        self.said: set[str] = set()
+
+    def judge(self, step: int) -> Finding | None:
+        """Warn of what is new, and return a finding that makes going on senseless, if there is one."""
+        found = self.findings(list(self.history.train), self.history.valid, self.history.window)
+        for finding in found:
+            if finding.kind not in self.said:
+                log.warn(f"update {step}: {finding.what}\n  mend: {finding.mend}")
+                self.said.add(finding.kind)
+        return next((finding for finding in found if finding.fatal), None)
+
+
+def window_of(config: HealthConfig, updates: int) -> int:
+    """Updates that are judged together: a hundredth of the run, but 50 to 1000."""
+    return config.window or min(1000, max(50, updates // 100))
+
+
+def pretraining_findings(train: Sequence[Row], model: ModelConfig, window: int) -> list[Finding]:
+    """What the newest `window` updates show; nothing before there are so many.
+
+    Args:
+        train: rows of updates, in order, with contrastive, accuracy and the perplexities.
+        model: how many distractors and codes there are.
+        window: updates that are judged together.
+    """
+    newest = train[-window:]
+    if len(newest) < window:
+        return []
+    found = _not_finite(newest)
+    bits = [value / math.log(2) for value in _series(newest, "contrastive")]
+    accuracy = _series(newest, "accuracy")
+    if not bits or not accuracy:
+        return found
+    chance = chance_bits(model)
+    where = f"over the last {window} updates"
+    if fmean(bits) < NO_LOSS * chance and fmean(accuracy) > ALL_RIGHT:
+        found.append(
+            Finding(
+                "all-equal",
+                f"loss {fmean(bits):.3f} bits and accuracy {fmean(accuracy):.2f} {where}: every distractor equals the target",
+                f"{ANEW}; {LOWER_RATE}; {WHOLE_BATCH}; {SMALL_CODEBOOKS}; is there silence in most of the audio?",
+            )
+        )
+    elif abs(fmean(bits) - chance) < AT_CHANCE and pstdev(bits) < AT_CHANCE:
+        found.append(
+            Finding(
+                "at-chance",
+                f"the loss lies flat at {fmean(bits):.3f} bits {where}; guessing gives {chance:.3f}",
+                f"{ANEW}; {LOWER_RATE}; {WHOLE_BATCH}; a longer warm-up (schedule.warmup_updates); "
+                "24 layers need overrides.layer_drop=0.2",
+            )
+        )
+    codes = _series(newest, "code_perplexity")
+    most, least = model.codebook_groups * model.codebook_entries, model.codebook_groups
+    if codes and fmean(codes) < least + FEW_CODES * (most - least):
+        found.append(
+            Finding(
+                "few-codes",
+                f"code perplexity {fmean(codes):.1f} of {most} {where}: nearly all frames get the same codes",
+                f"{ANEW}; {LOWER_RATE}; {WHOLE_BATCH}; {SMALL_CODEBOOKS}; overrides.diversity_weight above 0.1",
+            )
+        )
+    return found
+
+
+def finetuning_findings(train: Sequence[Row], valid: Sequence[Row], window: int) -> list[Finding]:
+    """Losses that are not finite, and a model that says nothing, validation after validation.
+
+    Args:
+        train: rows of updates with their loss, in order.
+        valid: rows of validations with `empty`, the share of hypotheses without a word.
+        window: updates that are judged together.
+    """
+    found = _not_finite(train[-window:]) if len(train) >= window else []
+    silent = 0
+    for row in reversed(valid):
+        if row["empty"] < EMPTY:
+            break
+        silent += 1
+    if silent >= EMPTY_VALIDATIONS:
+        before, after = _series(train[-2 * window : -window], "loss"), _series(train[-window:], "loss")
+        falling = not before or not after or fmean(after) < (1 - STILL_FALLING) * fmean(before)
+        what = f"{silent} validations in a row without a word: the model gives blanks alone"
+        if falling:
+            mend = "the loss still falls: the first thousands of updates often look so; wait"
+            found.append(Finding("only-blanks", what, mend, fatal=False))
+        else:
+            mend = (
+                "raise the learning rate (--set optim.lr=...), unfreeze earlier (freeze_updates), mask less "
+                "(time_mask.probability), train longer, and look at the transcripts (sew check)"
+            )
+            found.append(Finding("stuck-at-blanks", f"{what}, and the loss does not fall", mend))
+    return found
+
+
+def crowding(crowded: int, utterances: int) -> Finding | None:
+    """Labels that do not fit their frames: a few are bad cuts, many are the wrong labels or too slow a model.
+
+    Args:
+        crowded: utterances with more labels than frames (a frame for each, and a blank between equal neighbours).
+        utterances: all that could be learned from otherwise.
+    """
+    if crowded <= CROWDED * utterances:
+        return None
+    return Finding(
+        "more-labels-than-frames",
+        f"{crowded} of {utterances} utterances ({100 * crowded / utterances:.1f} %) have more labels than frames",
+        "look at the transcripts and cuts (sew check); a 25 Hz model needs --set overrides.output_upsample=2; "
+        "longer symbols (--set vocabulary=FILE) are fewer",
+        fatal=False,
+    )
+
+
+def pretraining_panel(row: Row, model: ModelConfig) -> str:
+    """A row of an update in a line: loss in bits beside chance, accuracy, codes, temperature and gradient."""
+    most = model.codebook_groups * model.codebook_entries
+    parts = [
+        f"{_number(row, 'loss_bits', 3)} bits of {chance_bits(model):.2f}",
+        f"accuracy {_number(row, 'accuracy', 2)}",
+    ]
+    if "code_perplexity" in row:
+        parts.append(f"codes {_number(row, 'code_perplexity', 0)}/{most}")
+        parts.append(f"probabilities {_number(row, 'probability_perplexity', 0)}/{most}")
+        parts.append(f"temperature {_number(row, 'temperature', 2)}")
+    return ", ".join([*parts, f"gradient {_number(row, 'grad_norm', 2)}"])
+
+
+def finetuning_panel(row: Row) -> str:
+    """A row of an update in a line."""
+    return f"loss {_number(row, 'loss', 2)} a sentence, gradient {_number(row, 'grad_norm', 2)}, lr {row['lr']:.2e}"
+
+
+def chance_bits(model: ModelConfig) -> float:
+    """The loss of a guess among the true target and K distractors."""
+    return math.log2(model.negatives + model.batch_negatives + 1)
+
+
+def _not_finite(rows: Sequence[Row]) -> list[Finding]:
+    bad = sum(row.get("loss") is None or row.get("grad_norm") is None for row in rows)
+    if bad <= NOT_FINITE * len(rows):
+        return []
+    return [
+        Finding(
+            "not-finite",
+            f"{bad} of the last {len(rows)} updates were not finite and were skipped",
+            f"{LOWER_RATE}; --precision bf16 or fp32 in place of fp16; optim.clip_norm=1",
+            fatal=False,
+        )
+    ]
+
+
+def _series(rows: Sequence[Row], name: str) -> list[float]:
+    return [float(row[name]) for row in rows if row.get(name) is not None]
+
+
+def _number(row: Row, name: str, decimals: int) -> str:
+    value = row.get(name)
+    return "-" if value is None else f"{value:.{decimals}f}"
