@@ -21,7 +21,7 @@ def letters(text: str) -> tuple[str, tuple[str, ...]]:
         Capitals, apostrophes and single spaces (empty where all that was said is optional), and the names of the rules.
 
     >>> letters("<B_ASIDE> (%HESITATION) I. B. M. {IS / HAS} (TH-) THE (BEST)")[0]
-    'I B M IS THE BEST'
+    'I B M IS TH THE BEST'
     """
     return normalise(text, RULES)
 
@@ -48,8 +48,8 @@ RULES: tuple[Rule, ...] = (
     # What the LDC's transcripts write %UM is the word "um" to the GLM.
     substitution("marks of hesitations removed", r"(?<!\S)(\(*)%(?=[A-Za-z])", r"\1"),
     substitution("noises removed", r"\[[^\[\]]*\]|\{[^{}]*\}", " "),
-    # (TH-): the STM makes every fragment optional, so leaving it out is never an error.
-    substitution("fragments removed", r"(?<![^\s(])(?:-[^\s()]+|[^\s()]+-)(?![^\s)])", " "),
+    # (TH-): what was said of a word, as in the transcripts of the training set (text/telephone.py).
+    substitution("fragments without their hyphen", r"(?<![^\s(])-+(?=[^\s()-])|(?<=[^\s()-])-+(?![^\s)])", ""),
     # Words in parentheses were said; scoring forgives whoever leaves them out.
     substitution("parentheses of optional words removed", r"[()]", " "),
     # UH-HUH, I._B._M. and O. K.: the GLM writes initials as letters with dots (OK => O. K.).

@@ -9,7 +9,7 @@ from sewcli.text.hub5 import RULES, letters
 
 TAGS, ALTERNATIVES, NOISES = "asides and other tags removed", "first alternative taken", "noises removed"
 CLASSES, MARKS = "hesitations and backchannels without a spelling removed", "marks of hesitations removed"
-FRAGMENTS, OPTIONAL = "fragments removed", "parentheses of optional words removed"
+FRAGMENTS, OPTIONAL = "fragments without their hyphen", "parentheses of optional words removed"
 JOINED, INITIALS, DOTS = "joined words parted", "dots of initials removed", "dots removed"
 OTHERS, APOSTROPHES = "other symbols removed", "lone apostrophes removed"
 EXAMPLES = [
@@ -25,9 +25,9 @@ EXAMPLES = [
     ("%BCACK SURE %BCNACK %hesitation", "SURE", [CLASSES]),
     ("%UM SO (%EH) THEN", "UM SO EH THEN", [MARKS, OPTIONAL]),
     ("[LAUGH] YES {BREATH} WE [LIP SMACK] DO", "YES WE DO", [NOISES]),
-    ("(TH-) THAT", "THAT", [FRAGMENTS, OPTIONAL]),
-    ("((TH-) THAT", "THAT", [FRAGMENTS, OPTIONAL]),  # one optional word: Kaldi mends "((" for hubscr.pl
-    ("TH- THAT -TION IS W-", "THAT IS", [FRAGMENTS]),
+    ("(TH-) THAT", "TH THAT", [FRAGMENTS, OPTIONAL]),
+    ("((TH-) THAT", "TH THAT", [FRAGMENTS, OPTIONAL]),  # one optional word: Kaldi mends "((" for hubscr.pl
+    ("TH- THAT -TION IS W-", "TH THAT TION IS W", [FRAGMENTS]),
     ("I SAW (THE) (BEST)", "I SAW THE BEST", [OPTIONAL]),
     ("UH-HUH TWENTY-FIVE", "UH HUH TWENTY FIVE", [JOINED]),
     ("OVER AT I._B._M.", "OVER AT I B M", [JOINED, DOTS]),
@@ -36,7 +36,7 @@ EXAMPLES = [
     ("oh yeah i'm here", "OH YEAH I'M HERE", ["capitals"]),
     ("YES + NO * 'EM", "YES NO 'EM", [OTHERS]),
     ("' YES THE '60S", "YES THE S", [OTHERS, APOSTROPHES]),
-    ("(%HESITATION) (I-)", "", [CLASSES, FRAGMENTS, OPTIONAL]),
+    ("(%HESITATION) (%HESITATION)", "", [CLASSES, OPTIONAL]),
 ]
 
 
