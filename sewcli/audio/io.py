@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,8 +45,8 @@ def probe(path: str | Path) -> AudioInfo:
     Raises:
         DataError: missing, empty, not a sound file, or without samples.
     """
-    with _opened(path) as sound:
-        return _info(sound, path)
+    with _opened(path) as (_, info):
+        return info
 
 
 def read_wave(
@@ -59,8 +60,7 @@ def read_wave(
     Raises:
         DataError: missing, empty, truncated, unreadable, another rate, no such channel, NaN or infinite samples.
     """
-    with _opened(path) as sound:
-        info = _info(sound, path)
+    with _opened(path) as (sound, info):
         if info.rate != rate:
             raise DataError(f"the sample rate is {info.rate} Hz, not {rate} Hz", where=path, mend=_resample_mend(rate))
         wanted = _wanted(path, info, start, samples, channel)
@@ -86,14 +86,8 @@ def read_channels(path: str | Path) -> tuple[np.ndarray, AudioInfo]:
     Raises:
         DataError: as `verify`.
     """
-    with _opened(path) as sound:
-        info = _info(sound, path)
-        try:
-            waves = sound.read(info.samples, dtype="float32", always_2d=True)
-        except (soundfile.LibsndfileError, OSError) as error:
-            raise _unreadable(path, error) from None
-    if len(waves) != info.samples:
-        raise _truncated(path, len(waves), info.samples)
+    with _opened(path) as (sound, info):
+        waves = np.concatenate([_as_float(block) for block in _blocks(sound, path, info, 0, info.samples)])
     if not np.isfinite(waves).all():
         raise DataError("holds samples that are NaN or infinite", where=path, mend="export the recording again")
     return np.ascontiguousarray(waves.T), info
@@ -112,12 +106,10 @@ def read_blocks(
     Raises:
         DataError: missing, empty, truncated, unreadable, damaged, no such channel or samples.
     """
-    with _opened(path) as sound:
-        info = _info(sound, path)
+    with _opened(path) as (sound, info):
         wanted = _wanted(path, info, start, samples, channel)
         for block in _blocks(sound, path, info, start, wanted):
-            picked = block[:, channel]
-            yield picked / np.float32(32768) if block.dtype == np.int16 else np.ascontiguousarray(picked)
+            yield _as_float(np.ascontiguousarray(block[:, channel]))
 
 
 def verify(path: str | Path) -> AudioInfo:
@@ -128,8 +120,7 @@ def verify(path: str | Path) -> AudioInfo:
     Raises:
         DataError: as `read_wave`, or damaged.
     """
-    with _opened(path) as sound:
-        info = _info(sound, path)
+    with _opened(path) as (sound, info):
         for block in _blocks(sound, path, info, 0, info.samples):
             if not np.isfinite(block).all():
                 raise DataError("holds samples that are NaN or infinite", where=path, mend="export the recording again")
@@ -168,31 +159,35 @@ def encode_vorbis(wave: np.ndarray, *, serial: int, rate: int = RATE) -> bytes:
 _COPY_AGAIN = "copy or download it again"
 
 
-def _opened(path: str | Path) -> soundfile.SoundFile:
+@contextmanager
+def _opened(path: str | Path) -> Iterator[tuple[soundfile.SoundFile, AudioInfo]]:
+    """An open sound file and what its header says."""
     path = Path(path)
-    try:
-        if path.stat().st_size == 0:
-            raise DataError("an empty file", where=path, mend=_COPY_AGAIN)
-        return soundfile.SoundFile(sphere.unshortened(path) if sphere.is_shortened(path) else path)
-    except FileNotFoundError:
-        raise DataError("no such sound file", where=path) from None
-    except (
-        soundfile.LibsndfileError,
-        OSError,
-        TypeError,
-        ValueError,
-    ) as error:  # TypeError: .raw; ValueError: odd names
-        raise _unreadable(path, error) from None
-
-
-def _info(sound: soundfile.SoundFile, path: str | Path) -> AudioInfo:
-    if sound.frames <= 0 or sound.samplerate <= 0:
-        raise DataError("holds no samples", where=path, mend=_COPY_AGAIN)
-    if sound.frames >= UNKNOWN:
-        raise DataError("its header does not say how long it is", where=path, mend="encode it again, to a file")
-    if sound.format == "NIST" and sound.frames < (promised := sphere.sample_count(path)):
-        raise _truncated(path, sound.frames, promised)  # libsndfile counts what is there, whatever the header says
-    return AudioInfo(sound.samplerate, sound.channels, sound.frames, sound.format)
+    with ExitStack() as stack:
+        try:
+            if path.stat().st_size == 0:
+                raise DataError("an empty file", where=path, mend=_COPY_AGAIN)
+            header = sphere.read_header(path)
+            source = path if header is None else stack.enter_context(sphere.plain(header))
+            sound = stack.enter_context(soundfile.SoundFile(source))
+        except FileNotFoundError:
+            raise DataError("no such sound file", where=path) from None
+        except (
+            soundfile.LibsndfileError,
+            OSError,
+            TypeError,
+            ValueError,
+        ) as error:  # TypeError: .raw; ValueError: odd names
+            raise _unreadable(path, error) from None
+        # libsndfile counts what is there: less than a SPHERE header promises, or also what comes after the last sample.
+        samples = sound.frames if header is None or header.samples is None else header.samples
+        if min(samples, sound.frames) <= 0 or sound.samplerate <= 0:
+            raise DataError("holds no samples", where=path, mend=_COPY_AGAIN)
+        if samples >= UNKNOWN:
+            raise DataError("its header does not say how long it is", where=path, mend="encode it again, to a file")
+        if sound.frames < samples:
+            raise _truncated(path, sound.frames, samples)
+        yield sound, AudioInfo(sound.samplerate, sound.channels, samples, "NIST" if header else sound.format)
 
 
 def _wanted(path: str | Path, info: AudioInfo, start: int, samples: int | None, channel: int) -> int:
@@ -233,6 +228,11 @@ def _blocks(
         raise DataError(fault, where=path, mend=_COPY_AGAIN)
     if expected and digest.digest() != expected:
         raise DataError("damaged: its samples do not give the checksum in its header", where=path, mend=_COPY_AGAIN)
+
+
+def _as_float(block: np.ndarray) -> np.ndarray:
+    """float32 in [-1, 1) of float32 or int16."""
+    return block / np.float32(32768) if block.dtype == np.int16 else block
 
 
 def _flac_md5(path: str | Path) -> bytes | None:

@@ -1,70 +1,172 @@
 """NIST SPHERE files, as the LDC and TED-LIUM publish them: what their headers say, and their shorten compression undone.
 
-libsndfile reads PCM, u-law and A-law SPHERE itself. Shorten-compressed data (`sample_coding -s27
-ulaw,embedded-shorten-v2.00`, all of Fisher) it does not: `desphere` decodes those, to the bit as NIST's own tool does,
-and much faster with its native part (`pip install 'sew[sph]'`).
+libsndfile decodes PCM, u-law and A-law, but takes only the plainest headers for what they are, so it is shown a plain one.
+Shorten-compressed data (`sample_coding -s27 ulaw,embedded-shorten-v2.00`, all of Fisher) `desphere` decodes, to the bit as
+NIST's own tool does, and much faster with its native part (`pip install 'sew[sph]'`).
 """
 
 from __future__ import annotations
 
 import io
 import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sewcli.base.errors import DataError
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 MAGIC = b"NIST_1A\n"
-LARGEST_HEADER = 1 << 20  # bytes; real headers have 1024, some 2048 or more
+SIZE = 1024  # bytes of nearly every header
+CODINGS = {"": "pcm", "pcm": "pcm", "ulaw": "ulaw", "mulaw": "ulaw", "mu-law": "ulaw", "alaw": "alaw", "a-law": "alaw"}
+SHORTEN = "embedded-shorten"
+MOST = 1 << 40  # of anything that is counted: larger numbers are damage
 
 
-def read_header(path: str | Path) -> dict[str, str] | None:
-    """The fields of a SPHERE header, or None when the file is none.
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A SPHERE header: its fields as text, and its size in bytes."""
+
+    path: Path
+    fields: dict[str, str]
+    size: int
+
+    @property
+    def samples(self) -> int | None:
+        """The samples of a channel that it promises; None when it is silent about them."""
+        return self._number("sample_count", least=0) if "sample_count" in self.fields else None
+
+    @property
+    def is_shortened(self) -> bool:
+        """Whether the samples are compressed by shorten, which libsndfile cannot undo."""
+        return self._coding[1].startswith(SHORTEN)
+
+    def rewritten(self) -> bytes:
+        """A plain header for the same data: 1024 bytes with what libsndfile and desphere need, and nothing else.
+
+        Raises:
+            DataError: it does not say what the data are, or says something impossible.
+        """
+        base, compression = self._coding
+        coding, order = CODINGS[base], self.fields.get("sample_byte_format", "1").lower()
+        if "sample_coding" not in self.fields:
+            coding = CODINGS.get(order, coding)  # `sample_byte_format -s6 mu-law` is the coding in some headers
+        width = 1 if coding != "pcm" else self._number("sample_n_bytes") if "sample_n_bytes" in self.fields else 2
+        if width > 1 and order not in ("01", "10"):
+            raise DataError("its SPHERE header does not say the order of bytes", where=self.path, mend=COPY_AGAIN)
+        numbers = {name: self._number(name) for name in ("channel_count", "sample_rate")}
+        if self.samples is not None:
+            numbers["sample_count"] = self.samples
+        lines = [f"{name} -i {number}" for name, number in {**numbers, "sample_n_bytes": width}.items()]
+        lines.append("sample_byte_format " + ("-s1 1" if width == 1 else f"-s2 {order}"))
+        kind = f"{coding},{compression}" if compression else coding
+        lines += [f"sample_coding -s{len(kind)} {kind}", "end_head\n"]
+        return MAGIC + b"   1024\n" + "\n".join(lines).encode().ljust(SIZE - 16)
+
+    @property
+    def _coding(self) -> tuple[str, str]:
+        """What `sample_coding` says: the coding, and the compression (or "")."""
+        base, _, compression = (part.strip() for part in self.fields.get("sample_coding", "").lower().partition(","))
+        if base not in CODINGS or (compression and not compression.startswith(SHORTEN)):
+            raise DataError(
+                f"SPHERE data of the coding {self.fields['sample_coding']!r} cannot be read",
+                where=self.path,
+                mend="decode it with NIST's w_decode -o pcm",
+            )
+        return base, compression
+
+    def _number(self, name: str, *, least: int = 1) -> int:
+        """A field that counts something; some headers write it as a string or a real number."""
+        said = self.fields.get(name, "nothing")
+        number = re.fullmatch(r"(\d{1,15})(?:\.0*)?", said, re.ASCII)
+        if number is None or not least <= int(number[1]) <= MOST:
+            raise DataError(f"its SPHERE header says {said} for {name}", where=self.path, mend=COPY_AGAIN)
+        return int(number[1])
+
+
+def read_header(path: str | Path) -> Header | None:
+    """The header of a SPHERE file, or None when the file is none.
 
     Raises:
         DataError: it begins as a SPHERE header and does not go on as one.
+        OSError: it cannot be opened.
     """
     with open(path, "rb") as file:
         head = file.read(16)
         if not head.startswith(MAGIC):
             return None
-        size = head[len(MAGIC) :].strip()
-        if not size.isdigit() or not len(head) <= int(size) <= LARGEST_HEADER:
+        stated = re.fullmatch(rb" *(\d{1,6}) *\n?", head[len(MAGIC) :])  # real ones have 1024 bytes, some 2048 or more
+        if stated is None or int(stated[1]) < len(head):
             raise DataError("the size in its SPHERE header is not one", where=path, mend=COPY_AGAIN)
-        head += file.read(int(size) - len(head))
-    text = head.decode("latin-1")
-    if len(head) < int(size) or "end_head" not in text:
+        size = int(stated[1])
+        head += file.read(size - len(head))
+    end = re.search(rb"\nend_head[ \t\r]*(?:\n|\Z)", head)
+    if len(head) < size or end is None:
         raise DataError("truncated in its SPHERE header", where=path, mend=COPY_AGAIN)
     fields = {}
-    for line in text.split("end_head")[0].splitlines()[2:]:
-        if field := re.match(r"(\S+) -(?:i|r|s\d+) (.*)", line):
-            fields[field[1]] = field[2].strip()
-    return fields
+    for line in head[len(MAGIC) : end.start()].decode("latin-1").split("\n")[1:]:
+        if field := re.match(r"(\S+) +-(?:i|r|s\d+)(?: +(.*))?$", line):
+            fields[field[1]] = (field[2] or "").strip()
+    return Header(Path(path), fields, size)
 
 
-def is_shortened(path: str | Path) -> bool:
-    """Whether the samples are compressed by shorten, which libsndfile cannot undo."""
-    fields = read_header(path)
-    return fields is not None and "shorten" in fields.get("sample_coding", "")
-
-
-def sample_count(path: str | Path) -> int:
-    """Samples of one channel that the header promises; 0 when it says nothing."""
-    count = (read_header(path) or {}).get("sample_count", "")
-    return int(count) if count.isdigit() else 0
-
-
-def unshortened(path: str | Path) -> io.BytesIO:
-    """The whole file as an uncompressed WAV in memory (a 10-minute call of two channels takes 19 MB).
+def plain(header: Header) -> io.RawIOBase | io.BytesIO:
+    """The file in a form that libsndfile reads; a compressed one whole in memory (an hour of two channels takes 115 MB).
 
     Raises:
-        DataError: damaged, or compressed in another way.
+        DataError: damaged, cut short, or compressed in another way.
+        OSError: it cannot be opened.
     """
+    if not header.is_shortened:
+        return _Behind(header)
     import desphere  # imported late: few corpora need it
 
     try:
-        return io.BytesIO(desphere.transcode_bytes(Path(path).read_bytes()))
-    except (desphere.DesphereError, ValueError, IndexError, EOFError) as error:
-        raise DataError(f"its shorten compression cannot be undone ({error})", where=path, mend=COPY_AGAIN) from None
+        return io.BytesIO(desphere.transcode_bytes(header.rewritten() + header.path.read_bytes()[header.size :]))
+    except desphere.DesphereError as error:
+        raise DataError(
+            f"its shorten compression cannot be undone ({error})", where=header.path, mend=COPY_AGAIN
+        ) from None
+
+
+class _Behind(io.RawIOBase):
+    """The data of a file, where they lie, behind its header rewritten."""
+
+    def __init__(self, header: Header) -> None:
+        self._head = header.rewritten()
+        self._file = open(header.path, "rb")  # noqa: SIM115 (closed by close)
+        self._shift = header.size - len(self._head)
+        self._place = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_END:
+            offset += self._file.seek(0, io.SEEK_END) - self._shift
+        self._place = offset + (self._place if whence == io.SEEK_CUR else 0)
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        wanted = memoryview(buffer).cast("B")
+        head = self._head[self._place : self._place + len(wanted)]
+        wanted[: len(head)] = head
+        self._file.seek(max(self._place, len(self._head)) + self._shift)
+        read = len(head) + self._file.readinto(wanted[len(head) :])
+        self._place += read
+        return read
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 COPY_AGAIN = "copy it from the disc or the archive again"
