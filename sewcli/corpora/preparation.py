@@ -24,6 +24,7 @@ from sewcli.base.files import (
     read_jsonl,
     remove_leftovers,
     sha256,
+    write_bytes,
     write_json,
     write_jsonl,
     write_text,
@@ -39,6 +40,7 @@ __all__ = ["Candidate", "Listing", "Published", "Rejection", "Split", "prepare",
 
 FORMAT = 2  # raise it when the same input gives other output: everything is then prepared anew
 SUMMARY, REJECTED = "prep.json", "rejected.jsonl"
+SCORE = "score"  # sub-folder: references in the form that a test was published with
 
 
 def prepare(
@@ -63,6 +65,7 @@ def prepare(
     """
     _take(out, shared=False)
     remove_leftovers(out)
+    remove_leftovers(out / SCORE)
     _drop_vanished(out)
     for split in splits:
         inputs = fingerprint(split.folder, f"{split.choice}\n{root or ''}")
@@ -161,12 +164,15 @@ def _prepare_split(out: Path, corpus: str, split: Split, inputs: str, jobs: int,
         )
     write_jsonl(out / cuts_name(split.name), cut_rows(pieces, root))
     write_text(out / text_name(split.name), "".join(f"{piece.text}\n" for piece in pieces))
+    for suffix, paths in split.score.items():
+        write_bytes(out / SCORE / f"{split.name}{suffix}", b"".join(map(_content, paths)))
     counts = {
         "utterances": len(pieces),
         "hours": round(sum(piece.samples for piece in pieces) / RATE / 3600, 4),
         "speakers": len({piece.speaker for piece in pieces}),
         "words": sum(len(piece.text.split()) for piece in pieces),
         "rejected": len(rejections),
+        **_parts(pieces, split.published),
     }
     summary = {
         **counts,
@@ -178,7 +184,7 @@ def _prepare_split(out: Path, corpus: str, split: Split, inputs: str, jobs: int,
         "folder": str(split.folder.absolute()),
         "root": str(root.absolute()) if root else None,
         "inputs": inputs,
-        "outputs": {name: sha256(out / name) for name in (cuts_name(split.name), text_name(split.name))},
+        "outputs": {name: sha256(out / name) for name in _output_names(split)},
         "audio": _audio_digest(out, split.name),
     }
     _write_summaries(out, corpus, {**_summaries(out), split.name: summary})
@@ -232,6 +238,22 @@ def _differences(counts: dict[str, Any], published: Published | None) -> list[st
     return found
 
 
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})", where=path) from None
+
+
+def _parts(pieces: Sequence[Piece], published: Published | None) -> dict[str, int]:
+    parts = published.parts if published else ()
+    return {f"utterances {begin}*": sum(piece.id.startswith(begin) for piece in pieces) for begin in parts}
+
+
+def _output_names(split: Split) -> list[str]:
+    return [cuts_name(split.name), text_name(split.name), *(f"{SCORE}/{split.name}{suffix}" for suffix in split.score)]
+
+
 def _is_done(out: Path, split: Split, inputs: str) -> bool:
     summary = _summaries(out).get(split.name)
     if summary is None or summary.get("inputs") != inputs:
@@ -243,8 +265,7 @@ def _is_done(out: Path, split: Split, inputs: str) -> bool:
     if summary.get("audio") != _audio_digest(out, split.name):
         return False
     outputs = summary.get("outputs", {})
-    wanted = {cuts_name(split.name), text_name(split.name)}
-    return set(outputs) == wanted and all(
+    return set(outputs) == set(_output_names(split)) and all(
         (out / name).is_file() and sha256(out / name) == digest for name, digest in outputs.items()
     )
 
@@ -269,6 +290,8 @@ def _forget(out: Path, splits: Sequence[str]) -> None:
     for name in splits:
         (out / cuts_name(name)).unlink(missing_ok=True)
         (out / text_name(name)).unlink(missing_ok=True)
+        for path in (out / SCORE).glob(f"{name}.*"):
+            path.unlink()
     rows = _rejected_rows(out)
     if any(row["split"] in splits for row in rows):
         _write_rejected(out, [row for row in rows if row["split"] not in splits])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,10 +62,13 @@ class Published:
     speakers: int | None
     hours_tolerance: float = 0.25
     """Published hours are rounded, and those of LibriSpeech's two "other" test sets stand swapped."""
+    parts: Mapping[str, int] = field(default_factory=dict)
+    """Utterances of each part of the split, known by how their ids begin."""
 
     def figures(self) -> dict[str, float | None]:
         """By name, in the order of a table."""
-        return {"utterances": self.utterances, "hours": self.hours, "speakers": self.speakers}
+        whole = {"utterances": self.utterances, "hours": self.hours, "speakers": self.speakers}
+        return {**whole, **{f"utterances {begin}*": count for begin, count in self.parts.items()}}
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,8 @@ class Split:
     """What its sound files must have, in Hz."""
     convert: bool = False
     """Decode each channel once, and write it at 16 kHz to `audio/<split>/<stem>-<A|B>.flac`."""
+    score: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    """What it is scored against, by suffix: these files, one after the other, become `score/<split><suffix>`."""
 
 
 @dataclass(frozen=True, slots=True)
