@@ -54,6 +54,7 @@ RULES: tuple[Rule, ...] = (
     substitution("parentheses of optional words removed", r"[()]", " "),
     # UH-HUH, I._B._M. and O. K.: the GLM writes initials as letters with dots (OK => O. K.).
     substitution("joined words parted", r"(?<=[\w.])[-_]+(?=\w)", " "),
+    substitution("plurals of letters: V.S and V.'S to V'S", r"(?i)(?<=\w)\.'?s(?![\w.])", "'S"),
     substitution("dots of initials removed", r"\.(?=\w)", " "),
     substitution("dots removed", r"\.", ""),
     Rule("capitals", str.upper),

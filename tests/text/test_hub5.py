@@ -10,6 +10,7 @@ from sewcli.text.hub5 import RULES, letters
 TAGS, ALTERNATIVES, NOISES = "asides and other tags removed", "first alternative taken", "noises removed"
 CLASSES, MARKS = "hesitations and backchannels without a spelling removed", "marks of hesitations removed"
 FRAGMENTS, OPTIONAL = "fragments without their hyphen", "parentheses of optional words removed"
+PLURALS = "plurals of letters: V.S and V.'S to V'S"
 JOINED, INITIALS, DOTS = "joined words parted", "dots of initials removed", "dots removed"
 OTHERS, APOSTROPHES = "other symbols removed", "lone apostrophes removed"
 EXAMPLES = [
@@ -32,7 +33,10 @@ EXAMPLES = [
     ("UH-HUH TWENTY-FIVE", "UH HUH TWENTY FIVE", [JOINED]),
     ("OVER AT I._B._M.", "OVER AT I B M", [JOINED, DOTS]),
     ("O.K. T.V.", "O K T V", [INITIALS, DOTS]),
-    ("O. K. THE T. V.'S ON MRS. SMITH", "O K THE T V'S ON MRS SMITH", [DOTS]),
+    ("O. K. AND MRS. SMITH", "O K AND MRS SMITH", [DOTS]),
+    ("THE T. V.'S ON", "THE T V'S ON", [PLURALS, DOTS]),
+    ("TWO T. V.S", "TWO T V'S", [PLURALS, DOTS]),
+    ("I_B_M.S U.S.", "I B M'S U S", [JOINED, PLURALS, INITIALS, DOTS]),
     ("oh yeah i'm here", "OH YEAH I'M HERE", ["capitals"]),
     ("YES + NO * 'EM", "YES NO 'EM", [OTHERS]),
     ("' YES THE '60S", "YES THE S", [OTHERS, APOSTROPHES]),
