@@ -48,7 +48,7 @@ class Segment:
     @property
     def gap(self) -> bool:
         """Whether it is a stretch between two segments, that nobody's transcript covers."""
-        return self.speaker.lower() == "inter_segment_gap"
+        return self.speaker.lower().endswith("inter_segment_gap")  # `fsh_60262_1_inter_segment_gap` as well
 
 
 @dataclass(frozen=True, slots=True)
