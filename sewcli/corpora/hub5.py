@@ -134,8 +134,14 @@ def _add(turns: Turns, segment: Segment, stm: Path, calls: Mapping[str, Path]) -
             side=side,
             times=(segment.start, segment.end),
             speaker=f"{segment.file}-{side}",
-            custom={"stm": [segment.file, segment.channel]},
+            custom={"stm": [segment.file, segment.channel], **_gender(segment)},
         )
+
+
+def _gender(segment: Segment) -> dict[str, str]:
+    """Of `<O,sw,F,sw-F>`, as the other parts of the corpus have it."""
+    sexes = {"F", "M"}.intersection(segment.label)
+    return {"gender": sexes.pop()} if len(sexes) == 1 else {}
 
 
 def _read(_: Path, folders: Sequence[Path], stms: Sequence[Path], audio: re.Pattern[str]) -> Listing:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sewcli.base.errors import UsageError, nearest
 from sewcli.base.log import warn
-from sewcli.corpora import fisher, switchboard
+from sewcli.corpora import eval2000, fisher, rt03, switchboard
 from sewcli.corpora.calls import DEPTH, Marks, find_folders
 from sewcli.corpora.casting import MARK
 from sewcli.corpora.librispeech import CORPORA
@@ -38,9 +38,11 @@ PARTS = (
         switchboard.find_splits,
     ),
     Part(fisher.SPLIT, "Fisher English (LDC2004S13, LDC2004T19, LDC2005S13, LDC2005T19)", fisher.find_splits),
+    Part(rt03.SPLIT, rt03.TITLE, rt03.find_splits),
+    Part(eval2000.SPLIT, eval2000.TITLE, eval2000.find_splits),
 )
 TO_FETCH = "; ".join(part.title for part in PARTS)
-ANY = Marks.either(switchboard.MARKS, fisher.MARKS)
+ANY = Marks.either(switchboard.MARKS, fisher.MARKS, rt03.MARKS, eval2000.MARKS)
 
 
 def find_corpus(folder: Path | None) -> Path:
@@ -61,9 +63,8 @@ def find_corpus(folder: Path | None) -> Path:
     if not folder.is_dir():
         siblings = [path.name for path in folder.absolute().parent.glob("*/")]
         raise UsageError(f"no such folder{nearest(folder.name, siblings)}", where=folder)
-    for above in (folder.absolute(), *folder.absolute().parents):
-        if ANY.name(above):
-            raise UsageError("this is inside one part of the corpus", where=folder, mend=f"give {above.parent}")
+    if inside := [above for above in (folder.absolute(), *folder.absolute().parents) if ANY.name(above)]:
+        raise UsageError("this is inside one part of the corpus", where=folder, mend=f"give {inside[-1].parent}")
     if not find_folders(folder, ANY):
         if deeper := find_folders(folder, ANY, depth=2 * DEPTH):
             raise UsageError("the corpus is some levels below", where=folder, mend=f"give {deeper[0].parent}")

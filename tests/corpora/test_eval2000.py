@@ -15,8 +15,10 @@ from hub5_corpus import HUB5_GLM, HUB5_STM, LEVELS, listing, prepared, write_hub
 from telephone_corpus import TONES, pitch, write_call
 
 from sewcli.audio.io import probe, read_wave
-from sewcli.base.errors import DataError, UsageError
+from sewcli.base.errors import DataError, PartialError, UsageError
 from sewcli.base.files import read_json, read_jsonl
+from sewcli.cli.prep import prep
+from sewcli.corpora import swbd_fisher
 from sewcli.corpora.eval2000 import PUBLISHED, SPLIT, find_splits
 from sewcli.corpora.hub5 import IGNORED, utterance_id
 from sewcli.data.utterances import read_split
@@ -47,7 +49,7 @@ def test_segments_are_those_of_the_stm(corpus: Path) -> None:
     assert found.changes["asides and other tags removed"] == 1
     one = {candidate.id: candidate for candidate in found.candidates}["sw_4390-B_000080-000234"]
     assert (one.start, one.end, one.channel, one.speaker) == (0.8, 2.345, 1, "sw_4390-B")
-    assert one.custom["stm"] == ["sw_4390", "B"]
+    assert (one.custom["stm"], one.custom["side"], one.custom["gender"]) == (["sw_4390", "B"], "B", "F")
     assert one.custom["original"] == "<B_ASIDE> ((TH-) THAT { IS / WAS } I. B. M. <E_ASIDE>"
 
 
@@ -108,6 +110,27 @@ def test_half_of_it_is_here(tmp_path: Path) -> None:
 def test_one_level_too_far_down(corpus: Path, given: str, near: str) -> None:
     with pytest.raises(UsageError, match=rf"{given}: of test-eval2000 only[\s\S]*holds both, .*{near} is near"):
         find_splits(corpus / given)
+
+
+@pytest.mark.parametrize("given", ["LDC2002S09", "LDC2002S09/hub5e_00/english", "LDC2002T43/reference"])
+def test_sew_prep_names_the_folder_above_the_discs(corpus: Path, given: str) -> None:
+    with pytest.raises(UsageError, match=f"inside one part of the corpus\n.*give {corpus}$"):
+        swbd_fisher.find_corpus(corpus / given)
+    assert swbd_fisher.find_corpus(corpus) == corpus
+
+
+def test_sew_prep_names_the_folder_far_below(tmp_path: Path) -> None:
+    write_hub5(tmp_path / "a" / "b" / "c" / "d")
+    with pytest.raises(UsageError, match=f"some levels below\n.*give {tmp_path / 'a' / 'b' / 'c' / 'd'}$"):
+        swbd_fisher.find_corpus(tmp_path)
+
+
+def test_sew_prep_sets_aside_a_broken_call_and_exits_4(corpus: Path, tmp_path: Path) -> None:
+    _cut_short(next(corpus.rglob("en_4156.sph")))
+    with pytest.raises(PartialError, match="2 utterances were set aside") as error:
+        prep("swbd_fisher", corpus, out=tmp_path / "data", part=[SPLIT], jobs=1)
+    assert error.value.exit_code == 4
+    assert len(read_split(tmp_path / "data", SPLIT)) == 5
 
 
 def test_links_to_discs(corpus: Path, tmp_path: Path) -> None:

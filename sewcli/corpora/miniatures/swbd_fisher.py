@@ -1,4 +1,4 @@
-"""A miniature of Switchboard-1 and Fisher English: synthetic telephone calls in the true folders, names and formats.
+"""A miniature of Switchboard-1, Fisher English and their tests: synthetic calls in the true folders, names and formats.
 
 Every kind of markup that the transcripts of the two corpora hold is in it, both layouts of Fisher's discs, a call of audio
 known to be bad, and SPHERE files in u-law, PCM and shorten. What is written and what is said come from one draw: they agree.
@@ -15,18 +15,19 @@ from typing import Any
 from sewcli.base.files import explained
 from sewcli.base.rng import numpy_rng
 from sewcli.corpora.casting import Casting, Speaker, written_once
+from sewcli.corpora.miniatures import hub5
 from sewcli.corpora.miniatures.calls import Call, Turn, record
 from sewcli.corpora.miniatures.fisher import write_fisher
 from sewcli.corpora.miniatures.markup import FISHER, SWITCHBOARD, Markup
 from sewcli.corpora.miniatures.switchboard import write_switchboard
 from sewcli.corpora.sentences import sentences
 
-VERSION = 1  # raise it when the audio or the text of a plan changes
+VERSION = 2  # raise it when the audio or the text of a plan changes
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that decides the bytes of a miniature. The default: about 45 minutes of calls to train on."""
+    """All that decides the bytes of a miniature. The default: 45 minutes of calls to train on, 6 of tests."""
 
     switchboard: int = 14
     """Calls."""
@@ -53,15 +54,17 @@ def write_miniature(folder: Path, plan: Plan = Plan(), *, jobs: int | None = Non
     with written_once(folder, plan.mark()) as place:
         if place is None:
             return False
-        groups = (max(2, plan.switchboard * 3 // 2), max(2, plan.fisher * 3 // 2))  # some make two calls
+        groups = (max(2, plan.switchboard * 3 // 2), max(2, plan.fisher * 3 // 2), hub5.SPEAKERS)  # some make two calls
         casting = Casting(numpy_rng(plan.seed, "speakers"), sum(groups))
-        callers, people = ([casting.next("FM"[i % 2]) for i in range(size)] for size in groups)
+        callers, people, tested = ([casting.next("FM"[i % 2]) for i in range(size)] for size in groups)
         switchboard = _script(plan, switchboard_names(plan), callers, SWITCHBOARD)
         fisher = _script(plan, fisher_names(plan), people, FISHER)
-        recordings = record([*switchboard, *fisher], plan.seed, jobs or os.cpu_count() or 1)
+        tests = hub5.scripts(tested, plan.seed)
+        recordings = record([*switchboard, *fisher, *tests], plan.seed, jobs or os.cpu_count() or 1)
         with explained(folder):
             write_switchboard(place, recordings[: plan.switchboard])
-            write_fisher(place, recordings[plan.switchboard :])
+            write_fisher(place, recordings[plan.switchboard : -len(tests)])
+            hub5.write_tests(place, recordings[-len(tests) :])
             (place / "README.TXT").write_text(README, encoding="utf-8")
     return True
 
@@ -93,7 +96,8 @@ def _script(plan: Plan, names: Sequence[str], speakers: Sequence[Speaker], marku
     return calls
 
 
-README = """A miniature in the layout of LDC97S62, LDC2004S13, LDC2004T19, LDC2005S13 and LDC2005T19. Nobody said any of this.
+README = """A miniature in the layout of LDC97S62, LDC2004S13, LDC2004T19, LDC2005S13, LDC2005T19, and of the tests LDC2002S09,
+LDC2002T43 and LDC2007S10. Nobody said any of this.
 
 The sentences come from a small grammar, the voices from the eSpeak NG synthesiser, through a telephone line of 300 to 3400 Hz.
 Written by `sew prep swbd_fisher --mini`. Text and audio are placed in the public domain (CC0 1.0).
