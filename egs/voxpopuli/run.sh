@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# VoxPopuli, English with transcripts, from the archive to a word error rate.
+#
+#   bash egs/voxpopuli/run.sh --corpus DIR --pretrained exp/librispeech/sew-tiny/model --lm download   # on a GPU
+#   bash egs/voxpopuli/run.sh --stage 3          # from a stage on, here the language model
+#   bash egs/voxpopuli/run.sh --mini             # a miniature, 10 minutes on 2 cores
+#
+# Stages: 0 prep, 1 pretrain (left out with --pretrained), 2 finetune, 3 language model, 4 decode and score, 5 the table.
+# Every stage that is done is passed over, and one that was killed goes on, so the script may be run again. Options:
+
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+
+stage=0  # first stage to run
+stop_stage=5  # last stage to run
+mini=false  # a synthetic miniature corpus and a micro model
+corpus=""  # folder with transcribed_data/ or raw_audios/; none: $SEW_CORPORA/voxpopuli or download/voxpopuli
+data=data/voxpopuli  # where the cuts go
+exp=exp/voxpopuli  # where models and results go
+model=sew-tiny  # a name of `sew models`, for stage 1
+pretrained=""  # a pre-trained model folder or Hub id: stage 1 is then left out
+pretrain_config=tiny-100k  # recipe or YAML file of stage 1
+finetune_config=10h  # recipe or YAML file of stage 2
+subset=10h=10  # NAME=HOURS of train to fine-tune on, drawn by seed and balanced over speakers; none: all of train
+prep_options=""  # more options of `sew prep`
+pretrain_options=""  # more options of `sew pretrain`
+finetune_options=""  # more options of `sew finetune`
+lm=""  # the official 5-gram: its folder, or download; none: beside the corpus, or else made of train and Europarl
+test_splits="dev test"  # splits to decode
+order=5  # of the n-gram language model
+beam=50  # of the search
+# shellcheck source=egs/parse_options.sh
+. "$here/../parse_options.sh"
+
+if $mini; then
+  mini_default data data/mini-voxpopuli && mini_default exp exp/mini-voxpopuli && mini_default model sew-micro
+  mini_default pretrain_config "$here/conf/mini-pretrain.yaml"
+  mini_default finetune_config "$here/conf/mini-finetune.yaml"
+  mini_default subset ""
+fi
+
+if run_stage 0; then
+  say "0: prepare cuts in $data"
+  $mini && corpus_options=--mini || corpus_options=${corpus:+"$corpus"}
+  code=0
+  # shellcheck disable=SC2086  # options are words
+  sew prep voxpopuli ${corpus_options:+"$corpus_options"} --out "$data" ${subset:+--subset "$subset"} $prep_options || code=$?
+  [ $code != 2 ] || echo "to see the recipe at work without the corpus: bash $0 --mini" >&2
+  [ $code != 4 ] || echo "to go on without what was set aside: the same command with --stage 1" >&2
+  [ $code = 0 ] || exit $code
+fi
+
+if run_stage 1 && [ -z "$pretrained" ]; then
+  say "1: pre-train $model"
+  # shellcheck disable=SC2086
+  sew pretrain --model "$model" --data "$data" --exp "$exp/$model" --config "$pretrain_config" $pretrain_options
+fi
+
+name=$model
+if [ -n "$pretrained" ]; then # exp/sew-tiny/model -> sew-tiny
+  folder=${pretrained%/} && name=$(basename "${folder%/model}")
+fi
+
+if run_stage 2; then
+  say "2: fine-tune on ${subset:-all of train}"
+  # shellcheck disable=SC2086
+  sew finetune --model "${pretrained:-$exp/$model/model}" --data "$data" --exp "$exp/$name-ft" \
+    --config "$finetune_config" ${subset:+--set "data.train=${subset%%=*}"} $finetune_options
+fi
+
+published=en_${order}gram_lm.bin
+$mini || [ -n "$lm" ] || for place in "${corpus:-${SEW_CORPORA:-download}/voxpopuli}"{,/lm_data/en}; do
+  [ ! -f "$place/$published" ] || lm=$place/$published
+done
+[ ! -d "$lm" ] || lm=$lm/$published
+lm_name=${order}gram && [ -z "$lm" ] || lm_name=official-${order}gram
+
+if run_stage 3; then
+  say "3: $lm_name language model"
+  case $lm in
+    "") sew lm ngram --order "$order" --data "$data" ;;
+    download) sew lm official --download "voxpopuli-${order}gram" --name "$lm_name" --data "$data" ;;
+    *) sew lm official "$lm" --name "$lm_name" --data "$data" ;;
+  esac
+fi
+
+if run_stage 4; then
+  say "4: decode and score"
+  for kind in none "$lm_name"; do
+    # shellcheck disable=SC2086
+    sew decode --model "$exp/$name-ft/model" --data "$data" --lm "$kind" --beam "$beam" --split ${test_splits// / --split }
+  done
+fi
+
+if run_stage 5; then
+  say "5: results"
+  sew report "$exp" --out "$exp/results.json"
+fi
