@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -129,7 +130,7 @@ def choose(cuts: Iterable[Drawable], seconds: float, seed: int) -> list[Drawable
     by_speaker: dict[str, list[Drawable]] = {}
     for cut in cuts:
         by_speaker.setdefault(cut.speaker, []).append(cut)
-    there = sum(cut.seconds for own in by_speaker.values() for cut in own)
+    there = math.fsum(cut.seconds for own in by_speaker.values() for cut in own)  # exact: the order plays no part
     if there < seconds:
         raise UsageError(
             f"{seconds / 3600:g} hours are wanted, the train splits hold {there / 3600:.4g} with transcripts",

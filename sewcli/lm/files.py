@@ -100,5 +100,7 @@ def _missing(lm: str, given: Path, folder: Path) -> UsageError:
     command = f"sew lm ngram --order {number[1]}" if number else "sew lm ngram --order 4"
     there = f" (there are: {', '.join(known)})" if known else ""
     return UsageError(
-        f"no language model {lm!r}{nearest(lm, known)}{there}", where=folder, mend=f"first run: {command}"
+        f"no language model {lm!r}{nearest(lm, known)}{there}",
+        where=folder,
+        mend=f"first run: {command} (or sew lm official, for published ones)",
     )

@@ -180,7 +180,7 @@ def _write_lexicon(model: Path, words: Path | None, lexicon: Path) -> int:
         _checked_size(words)
     listed = read_words(model) if words is None else _first_fields(words)
     vocabulary = Vocabulary.letters()
-    letters = str.upper if case_of(listed) == "lower" else str  # VoxPopuli's words are in lower case
+    letters = str if case_of(listed) == "upper" else str.upper  # VoxPopuli's words are in lower case
     cannot = write_lexicon(listed, vocabulary, lexicon, letters=letters)
     if cannot:
         shown = ", ".join(map(repr, cannot[:5]))

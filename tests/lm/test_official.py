@@ -217,12 +217,18 @@ def test_voxpopulis_words_are_spelled_in_capitals(data: Path, tmp_path: Path) ->
     (folder / "en_5gram_lm.bin").write_bytes(BINARY_MAGIC + b" version 5\n" + bytes(1000))
     with pytest.raises(UsageError, match=r"does not tell its words[\s\S]*en_lm\.lexicon"):
         install(folder, data)
-    (folder / "en_lm.lexicon").write_text("about\ta b o u t |\nmember's\tm e m b e r ' s |\ncafé\tc a f é |\n")
+    (folder / "en_lm.lexicon").write_text(
+        "about\ta b o u t |\nMEP\tM E P |\nmember's\tm e m b e r ' s |\ncafé\tc a f é |\n"
+    )
     install(folder, data)
     files = resolve("5gram", data, LETTERS)
     assert files.model.name == "5gram.bin"
     entries = read_lexicon(files.lexicon, LETTERS)
-    assert [(e.word, LETTERS.text(e.spelling)) for e in entries] == [("about", "ABOUT"), ("member's", "MEMBER'S")]
+    assert [(e.word, LETTERS.text(e.spelling)) for e in entries] == [
+        ("MEP", "MEP"),
+        ("about", "ABOUT"),
+        ("member's", "MEMBER'S"),
+    ]
     (folder / "en_5gram_lm.bin").write_bytes(b"<html>not found</html>")
     with pytest.raises(DataError, match="not a KenLM binary"):
         install(folder, data)
