@@ -1,10 +1,11 @@
-"""How fast `sew check` reads a corpus: hours of audio a minute, beside decoding alone, by number of threads.
+"""How fast `sew check` reads a corpus (hours of audio a minute, beside decoding alone), and where its thresholds lie in it.
 
     sew prep librispeech --mini          # or any corpus
     python benchmarks/check.py data/mini # writes benchmarks/results/check.json
 
 Each figure is the best of three runs, taken in turn; the first reading, which fills the system's cache, is not counted.
-A core minute is one of processor time, whatever else the machine does meanwhile.
+A core minute is one of processor time, whatever else the machine does meanwhile. Clipping: every fifth cut is amplified
+until it counts as clipped; the distortion is then the power of what was cut off, beside that of the speech.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 from startup import processor
 
 from sewcli.audio.io import verify
+from sewcli.audio.measure import LARGEST, measure
 from sewcli.base.files import write_json
-from sewcli.data.check import check, labels_of, listen
+from sewcli.data.check import CLIPPED, check, labels_of, listen
 from sewcli.data.utterances import Utterance, read_split, splits
 
 RUNS = 3
@@ -71,8 +74,29 @@ def main() -> None:
             "hours": round(hours, 4),
             "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
             "results": rows,
+            "thresholds": thresholds(cuts),
         },
     )
+
+
+def thresholds(cuts: list[Utterance]) -> dict[str, float | list[float]]:
+    """What the softest cut and the largest offset are, and how far the distortion is below the speech when it counts."""
+    measured = [measure([cut.wave()]) for cut in cuts]
+    distortion = []
+    for cut in cuts[::5]:
+        wave = cut.wave().astype(np.float64)
+        for gain in 10 ** (np.arange(0, 40, 0.5) / 20):
+            clipped = np.clip(gain * wave, -1, LARGEST)
+            if measure([clipped.astype(np.float32)]).clipped > CLIPPED:
+                distortion.append(10 * np.log10(np.sum((gain * wave) ** 2) / np.sum((gain * wave - clipped) ** 2)))
+                break
+    return {
+        "lowest_level_db": round(min(measures.decibels for measures in measured), 1),
+        "largest_offset": round(max(abs(measures.offset) for measures in measured), 5),
+        "largest_clipped_share": max(measures.clipped for measures in measured),
+        "distortion_below_speech_db_median": round(float(np.median(distortion)), 1),
+        "distortion_below_speech_db_range": [round(f(distortion), 1) for f in (min, max)],
+    }
 
 
 def in_threads(work: Callable[[Utterance], object], cuts: list[Utterance], jobs: int) -> None:

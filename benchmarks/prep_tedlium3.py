@@ -86,7 +86,8 @@ def main() -> None:
             "command": "python benchmarks/prep_tedlium3.py",
             "date": date.today().isoformat(),
             "machine": f"{processor()}, 1 core",
-            "versions": {name: version(name) for name in ("sew", "lhotse", "soundfile")} | {"python": sys.version.split()[0]},
+            "versions": {name: version(name) for name in ("sew", "lhotse", "soundfile")}
+            | {"python": sys.version.split()[0]},
             "hours": round(hours, 3),
             "talks": sum(1 for _ in (given.corpus).glob("legacy/*/sph/*.sph")) if given.joined == 1 else None,
             "joined": given.joined,
@@ -140,7 +141,9 @@ def join_talks(corpus: Path, folder: Path, count: int) -> Path:
                 waves.append(wave)
                 offset += len(wave) / RATE
             target = folder / "legacy" / split
-            soundfile.write(target / "sph" / f"{name}.sph", np.concatenate(waves), RATE, format="NIST", subtype="PCM_16")
+            soundfile.write(
+                target / "sph" / f"{name}.sph", np.concatenate(waves), RATE, format="NIST", subtype="PCM_16"
+            )
             (target / "stm" / f"{name}.stm").write_text("".join(lines), encoding="utf-8")
     return folder
 

@@ -23,11 +23,10 @@ from sewcli.data.loading import read_ahead
 from sewcli.data.utterances import Utterance, read_split, require_splits
 from sewcli.text.tokens import Vocabulary, frames_needed
 
-SILENT = -60.0  # dB of full scale: speech recorded at all stands 25 dB above (the softest of LibriSpeech's: -31)
-CLIPPED = (
-    1e-3  # share in flat tops at which the distortion of read speech stands about 20 dB below it; recorded well: 0
-)
-OFFSET = 0.02  # of full scale: five times the largest in LibriSpeech's train-clean-5
+# benchmarks/check.py shows where these lie in read speech
+SILENT = -60.0  # dB of full scale; the softest cut of LibriSpeech's train-clean-5 has -31
+CLIPPED = 1e-3  # share in flat tops: the distortion is then about 20 dB below the speech; a good recording has none
+OFFSET = 0.02  # of full scale: five times the largest there
 SHORTEST, LONGEST = 0.1, 40.0  # seconds: what fine-tuning leaves out unless told otherwise
 LONGEST_UNLABELLED = 600.0  # seconds: pre-training reads a cut whole to take a piece of it
 
