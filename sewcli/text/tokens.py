@@ -36,6 +36,7 @@ class Vocabulary:
         self._ids = {token: index for index, token in enumerate(self.tokens)}
         self.boundary = self._ids["|"]
         self._silent = {index for index, token in enumerate(self.tokens) if token in SPECIAL and token != "|"} | {0}
+        self._longest = max((len(t) for i, t in enumerate(self.tokens) if i not in self._silent), default=1)
 
     @classmethod
     def letters(cls) -> Vocabulary:
@@ -55,6 +56,37 @@ class Vocabulary:
             raise DataError("not a vocabulary: a mapping of symbols to the ids 0..n-1", where=path)
         return cls(sorted(ids, key=lambda token: ids[token]))
 
+    @classmethod
+    def read(cls, path: str | Path) -> Vocabulary:
+        """Read a vocabulary of one's own: `vocab.json`, or a text file with a symbol a line in the order of their ids.
+
+        In a text file what stands behind a symbol (fairseq's counts) is ignored, and the blank, the special symbols and
+        the word boundary need not be there. A symbol may have several characters: words are spelled with the longest
+        symbols that fit, from the left.
+
+        Raises:
+            DataError: missing, empty, a symbol twice.
+        """
+        if Path(path).is_dir() or Path(path).suffix == ".json":
+            return cls.load(path)
+        try:
+            lines = Path(path).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+            raise DataError(
+                f"cannot read the vocabulary ({reason})",
+                where=path,
+                mend="vocab.json, or a text file with a symbol a line",
+            ) from None
+        symbols = [line.split()[0] for line in lines if line.split()]
+        own = [symbol for symbol in symbols if symbol not in SPECIAL]
+        if not own:
+            raise DataError("no symbol in this vocabulary", where=path, mend="write one a line")
+        try:
+            return cls((*SPECIAL, *own))
+        except DataError as error:
+            raise DataError(error.what, where=path) from None
+
     def save(self, folder: str | Path) -> None:
         """Write `vocab.json`."""
         write_json(Path(folder) / FILE, self._ids)
@@ -70,10 +102,10 @@ class Vocabulary:
 
     def outside(self, text: str) -> list[str]:
         """The characters of `text` that have no symbol, in order of appearance, once each."""
-        return list(dict.fromkeys(c for c in text if not c.isspace() and not self._is_symbol(c)))
+        return list(dict.fromkeys(c for word in text.split() for c in self._spell(word)[1]))
 
     def encode(self, text: str) -> list[int]:
-        """Ids of the letters of `text`, `|` between words (none at the ends).
+        """Ids of the symbols of `text`, `|` between words (none at the ends).
 
         Raises:
             DataError: a character outside the vocabulary.
@@ -81,13 +113,14 @@ class Vocabulary:
         if outside := self.outside(text):
             raise DataError(
                 f"symbols outside the vocabulary: {' '.join(map(repr, outside))}",
-                mend="normalise the transcripts (upper case, digits spelled out), or give the model its own vocabulary",
+                mend="normalise the transcripts (upper case, digits spelled out), or give the model its own vocabulary "
+                "(sew finetune --set vocabulary=FILE)",
             )
         ids: list[int] = []
         for word in text.split():
             if ids:
                 ids.append(self.boundary)
-            ids.extend(self._ids[c] for c in word)
+            ids.extend(self._spell(word)[0])
         return ids
 
     def text(self, ids: Iterable[int]) -> str:
@@ -95,8 +128,24 @@ class Vocabulary:
         spelled = "".join(self.tokens[i] for i in ids if i not in self._silent)
         return " ".join(spelled.replace("|", " ").split())
 
-    def _is_symbol(self, character: str) -> bool:
-        return character != "|" and self._ids.get(character, 0) not in self._silent
+    def _spell(self, word: str) -> tuple[list[int], list[str]]:
+        """(ids of the longest symbols that fit, characters where none does)."""
+        ids: list[int] = []
+        unknown: list[str] = []
+        place = 0
+        while place < len(word):
+            for length in range(min(self._longest, len(word) - place), 0, -1):
+                if self._is_symbol(word[place : place + length]):
+                    ids.append(self._ids[word[place : place + length]])
+                    place += length
+                    break
+            else:
+                unknown.append(word[place])
+                place += 1
+        return ids, unknown
+
+    def _is_symbol(self, characters: str) -> bool:
+        return characters != "|" and self._ids.get(characters, 0) not in self._silent
 
 
 def frames_needed(labels: Sequence[int]) -> int:

@@ -96,6 +96,26 @@ def newest(folder: Path) -> Path | None:
     return None
 
 
+def last(folder: Path, number: int) -> list[Path]:
+    """The newest `number` checkpoints, the oldest of them first.
+
+    Raises:
+        DataError: there are fewer, or one of them is damaged.
+    """
+    found = _folders(folder)
+    if len(found) < number:
+        raise DataError(
+            f"{number} checkpoints are wanted, and there are {len(found)}",
+            where=folder,
+            mend="a run keeps as many as checkpoint.keep says; use fewer",
+        )
+    chosen = found[-number:]
+    for newer, candidate in enumerate(reversed(chosen)):
+        if fault := find_fault(candidate):
+            raise DataError(fault, where=candidate, mend=f"{newer} newer ones are whole; use these, or restore a copy")
+    return chosen
+
+
 def find_fault(checkpoint: Path) -> str | None:
     """What is wrong with a checkpoint folder; None when it is whole."""
     if not (checkpoint / DONE).is_file():

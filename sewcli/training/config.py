@@ -145,6 +145,8 @@ class RunConfig(Config):
     batch: BatchConfig
     optim: OptimConfig
     checkpoint: CheckpointConfig = CheckpointConfig()
+    average: Count = 0
+    """At the end the mean of so many checkpoints' weights goes to `model-average/`; 0: none does."""
     health: HealthConfig = HealthConfig()
     valid_every: AtLeastOne = 1000
     valid_from: Count = 0
@@ -154,6 +156,14 @@ class RunConfig(Config):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """auto: bf16 on a GPU that has it, fp32 elsewhere. Norms, softmax and losses are fp32 in every case."""
     tensorboard: bool = True
+
+    @model_validator(mode="after")
+    def _keeps_what_it_averages(self) -> RunConfig:
+        if self.average > self.checkpoint.keep:
+            raise ValueError(
+                f"average = {self.average} checkpoints, and checkpoint.keep = {self.checkpoint.keep} are kept"
+            )
+        return self
 
 
 class PretrainConfig(RunConfig):
@@ -188,6 +198,8 @@ class FinetuneConfig(RunConfig):
         "final_dropout": 0.0,
         "layer_drop": 0.1,
     }
+    vocabulary: str | None = None
+    """File of the symbols to write (vocab.json, or a text file with one a line); the 32 of English when not given."""
     freeze_updates: Count = 0
     """Updates in which only the CTC layer learns."""
     extractor_gradient: Annotated[float, Field(ge=0)] = 0.0

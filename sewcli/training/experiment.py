@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 # What may change between a run and its continuation without changing any update.
-FREE = ("checkpoint", "log_every", "tensorboard", "health", "data.threads")
+FREE = ("checkpoint", "log_every", "tensorboard", "health", "average", "data.threads")
 
 
 def open_experiment(exp: Path, config: RunConfig) -> None:

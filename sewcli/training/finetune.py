@@ -30,6 +30,7 @@ from sewcli.models.zoo import lookup
 from sewcli.nn.masking import span_mask
 from sewcli.scoring.wer import word_errors
 from sewcli.text.tokens import Vocabulary, frames_needed
+from sewcli.training.average import average_run
 from sewcli.training.config import FinetuneConfig
 from sewcli.training.experiment import choose_device, open_experiment, record_data, training_facts
 from sewcli.training.health import Finding, Row, crowding, finetuning_findings, finetuning_panel
@@ -202,7 +203,7 @@ def run(config: FinetuneConfig, exp: Path, device_name: str) -> None:
     keep_freed_memory()
     dist.start()
     device = choose_device(device_name)
-    vocabulary = Vocabulary.letters()
+    vocabulary = Vocabulary.read(config.vocabulary) if config.vocabulary else Vocabulary.letters()
     seed_torch(config.seed, "initial-weights")
     model = new_or_pretrained(config, vocabulary)
     splits = require_splits(config.data.dir, config.data.train, default_prefix="train")
@@ -212,7 +213,9 @@ def run(config: FinetuneConfig, exp: Path, device_name: str) -> None:
     open_experiment(exp, config)
     record_data(exp, train, valid)
     log.info(f"{exp}: {model.config.name}, {sum(p.numel() for p in model.parameters()):,} parameters on {device}")
-    train_loop(Finetuning(config, model, vocabulary, train, valid), exp, device)
+    task = Finetuning(config, model, vocabulary, train, valid)
+    train_loop(task, exp, device)
+    average_run(task, exp, device)
     dist.stop()
 
 

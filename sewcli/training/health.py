@@ -91,13 +91,16 @@ def window_of(config: HealthConfig, updates: int) -> int:
     return config.window or min(1000, max(50, updates // 100))
 
 
-def pretraining_findings(train: Sequence[Row], model: ModelConfig, window: int) -> list[Finding]:
+def pretraining_findings(train: Sequence[Row], model: ModelConfig, window: int, patience: int) -> list[Finding]:
     """What the newest `window` updates show; nothing before there are so many.
+
+    Every run passes chance on its way down, and may rest there for a while: only twice the window tells.
 
     Args:
         train: rows of updates, in order, with contrastive, accuracy and the perplexities.
         model: how many distractors and codes there are.
         window: updates that are judged together.
+        patience: updates from the start in which a loss at chance is not held against a run.
     """
     newest = train[-window:]
     if len(newest) < window:
@@ -117,11 +120,11 @@ def pretraining_findings(train: Sequence[Row], model: ModelConfig, window: int) 
                 f"{ANEW}; {LOWER_RATE}; {WHOLE_BATCH}; {SMALL_CODEBOOKS}; is there silence in most of the audio?",
             )
         )
-    elif abs(fmean(bits) - chance) < AT_CHANCE and pstdev(bits) < AT_CHANCE:
+    elif train[-1]["step"] >= patience and _is_flat(train[-2 * window :], window, chance):
         found.append(
             Finding(
                 "at-chance",
-                f"the loss lies flat at {fmean(bits):.3f} bits {where}; guessing gives {chance:.3f}",
+                f"the loss lies flat at {fmean(bits):.3f} bits over the last {2 * window} updates; guessing gives {chance:.3f}",
                 f"{ANEW}; {LOWER_RATE}; {WHOLE_BATCH}; a longer warm-up (schedule.warmup_updates); "
                 "24 layers need overrides.layer_drop=0.2",
             )
@@ -223,6 +226,11 @@ def _not_finite(rows: Sequence[Row]) -> list[Finding]:
             fatal=False,
         )
     ]
+
+
+def _is_flat(rows: Sequence[Row], window: int, chance: float) -> bool:
+    bits = [value / math.log(2) for value in _series(rows, "contrastive")]
+    return len(rows) == 2 * window and abs(fmean(bits) - chance) < AT_CHANCE and pstdev(bits) < AT_CHANCE
 
 
 def _series(rows: Sequence[Row], name: str) -> list[float]:

@@ -66,6 +66,9 @@ class Task(Protocol):
     def plan(self) -> BatchPlan:
         """Which utterances go together."""
 
+    facts: dict[str, str]
+    """What the model card says about the training."""
+
     @property
     def lower_is_better(self) -> bool | None:
         """How validation figures compare; None: the newest model is kept, whatever the validation says."""

@@ -27,6 +27,7 @@ from sewcli.models.pretraining import PretrainingModel, PretrainingOutput
 from sewcli.models.source import is_model
 from sewcli.models.zoo import lookup
 from sewcli.nn.masking import equalise, frame_indices, near_edges, span_mask
+from sewcli.training.average import average_run
 from sewcli.training.config import PretrainConfig
 from sewcli.training.experiment import choose_device, open_experiment, record_data, training_facts
 from sewcli.training.health import Finding, Row, pretraining_findings, pretraining_panel
@@ -131,7 +132,8 @@ class Pretraining:
 
     def findings(self, train: Sequence[Row], valid: Sequence[Row], window: int) -> list[Finding]:
         """Whether the run has collapsed."""
-        return pretraining_findings(train, self.model.config, window)
+        patience = self.config.schedule.warmup_updates // 4
+        return pretraining_findings(train, self.model.config, window, patience)
 
     def _lengths(self, utterances: Sequence[Utterance]) -> list[int]:
         return [min(u.samples, self.crop) for u in utterances]
@@ -203,7 +205,9 @@ def run(config: PretrainConfig, exp: Path, device_name: str) -> None:
     open_experiment(exp, config)
     record_data(exp, train, valid)
     log.info(f"{exp}: {model.config.name}, {sum(p.numel() for p in model.parameters()):,} parameters on {device}")
-    train_loop(Pretraining(config, model, train, valid), exp, device)
+    task = Pretraining(config, model, train, valid)
+    train_loop(task, exp, device)
+    average_run(task, exp, device)
     dist.stop()
 
 

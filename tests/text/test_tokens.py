@@ -48,3 +48,26 @@ def test_broken_vocabularies_are_refused(tmp_path, content: str) -> None:
 
 def test_repeated_letters_need_a_frame_more() -> None:
     assert frames_needed([5, 5, 6]) == 4 and frames_needed([5, 6]) == 2 and frames_needed([]) == 0
+
+
+def test_a_vocabulary_of_ones_own(tmp_path) -> None:
+    file = tmp_path / "dict.ltr.txt"
+    file.write_text("<s> 0\n| 94802\nE 51860\nÄ 38431\nCH 7\nC 3\n\n")
+    own = Vocabulary.read(file)
+    assert own.tokens == ("<pad>", "<s>", "</s>", "<unk>", "|", "E", "Ä", "CH", "C")
+    ids = own.encode("ECH ÄC")
+    assert [own.tokens[i] for i in ids] == ["E", "CH", "|", "Ä", "C"] and own.text(ids) == "ECH ÄC"
+    assert own.outside("ECHO HE") == ["O", "H"]
+    own.save(tmp_path)
+    assert Vocabulary.read(tmp_path / "vocab.json") == own == Vocabulary.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [("\n", "no symbol"), ("A\nB\nA\n", "stands twice"), (None, "cannot read")]
+)
+def test_a_vocabulary_that_is_none_is_refused(tmp_path, content: str | None, said: str) -> None:
+    if content is not None:
+        (tmp_path / "v.txt").write_text(content)
+    with pytest.raises(DataError, match=said) as caught:
+        Vocabulary.read(tmp_path / "v.txt")
+    assert caught.value.where == tmp_path / "v.txt"

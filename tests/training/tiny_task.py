@@ -38,6 +38,7 @@ class TinyTask:
         self.model = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.Dropout(0.2), torch.nn.Linear(32, 1))
         self.plan = BatchPlan([2000] * 40, 8000, config.batch.micro_batches, config.seed)
         self.poisoned: set[int] = set()
+        self.facts: dict[str, str] = {}
 
     def learning_rate(self, done: int) -> float:
         return self.config.optim.lr
