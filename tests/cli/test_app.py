@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from sewcli import __version__
+
 VERBS = (
     "prep",
     "check",
@@ -31,6 +33,11 @@ def test_help_names_every_verb(tmp_path: Path) -> None:
     shown = sew("--help", cwd=tmp_path)
     assert shown.returncode == 0
     assert all(f" {verb} " in shown.stdout for verb in VERBS)
+
+
+def test_version(tmp_path: Path) -> None:
+    shown = sew("--version", cwd=tmp_path)
+    assert shown.returncode == 0 and shown.stdout == f"sew {__version__}\n"
 
 
 @pytest.mark.parametrize("verb", [*VERBS, "lm ngram"])
