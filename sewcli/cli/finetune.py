@@ -27,6 +27,7 @@ def finetune(
     precision: options.Precision = None,
     sets: options.Sets = None,
     print_config: options.PrintConfig = False,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Fine-tune a pre-trained encoder with CTC on letters; the best model on the dev split is kept.
 
@@ -53,4 +54,4 @@ def finetune(
 
     path = Path(chosen)
     name = path.parent.name if path.name == "model" else path.name
-    run(resolved, exp or options.EXPERIMENTS / f"{name}-ft", device)
+    run(resolved, exp or options.EXPERIMENTS / f"{name}-ft", device, dry=dry_run)

@@ -21,6 +21,12 @@ Sets = Annotated[
 Seed = Annotated[int | None, typer.Option(help="Seed of every random draw.")]
 Precision = Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp16.")]
 PrintConfig = Annotated[bool, typer.Option("--print-config", help="Print the whole resolved config and leave.")]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Build all, make one update of the largest batches, print memory, time, hours and the config."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout instead of a table.")]
 
 DATA = Path("data/librispeech")

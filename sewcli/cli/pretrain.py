@@ -31,6 +31,7 @@ def pretrain(
     precision: options.Precision = None,
     sets: options.Sets = None,
     print_config: options.PrintConfig = False,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Pre-train an encoder on audio alone (wav2vec 2.0's contrastive task).
 
@@ -42,6 +43,7 @@ def pretrain(
         sew pretrain --model sew-d-mid
         sew pretrain --model sew-d-mid --config 400k --set batch.micro_seconds=175
         sew pretrain --config ablation/negatives-any
+        sew pretrain --model sew-d-base-plus --dry-run      # does it fit, and how long will it take?
         torchrun --nproc-per-node 8 -m sewcli.cli.app pretrain --model sew-mid
     """
     from sewcli.training.config import PretrainConfig
@@ -59,4 +61,9 @@ def pretrain(
 
     from sewcli.training.pretrain import run
 
-    run(resolved, exp or options.EXPERIMENTS / experiment_name("pretrain", config, model, resolved.model), device)
+    run(
+        resolved,
+        exp or options.EXPERIMENTS / experiment_name("pretrain", config, model, resolved.model),
+        device,
+        dry=dry_run,
+    )

@@ -17,7 +17,8 @@ from sewcli.base import dist, log
 from sewcli.base.rng import seed_torch
 from sewcli.models.folder import CARD
 from sewcli.training import checkpoint
-from sewcli.training.loop import Task, autocast, precision
+from sewcli.training.loop import Task
+from sewcli.training.precision import autocast, precision
 from sewcli.training.stop import StopFlag
 
 FOLDER = "model-average"

@@ -37,6 +37,7 @@ from sewcli.training.health import Finding, Row, crowding, finetuning_findings, 
 from sewcli.training.loop import StepResult
 from sewcli.training.loop import train as train_loop
 from sewcli.training.recipes import overridden
+from sewcli.training.rehearsal import dry_run
 from sewcli.training.schedule import tri_stage
 from sewcli.training.stop import StopFlag
 
@@ -194,8 +195,8 @@ def _encode(vocabulary: Vocabulary, utterance: Utterance) -> list[int]:
         raise DataError(error.what, where=utterance.id, mend=error.mend) from None
 
 
-def run(config: FinetuneConfig, exp: Path, device_name: str) -> None:
-    """Everything behind `sew finetune`: data, model, loop.
+def run(config: FinetuneConfig, exp: Path, device_name: str, *, dry: bool = False) -> None:
+    """Everything behind `sew finetune`: data, model, loop; `dry`: one update of the largest batches, nothing written.
 
     Raises:
         SewError: whatever is missing, with the command that comes first.
@@ -210,10 +211,16 @@ def run(config: FinetuneConfig, exp: Path, device_name: str) -> None:
     valid_splits = require_splits(config.data.dir, config.data.valid, default_prefix="dev")
     train = select([u for s in splits for u in read_split(config.data.dir, s)], config, model, vocabulary)
     valid = select([u for s in valid_splits for u in read_split(config.data.dir, s)], config, model, vocabulary)
+    task = Finetuning(config, model, vocabulary, train, valid)
+    size = f"{model.config.name}, {sum(p.numel() for p in model.parameters()):,} parameters on {device}"
+    if dry:
+        hours = (sum(u.seconds for u in cuts) / 3600 for cuts in (train, valid))
+        dry_run(task, device, f"{size}; {' and '.join(f'{h:.2f} h' for h in hours)} to train and to validate on")
+        dist.stop()
+        return
     open_experiment(exp, config)
     record_data(exp, train, valid)
-    log.info(f"{exp}: {model.config.name}, {sum(p.numel() for p in model.parameters()):,} parameters on {device}")
-    task = Finetuning(config, model, vocabulary, train, valid)
+    log.info(f"{exp}: {size}")
     train_loop(task, exp, device)
     average_run(task, exp, device)
     dist.stop()

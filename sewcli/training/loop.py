@@ -11,7 +11,6 @@ import math
 import resource
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
@@ -28,6 +27,8 @@ from sewcli.training.checkpoint import TrainingState
 from sewcli.training.config import RunConfig
 from sewcli.training.health import Finding, Row, Watch, window_of
 from sewcli.training.meters import Metrics
+from sewcli.training.precision import autocast, precision
+from sewcli.training.rehearsal import out_of_memory, rehearse
 from sewcli.training.stop import StopFlag, stop_signals
 
 SAMPLE_RATE = 16_000
@@ -102,6 +103,7 @@ def train(task: Task, exp: Path, device: torch.device) -> TrainingState:
         PoliteStop: SIGTERM or SIGUSR1 came; a checkpoint is on disk.
         KeyboardInterrupt: Ctrl-C came; a checkpoint is on disk.
         DataError: no finite loss in three updates in a row, or damaged checkpoints.
+        UsageError: not enough memory on the device.
     """
     config = task.config
     task.model.to(device)
@@ -116,6 +118,8 @@ def train(task: Task, exp: Path, device: torch.device) -> TrainingState:
     state = _resume(task, exp, optimizer)
     if state.step >= config.updates:
         return state
+    if device.type == "cuda":
+        rehearse(task, device)
     metrics = Metrics(exp, resumed_at=state.step, tensorboard=config.tensorboard) if dist.is_main() else None
     try:
         with stop_signals() as stop:
@@ -123,18 +127,6 @@ def train(task: Task, exp: Path, device: torch.device) -> TrainingState:
     finally:
         if metrics:
             metrics.close()
-
-
-def precision(config: RunConfig, device: torch.device) -> torch.dtype:
-    """The dtype of matrix products; norms, softmax and losses stay fp32 in the model."""
-    if config.precision == "auto":
-        return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
-    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[config.precision]
-
-
-def autocast(dtype: torch.dtype, device: torch.device) -> AbstractContextManager[None]:
-    """Matrix products in `dtype`."""
-    return nullcontext() if dtype is torch.float32 else torch.autocast(device.type, dtype)
 
 
 def _resume(task: Task, exp: Path, optimizer: torch.optim.Optimizer) -> TrainingState:
@@ -311,9 +303,10 @@ class _Updater:
         totals: dict[str, torch.Tensor] = {}
         for number, batch, weight in batches:
             seed_torch(self.task.config.seed, "update", step, number)
-            with autocast(self.dtype, self.device):
-                result = self.task.loss(batch, step, number, self.device)
-            self.scaler.scale(result.loss * weight).backward()
+            with out_of_memory(self.task, self.device):
+                with autocast(self.dtype, self.device):
+                    result = self.task.loss(batch, step, number, self.device)
+                self.scaler.scale(result.loss * weight).backward()
             values = {"loss": result.loss, "size": result.size, **result.sums}
             values |= {f"mean:{name}": value for name, value in result.means.items()}
             values |= {"micro_batches": torch.ones((), device=self.device)}

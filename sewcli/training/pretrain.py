@@ -31,9 +31,11 @@ from sewcli.training.average import average_run
 from sewcli.training.config import PretrainConfig
 from sewcli.training.experiment import choose_device, open_experiment, record_data, training_facts
 from sewcli.training.health import Finding, Row, pretraining_findings, pretraining_panel
-from sewcli.training.loop import StepResult, autocast, precision
+from sewcli.training.loop import StepResult
 from sewcli.training.loop import train as train_loop
+from sewcli.training.precision import autocast, precision
 from sewcli.training.recipes import overridden
+from sewcli.training.rehearsal import dry_run
 from sewcli.training.schedule import polynomial, temperature
 from sewcli.training.stop import StopFlag
 
@@ -190,8 +192,8 @@ def hold_out(
     return train or list(utterances), [u for i, u in enumerate(utterances) if i in chosen]
 
 
-def run(config: PretrainConfig, exp: Path, device_name: str) -> None:
-    """Everything behind `sew pretrain`: data, model, loop.
+def run(config: PretrainConfig, exp: Path, device_name: str, *, dry: bool = False) -> None:
+    """Everything behind `sew pretrain`: data, model, loop; `dry`: one update of the largest batches, nothing written.
 
     Raises:
         SewError: whatever is missing, with the command that comes first.
@@ -202,10 +204,16 @@ def run(config: PretrainConfig, exp: Path, device_name: str) -> None:
     seed_torch(config.seed, "initial-weights")
     model = new_or_loaded(config)
     train, valid = _select_cuts(config)
+    task = Pretraining(config, model, train, valid)
+    size = f"{model.config.name}, {sum(p.numel() for p in model.parameters()):,} parameters on {device}"
+    if dry:
+        hours = (sum(u.seconds for u in cuts) / 3600 for cuts in (train, valid))
+        dry_run(task, device, f"{size}; {' and '.join(f'{h:.2f} h' for h in hours)} to train and to validate on")
+        dist.stop()
+        return
     open_experiment(exp, config)
     record_data(exp, train, valid)
-    log.info(f"{exp}: {model.config.name}, {sum(p.numel() for p in model.parameters()):,} parameters on {device}")
-    task = Pretraining(config, model, train, valid)
+    log.info(f"{exp}: {size}")
     train_loop(task, exp, device)
     average_run(task, exp, device)
     dist.stop()

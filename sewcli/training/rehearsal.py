@@ -1,0 +1,172 @@
+"""The largest micro-batches first: too little memory shows in the first minute, not in the night.
+
+Also `--dry-run`: everything is built, the largest micro-batches make one update, and what it took is printed above the
+whole config. A rehearsal leaves no trace in weights, statistics or random draws (these are keyed by step).
+"""
+
+from __future__ import annotations
+
+import math
+import resource
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from sewcli.base import dist
+from sewcli.base.config import dump_yaml
+from sewcli.base.errors import UsageError
+from sewcli.base.rng import seed_torch
+from sewcli.data.plan import BatchPlan, MicroBatch
+from sewcli.models.encoder import ContextNetwork
+from sewcli.training.precision import autocast, precision
+
+if TYPE_CHECKING:
+    from sewcli.training.loop import Task
+
+SAMPLE_RATE = 16_000
+GIGABYTE = 2**30
+
+
+def largest(plan: BatchPlan) -> list[MicroBatch]:
+    """The micro-batches with most samples and with most pairs of samples (attention grows with the square)."""
+    batches = [micro_batch for update in plan.epoch(0) for micro_batch in update]
+    sizes = [(len(micro_batch), max(plan.samples[i] for i in micro_batch)) for micro_batch in batches]
+    most = (
+        max(range(len(batches)), key=[number * longest**power for number, longest in sizes].__getitem__)
+        for power in (1, 2)
+    )
+    return [batches[place] for place in dict.fromkeys(most)]
+
+
+def rehearse(task: Task, device: torch.device) -> None:
+    """Run the largest micro-batches forward and back, with room for the optimizer's state, and forget them.
+
+    Raises:
+        UsageError: not enough memory on the device.
+    """
+    rooms = [torch.empty_like(p, device=device) for p in task.model.parameters() if p.requires_grad for _ in range(2)]
+    with _no_trace(task.model), _every_layer(task.model):
+        for micro_batch in largest(task.plan):
+            forward_and_back(task, micro_batch, device)
+    del rooms
+
+
+def forward_and_back(task: Task, micro_batch: MicroBatch, device: torch.device) -> None:
+    """Add the gradients of a micro-batch.
+
+    Raises:
+        UsageError: not enough memory on the device.
+    """
+    task.model.train()
+    batch = task.load(micro_batch, 0, 0)
+    seed_torch(task.config.seed, "update", 0, 0)
+    with out_of_memory(task, device):
+        with autocast(precision(task.config, device), device):
+            result = task.loss(batch, 0, 0, device)
+        result.loss.backward()
+
+
+@contextmanager
+def out_of_memory(task: Task, device: torch.device) -> Iterator[None]:
+    """Turn a device's lack of memory into an error that says what to change."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        seconds = task.config.batch.micro_seconds
+        had = f" ({_total(device):.0f} GB)" if device.type == "cuda" else ""
+        raise UsageError(
+            f"out of memory on {device}{had} with {seconds:g} s in a forward pass",
+            mend=f"--set batch.micro_seconds={seconds / 2:g} (twice as many passes make the same update; BatchNorm in "
+            "predictor heads then sees half as much); or --precision bf16, shorter audio (crop_seconds in pre-training, "
+            "data.max_seconds in fine-tuning), or a GPU that no other process uses",
+        ) from None
+
+
+def dry_run(task: Task, device: torch.device, parts: str) -> None:
+    """Make one update of the largest micro-batches, and print what it took, and the config, as a YAML file to stdout.
+
+    Args:
+        task: with its model and data.
+        device: where.
+        parts: what was built, in a line.
+
+    Raises:
+        UsageError: not enough memory on the device.
+    """
+    config, plan = task.config, task.plan
+    model = task.model.to(device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=config.optim.lr, fused=True)
+    worst, passes = largest(plan), []
+    with _every_layer(model):
+        for micro_batch in worst * 2:  # the first round warms up, and finds the memory
+            passes.append(_timed(device, partial(forward_and_back, task, micro_batch, device)))
+        step = _timed(device, optimizer.step)
+    each_pass = max(passes[len(worst) :])
+    if not dist.is_main():
+        return
+    world, updates = dist.world_size(), plan.epoch(0)
+    each = math.ceil(config.batch.micro_batches / world)
+    update = each * each_pass + step
+    unit = "GPU" if device.type == "cuda" else "CPU"
+    shapes = "; ".join(f"{len(m)} of up to {max(plan.samples[i] for i in m) / SAMPLE_RATE:.1f} s" for m in worst)
+    hours = update * config.updates / 3600
+    lines = [
+        parts,
+        f"{len(updates)} updates an epoch; micro-batches an update: {config.batch.micro_batches}, "
+        f"{each} on each of {world} {unit}{'s' * (world > 1)}",
+        f"largest micro-batches, utterances: {shapes}",
+        f"memory: {_memory(device)}",
+        f"time: {each_pass:.3f} s a pass and {step:.3f} s a step, {update:.2f} s an update at most "
+        f"({config.batch.seconds / update:.0f} s of audio a second), without waiting for files or other ranks",
+        f"in all: {config.updates:,} updates, {hours * world:,.1f} {unit}-hours ({hours / 24:,.2f} days)",
+    ]
+    print("".join(f"# {line}\n" for line in lines) + dump_yaml(config), end="")
+
+
+def _memory(device: torch.device) -> str:
+    if device.type == "cuda":
+        return f"{torch.cuda.max_memory_reserved(device) / GIGABYTE:.1f} GB of {_total(device):.0f} GB"
+    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GB, this process in all"
+
+
+def _total(device: torch.device) -> float:
+    return torch.cuda.get_device_properties(device).total_memory / GIGABYTE
+
+
+def _timed(device: torch.device, work: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - started
+
+
+@contextmanager
+def _no_trace(model: torch.nn.Module) -> Iterator[None]:
+    """Gradients are thrown away, and buffers (BatchNorm's statistics) put back."""
+    before = {name: buffer.clone() for name, buffer in model.named_buffers() if buffer is not None}
+    try:
+        yield
+    finally:
+        model.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            for name, buffer in model.named_buffers():
+                buffer.copy_(before[name])
+
+
+@contextmanager
+def _every_layer(model: torch.nn.Module) -> Iterator[None]:
+    """No layer is dropped: the most memory that an update can need."""
+    networks = [module for module in model.modules() if isinstance(module, ContextNetwork)]
+    configs = [network.config for network in networks]
+    try:
+        for network in networks:
+            network.config = network.config.model_copy(update={"layer_drop": 0.0})
+        yield
+    finally:
+        for network, config in zip(networks, configs, strict=True):
+            network.config = config
