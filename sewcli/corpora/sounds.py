@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -17,16 +17,16 @@ from typing import Any
 
 import numpy as np
 
-from sewcli.audio.io import RATE, AudioInfo, encode_flac, read_channels, read_wave, verify
+from sewcli.audio.io import RATE, AudioInfo, encode_flac, probe, read_channels, verify
 from sewcli.audio.resample import to_16k
 from sewcli.base.errors import DataError
 from sewcli.base.files import atomic_path, explained, remove_leftovers, write_jsonl
 from sewcli.base.log import progress
 from sewcli.base.processes import in_processes
+from sewcli.corpora.joining import OVERSHOOT, Spans, cut_out
 from sewcli.corpora.utterances import Candidate, Piece, Rejection, Split
 
 AUDIO, LEDGER = "audio", ".checked"  # sub-folders of a prepared corpus
-OVERSHOOT = 0.5  # seconds that a segment may reach beyond its file, as Kaldi's extract-segments has it
 Shard = tuple[int, int]
 
 
@@ -40,8 +40,8 @@ class Sound:
     """Where files made of it go."""
     channels: tuple[int, ...]
     """Channels to convert to 16 kHz; none: the file is used where it lies."""
-    joins: tuple[tuple[str, int, tuple[tuple[float, float], ...]], ...]
-    """Utterances to cut out and join: id, channel, stretches in seconds."""
+    joins: tuple[tuple[str, Spans], ...]
+    """Utterances to cut out and join: id, stretches in seconds. Such a file has one channel."""
 
     @property
     def key(self) -> str:
@@ -79,7 +79,7 @@ def gather(split: Split, candidates: Sequence[Candidate], out: Path) -> list[Sou
             rate=split.rate,
             folder=out / AUDIO / split.name,
             channels=tuple(sorted({c.channel for c in wanted})) if split.convert else (),
-            joins=tuple((c.id, c.channel, c.spans) for c in wanted if c.spans),
+            joins=tuple((c.id, c.spans) for c in wanted if c.spans),
         )
         for path, wanted in sorted(by_file.items())
     ]
@@ -188,16 +188,17 @@ def _process(sound: Sound) -> Outcome:
                 if channel < info.channels:
                     wave = to_16k(waves[channel], info.rate)
                     made[made_name(sound.path, channel)] = _write(sound.folder / made_name(sound.path, channel), wave)
+        elif sound.joins:
+            info = probe(sound.path)
+            _require(info, sound, mono=True)
+            for identity, joined in cut_out(sound.path, info, sound.joins):
+                if isinstance(joined, str):
+                    faults[identity] = joined
+                else:
+                    made[f"{identity}.flac"] = _write(sound.folder / f"{identity}.flac", to_16k(joined, info.rate))
         else:
             info = verify(sound.path)
             _require(info, sound, mono=True)
-            for identity, channel, spans in sound.joins:
-                try:
-                    wave = _joined(sound.path, info, channel, spans)
-                except DataError as error:
-                    faults[identity] = error.what
-                else:
-                    made[f"{identity}.flac"] = _write(sound.folder / f"{identity}.flac", wave)
     except DataError as error:
         return Outcome(str(sound.path), key, error.what, 0, {}, {})
     return Outcome(str(sound.path), key, None, info.samples, made, faults)
@@ -208,18 +209,6 @@ def _require(info: AudioInfo, sound: Sound, *, mono: bool) -> None:
         raise DataError(f"the sample rate is {info.rate} Hz, not {sound.rate} Hz", where=sound.path)
     if mono and info.channels != 1:
         raise DataError(f"{info.channels} channels, not 1", where=sound.path)
-
-
-def _joined(path: Path, info: AudioInfo, channel: int, spans: Iterable[tuple[float, float]]) -> np.ndarray:
-    """The stretches of a file, one after the other, at 16 kHz."""
-    waves = []
-    for start, end in spans:
-        first, last = round(start * info.rate), round(end * info.rate)
-        if first < 0 or last <= first or first >= info.samples or last > info.samples + OVERSHOOT * info.rate:
-            raise DataError(f"a stretch from {start} to {end} s of {info.seconds:.2f} s", where=path)
-        samples = min(last, info.samples) - first
-        waves.append(read_wave(path, start=first, samples=samples, channel=channel, rate=info.rate))
-    return to_16k(np.concatenate(waves), info.rate)
 
 
 def _write(path: Path, wave: np.ndarray) -> tuple[int, int]:
