@@ -16,9 +16,9 @@ from sewcli.base.errors import UsageError, nearest
 
 
 class Config(BaseModel):
-    """Base of every config section: immutable, unknown keys refused."""
+    """Base of every config section: immutable, unknown keys refused, and infinities and NaN with them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 C = TypeVar("C", bound=Config)
@@ -105,6 +105,8 @@ def _explain(cls: type[Config], fault: Any) -> str:
         return f"unknown key {name!r}{nearest(path[-1], _fields_at(cls, path[:-1]))}"
     if not path:  # fields that do not fit together: the message names them
         return str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"] == "value_error":  # of a section, whose message names its fields
+        return f"{name}: {str(fault['msg']).removeprefix('Value error, ')}"
     return f"{name}: {fault['msg'][0].lower()}{fault['msg'][1:]} (given: {fault.get('input')!r})"
 
 

@@ -71,6 +71,11 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
             else:
                 os.replace(temporary, path)
             _fsync(path.parent)
+    except SewError as error:  # of a writer inside: it names what is gone in a moment
+        if error.where is None or not Path(error.where).is_relative_to(temporary):
+            raise
+        where = path / Path(error.where).relative_to(temporary)
+        raise type(error)(error.what, where=where, mend=error.mend) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -1,6 +1,7 @@
 """Messages and progress: stderr carries the log, stdout only results.
 
-A terminal gets colours and progress bars with the time left; a pipe gets plain lines, one now and then.
+A terminal gets colours and progress bars with the time left; a pipe gets plain lines, one now and then. Of several
+processes that train together only rank 0 tells how it goes; errors come from all, each with its rank before it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from sewcli.base import dist
+
 PLAIN_EVERY = 20.0  # seconds between two progress lines in a pipe
 PIPE_WIDTH = 160  # columns of a table in a pipe
 
@@ -33,17 +36,23 @@ T = TypeVar("T")
 
 def info(message: str) -> None:
     """One line of the log."""
-    stderr.print(message, markup=False)
+    if dist.is_main():
+        stderr.print(message, markup=False)
 
 
-def warn(message: str) -> None:
-    """A line that should not be missed."""
-    stderr.print(f"warning: {message}", style="yellow", markup=False)
+def warn(message: str, *, every_rank: bool = False) -> None:
+    """A line that should not be missed; `every_rank`: about something that this rank alone may know."""
+    if every_rank or dist.is_main():
+        stderr.print(f"{_rank()}warning: {message}", style="yellow", markup=False)
 
 
 def error(message: str) -> None:
     """What stopped the command."""
-    stderr.print(f"error: {message}", style="bold red", markup=False)
+    stderr.print(f"{_rank()}error: {message}", style="bold red", markup=False)
+
+
+def _rank() -> str:
+    return "" if dist.is_main() else f"rank {dist.rank()}: "
 
 
 class Meter(Protocol):
@@ -56,7 +65,9 @@ class Meter(Protocol):
 @contextmanager
 def progress(description: str, total: int | None, *, done: int = 0) -> Iterator[Meter]:
     """A progress bar on a terminal, plain lines (with the time left) in a pipe."""
-    if stderr.is_terminal:
+    if not dist.is_main():
+        yield _Silence()
+    elif stderr.is_terminal:
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -89,6 +100,11 @@ def track(items: Iterable[T], description: str, total: int | None = None) -> Ite
         for item in items:
             yield item
             meter.advance()
+
+
+class _Silence:
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        pass
 
 
 class _Lines:

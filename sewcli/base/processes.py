@@ -60,8 +60,9 @@ def in_processes(
 
 
 def leave_signals_to_the_parent() -> None:
-    """In a worker: Ctrl-C reaches the whole group and is the parent's to handle; a SIGTERM to the worker ends it."""
+    """In a worker: what reaches the whole group (Ctrl-C, a scheduler's SIGUSR1) is the parent's to handle; SIGTERM ends it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 

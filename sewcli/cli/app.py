@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
-from typing import Annotated
+from types import FrameType
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from sewcli import __version__
 from sewcli.base import log
-from sewcli.base.errors import EXIT_BUG, EXIT_INTERRUPTED, PartialError, PoliteStop, SewError
+from sewcli.base.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_REQUEUE, PartialError, PoliteStop, SewError
 from sewcli.cli import (
     check,
     decode,
@@ -27,8 +30,31 @@ from sewcli.cli import (
     score,
 )
 
+
+class Stopped(BaseException):
+    """SIGTERM or SIGUSR1 came where nobody waits for it; no handler of errors on the way shall take it for one."""
+
+
+class ReaderGone(Exception):
+    """Nobody reads our output any more (`sew models | head -1`)."""
+
+
+class Verbs(typer.core.TyperGroup):
+    """The verbs; tells a reader that has gone from an error, which typer does not."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb and write all of its output."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise ReaderGone from None
+        return result
+
+
 app = typer.Typer(
     name="sew",
+    cls=Verbs,
     help="Efficient pre-trained speech recognition: SEW, SEW-D and wav2vec 2.0, from a corpus to a word error rate.",
     epilog="The way: sew prep -> sew pretrain -> sew finetune -> sew lm ngram -> sew decode -> sew score",
     no_args_is_help=True,
@@ -66,6 +92,8 @@ def _options(
 
 def main() -> None:
     """Run a command; a `SewError` becomes one clear line and its exit code, anything else is a bug with its traceback."""
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, _stop)
     try:
         app()
     except SewError as error:
@@ -75,13 +103,21 @@ def main() -> None:
     except KeyboardInterrupt:
         log.info("interrupted")
         sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output has gone (`sew models | head`)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Stopped as stopped:
+        log.info(f"stopped by {stopped}; what was finished is on disk\n  mend: run the same command to go on")
+        sys.exit(EXIT_REQUEUE)
+    except ReaderGone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still in Python's buffer
         sys.exit(0)
     except Exception:
         traceback.print_exc()
         log.error(f"this is a bug in sew {__version__}, not in what you typed; please report the lines above")
         sys.exit(EXIT_BUG)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """The training loop, which can save first, has a handler of its own while it runs."""
+    raise Stopped(signal.Signals(number).name)
 
 
 if __name__ == "__main__":

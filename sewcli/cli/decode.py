@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -9,15 +10,26 @@ from typing import Annotated
 
 import typer
 
+from sewcli.base import dist
 from sewcli.base.errors import PartialError, UsageError
 from sewcli.cli import options
 
 PREFERRED = "test-clean"
 
 
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number.")
+    return value
+
+
 def decode(
     model: Annotated[
-        Path | None, typer.Option(help="Folder of a recogniser.", show_default="the newest below exp/")
+        Path | None,
+        typer.Option(
+            help="A recogniser: its folder, its experiment, a fairseq file or a Hub id.",
+            show_default="the newest below exp/",
+        ),
     ] = None,
     data: options.Data = None,
     split: Annotated[
@@ -28,8 +40,10 @@ def decode(
     ] = None,
     lm: Annotated[str, typer.Option(help="none (greedy), a name in DATA/lm such as 4gram, or a model file.")] = "none",
     beam: Annotated[int, typer.Option(min=1, help="Hypotheses kept at each frame.")] = 50,
-    lm_weight: Annotated[float, typer.Option(help="Weight of the model's log10 probabilities.")] = 2.0,
-    word_score: Annotated[float, typer.Option(help="Added for every word.")] = -1.0,
+    lm_weight: Annotated[
+        float, typer.Option(callback=_finite, help="Weight of the model's log10 probabilities.")
+    ] = 2.0,
+    word_score: Annotated[float, typer.Option(callback=_finite, help="Added for every word.")] = -1.0,
     out: Annotated[
         Path | None, typer.Option(help="Gets a folder a split.", show_default="decode/ beside the model")
     ] = None,
@@ -37,6 +51,12 @@ def decode(
         int | None, typer.Option("--jobs", "-j", min=0, help="Decoder processes; 0: none.", show_default="a few")
     ] = None,
     device: options.Device = "auto",
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N", help="Decode one shard of N; the last to end joins them.", show_default="all of it"
+        ),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Write hypotheses of whole splits, and their word error rate where there are transcripts.
@@ -44,17 +64,22 @@ def decode(
     Each split gets OUT/SPLIT-DECODER/ with hyps.jsonl, decode.json (settings, times, real-time
     factor) and score.json. With --lm, flashlight's beam search over the lexicon runs in processes
     beside the model. Audio that cannot be read is listed in failed.jsonl; the rest is done all the
-    same, and the exit code is then 4.
+    same, and the exit code is then 4. Shards may run side by side on any machines; under torchrun
+    each process takes one by itself.
 
         sew decode
         sew decode --lm 4gram --beam 50 --split dev-clean --split test-clean
         sew decode --model exp/sew-d-mid-ft/model --lm 4gram.bin --lm-weight 1.74 --word-score 0.52 --beam 500
+        sew decode --model exp/sew-d-mid-ft --shard 1/8           # of eight jobs
+        torchrun --nproc-per-node 8 -m sewcli.cli.app decode --lm 4gram
     """
-    chosen = model or options.newest_model("ForCTC", mend="first run: sew finetune, or give --model")
+    mine = _shard(shard)
+    chosen = _model(model) if model else options.newest_model("ForCTC", mend="first run: sew finetune, or give --model")
     corpus = data or options.DATA
 
     from sewcli.decoding.beam import BeamOptions
-    from sewcli.decoding.pipeline import FAILED, decode
+    from sewcli.decoding.outcome import FAILED
+    from sewcli.decoding.pipeline import decode
     from sewcli.scoring.score import print_scores, score_folder
     from sewcli.training.experiment import choose_device
 
@@ -67,14 +92,44 @@ def decode(
         lm=None if lm == "none" else lm,
         options=BeamOptions(beam=beam, lm_weight=lm_weight, word_score=word_score),
         jobs=jobs,
+        shard=mine,
     )
-    print_scores([score_folder(d.folder) for d in done if _has_references(d.folder)], as_json=json)
-    if failed := [d for d in done if d.failed]:
+    whole = [d for d in done if not d.part and (d.new or dist.is_main())]  # another rank shows what it has joined
+    if whole:
+        print_scores([score_folder(d.folder) for d in whole if _has_references(d.folder)], as_json=json)
+    # torchrun would stop the other ranks: there, who joins the shards tells
+    if failed := [d for d in (done if shard else whole) if d.failed]:
         raise PartialError(
             f"{sum(d.failed for d in failed)} utterances have no hypothesis; all others are done",
             where=", ".join(str(d.folder / FAILED) for d in failed),
             mend="mend the audio named there and prepare the corpus again, or go on without it",
         )
+
+
+def _shard(given: str | None) -> tuple[int, int]:
+    if given is None:
+        return dist.rank() + 1, dist.world_size()
+    if dist.world_size() > 1:
+        raise UsageError("--shard within torchrun, where each process takes a shard by itself", mend="leave it out")
+    return options.shard(given)
+
+
+def _model(given: Path) -> Path:
+    """`exp/NAME/model` of `exp/NAME`; names of the zoo, which have no weights, are refused."""
+    if given.exists():
+        inner = given / "model"
+        return inner if not (given / "config.json").is_file() and (inner / "config.json").is_file() else given
+
+    from sewcli.models.zoo import lookup
+
+    try:
+        lookup(str(given))
+    except UsageError:
+        return given
+    raise UsageError(
+        f"{given} is a model of the zoo, without weights",
+        mend=f"train one: sew finetune --model {given} --set extractor_gradient=1; then: sew decode --model exp/{given}-ft",
+    )
 
 
 def _splits(data: Path, wanted: Sequence[str] | None) -> list[str]:
@@ -92,11 +147,11 @@ def _folder_of(model: Path) -> Path:
         return model.parent
     if not model.name:
         raise UsageError("give the folder of the model by its name", where=model)
-    return options.EXPERIMENTS / model.name
+    return options.EXPERIMENTS / (model.stem if model.is_file() else model.name)
 
 
 def _has_references(folder: Path) -> bool:
     from sewcli.base.files import read_jsonl
-    from sewcli.decoding.pipeline import HYPOTHESES
+    from sewcli.decoding.outcome import HYPOTHESES
 
     return any(row.get("reference") for row in read_jsonl(folder / HYPOTHESES))

@@ -7,7 +7,7 @@ holds them together); that recipe stops at the first broken file and passes over
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -110,7 +110,7 @@ def _with_held_out(corpus: Path, parts: Sequence[str], held_out: Mapping[str, Se
     for speaker in speakers:
         if speaker not in there:
             raise UsageError(
-                f"no speaker {speaker!r}{nearest(speaker, there)}", where=corpus, mend="folders below a part"
+                f"no speaker {speaker!r}{nearest(speaker, there)}", where=corpus, mend=f"there are: {_some(there)}"
             )
         if speakers.count(speaker) > 1:
             raise UsageError(f"speaker {speaker} is held out twice", where=corpus)
@@ -126,6 +126,12 @@ def _with_held_out(corpus: Path, parts: Sequence[str], held_out: Mapping[str, Se
         read = partial(_read_speakers, parts=tuple(parts), keep=frozenset(names))
         splits.append(Split(name, corpus, read, None, f"{' '.join(sorted(names))} of {' '.join(parts)}"))
     return splits
+
+
+def _some(speakers: Collection[str], most: int = 12) -> str:
+    """The first of them, and how many there are in all."""
+    names = sorted(speakers, key=lambda name: (len(name), name))  # numbers in their order
+    return ", ".join(names[:most]) + (f", ... ({len(names)} in all)" if len(names) > most else "")
 
 
 def _read_chosen(folder: Path, leave: frozenset[str]) -> Listing:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sewcli.audio.io import read_wave
+from sewcli.audio.io import RATE, read_wave
 from sewcli.base.errors import DataError, UsageError, nearest
 from sewcli.base.files import read_json, read_jsonl
 
@@ -76,6 +76,20 @@ def require_splits(data: str | Path, wanted: Sequence[str] | None, *, default_pr
         setting = f", e.g. --set data.train={found[0]}" if default_prefix == "train" else ""
         raise UsageError(f"no split {default_prefix}*", where=data, mend=f"name one of: {', '.join(found)}{setting}")
     return chosen
+
+
+def check_rate(utterance: Utterance) -> None:
+    """Refuse audio at another rate than the models'.
+
+    Raises:
+        DataError: another rate.
+    """
+    if utterance.rate != RATE:
+        raise DataError(
+            f"{utterance.rate} Hz, the models take {RATE}",
+            where=utterance.id,
+            mend=f"resample {utterance.path} and prepare the corpus again",
+        )
 
 
 def read_split(data: str | Path, split: str) -> list[Utterance]:

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 from sewcli.base import log
-from sewcli.base.errors import DataError, SewError, UsageError
+from sewcli.base.errors import SewError, UsageError
 from sewcli.data.loading import padded_waves, read_ahead
-from sewcli.data.utterances import Utterance
+from sewcli.data.utterances import Utterance, check_rate
 from sewcli.models.ctc import CTCModel
 
 SAMPLE_RATE = 16_000
@@ -89,13 +89,8 @@ def plan_batches(samples: Sequence[int], budget: int) -> list[list[int]]:
 
 
 def _read(utterance: Utterance) -> tuple[Utterance, np.ndarray | SewError]:
-    if utterance.rate != SAMPLE_RATE:
-        return utterance, DataError(
-            f"{utterance.rate} Hz, the model takes {SAMPLE_RATE}",
-            where=utterance.id,
-            mend=f"resample {utterance.path} and prepare the corpus again",
-        )
     try:
+        check_rate(utterance)
         return utterance, utterance.wave()
     except SewError as error:
         return utterance, error

@@ -11,7 +11,6 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,28 +19,30 @@ import torch
 
 from sewcli.base import log
 from sewcli.base.errors import DataError, SewError
-from sewcli.base.files import atomic_folder, read_json, sha256, write_json, write_jsonl
+from sewcli.base.files import sha256
 from sewcli.base.memory import keep_freed_memory
 from sewcli.data.utterances import PREFIX, SUFFIX, Utterance, read_split
 from sewcli.decoding.beam import BeamDecoder, BeamOptions, Hypothesis
 from sewcli.decoding.emissions import Clock, emissions
 from sewcli.decoding.greedy import greedy, greedy_score
+from sewcli.decoding.outcome import (
+    DecodedSplit,
+    Outcome,
+    Shard,
+    finished,
+    join,
+    part_of,
+    write_part,
+    write_whole,
+)
 from sewcli.decoding.pool import Decoded, DecoderPool, default_jobs
 from sewcli.lm.files import LanguageModelFiles, resolve
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import load_ctc
+from sewcli.models.source import resolve as resolve_model
 from sewcli.text.tokens import Vocabulary
 
 HASHED_UP_TO = 1 << 30  # bytes of a language model; a larger one is known by its size and time
-HYPOTHESES, FAILED, SUMMARY = "hyps.jsonl", "failed.jsonl", "decode.json"
-
-
-@dataclass(frozen=True)
-class DecodedSplit:
-    """A decode folder that was written, and how many utterances have no hypothesis."""
-
-    folder: Path
-    failed: int
 
 
 def decode(
@@ -54,11 +55,12 @@ def decode(
     lm: str | None = None,
     options: BeamOptions | None = None,
     jobs: int | None = None,
+    shard: Shard = (1, 1),
 ) -> list[DecodedSplit]:
-    """Decode splits of a corpus.
+    """Decode splits of a corpus, or a shard of each.
 
     Args:
-        model: folder of a recogniser.
+        model: a recogniser: folder, file or Hub id.
         data: folder of a prepared corpus.
         splits: names of its splits.
         out: folder that gets a folder a split.
@@ -66,6 +68,10 @@ def decode(
         lm: None is greedy; a name in `data/lm/` or a path is a beam search.
         options: of the beam search.
         jobs: decoder processes; 0 decodes in this one, None takes a few.
+        shard: (i, n) decodes the i-th of n equal shares of each split, and joins them when it is the last.
+
+    Returns:
+        The folder of each split, or of its shard while others are missing.
 
     Raises:
         SewError: something is missing or not valid; audio that is not valid only counts as failed.
@@ -73,14 +79,21 @@ def decode(
     """
     options = options or BeamOptions()
     keep_freed_memory()
-    recogniser, vocabulary = load_ctc(model)
+    weights = resolve_model(model)
+    recogniser, vocabulary = load_ctc(weights)
     files = resolve(lm, data, vocabulary) if lm else None
-    inputs = {split: _fingerprint(model, data, split, files, options) for split in splits}
     name = decoder_name(files, options)
-    finished = {split: done for split in splits if (done := _finished(out / f"{split}-{name}", inputs[split]))}
-    work = [(split, read_split(data, split)) for split in splits if split not in finished]
+    folders = {split: out / f"{split}-{name}" for split in splits}
+    inputs = {split: _fingerprint(weights, data, split, files, options) for split in splits}
+    done = {split: there for split in splits if (there := finished(folders[split], inputs[split]))}
+    if shard[1] > 1:
+        for split in splits:
+            if split not in done and finished(folders[split], inputs[split], shard):
+                part = DecodedSplit(part_of(folders[split], shard), 0, part=True, new=False)
+                done[split] = join(folders[split], shard, read_split(data, split), inputs[split]) or part
+    work = [(split, read_split(data, split)) for split in splits if split not in done]
     if not work:
-        return list(finished.values())
+        return list(done.values())
     with ExitStack() as stack:
         pool = None
         if files:
@@ -91,14 +104,27 @@ def decode(
         settings = _settings(model, data, files, options, place, pool)
         for split, utterances in work:
             own = {"split": split, **settings, "inputs": inputs[split]}
-            finished[split] = _decode_split(recogniser, vocabulary, pool, utterances, out, own)
-    return [finished[split] for split in splits]
+            outcome = _decode(recogniser, vocabulary, pool, share(utterances, shard), f"{split} {name}")
+            if shard[1] == 1:
+                done[split] = write_whole(folders[split], outcome, own)
+            else:
+                part = write_part(folders[split], shard, outcome, own)
+                done[split] = join(folders[split], shard, utterances, inputs[split]) or part
+    return [done[split] for split in splits]
+
+
+def share(utterances: Sequence[Utterance], shard: Shard) -> list[Utterance]:
+    """The i-th of n shares, with about as many utterances of each length as the others, in the corpus's order."""
+    index, count = shard
+    order = sorted(range(len(utterances)), key=lambda i: (-utterances[i].samples, i))
+    return [utterances[i] for i in sorted(order[index - 1 :: count])]
 
 
 def _fingerprint(model: Path, data: Path, split: str, files: LanguageModelFiles | None, options: BeamOptions) -> str:
     """A digest of all that decides the hypotheses: weights, cuts, settings, language model."""
     digest = hashlib.sha256(repr(sorted(options.model_dump().items()) if files else "greedy").encode())
-    read = [data / f"{PREFIX}{split}{SUFFIX}", *sorted(path for path in model.iterdir() if path.is_file())]
+    weights = [model] if model.is_file() else sorted(path for path in model.iterdir() if path.is_file())
+    read = [data / f"{PREFIX}{split}{SUFFIX}", *weights]
     for path in [*read, *([files.lexicon] if files else [])]:
         digest.update(f"{path.name} {sha256(path) if path.is_file() else ''}\n".encode())
     if files:
@@ -106,20 +132,6 @@ def _fingerprint(model: Path, data: Path, split: str, files: LanguageModelFiles 
         mark = sha256(files.model) if facts.st_size < HASHED_UP_TO else f"{facts.st_size} {facts.st_mtime_ns}"
         digest.update(f"{files.model.name} {mark}\n".encode())
     return digest.hexdigest()
-
-
-def _finished(folder: Path, inputs: str) -> DecodedSplit | None:
-    """What is there already, when it was made of the same inputs and nothing failed."""
-    if not (folder / SUMMARY).is_file() or not (folder / HYPOTHESES).is_file():
-        return None
-    try:
-        summary = read_json(folder / SUMMARY)
-    except DataError:
-        return None
-    if summary.get("inputs") != inputs or summary.get("failed"):
-        return None
-    log.info(f"{folder}: decoded already, with the same model, cuts and settings")
-    return DecodedSplit(folder, 0)
 
 
 def decoder_name(files: LanguageModelFiles | None, options: BeamOptions) -> str:
@@ -151,20 +163,15 @@ def _settings(
     }
 
 
-def _decode_split(
-    model: CTCModel,
-    vocabulary: Vocabulary,
-    pool: DecoderPool | None,
-    utterances: Sequence[Utterance],
-    out: Path,
-    settings: dict[str, Any],
-) -> DecodedSplit:
+def _decode(
+    model: CTCModel, vocabulary: Vocabulary, pool: DecoderPool | None, utterances: Sequence[Utterance], title: str
+) -> Outcome:
     failures: dict[str, SewError] = {}
     found: dict[str, list[Hypothesis]] = {}
     clock, decoder_seconds, audio_seconds = Clock(), 0.0, 0.0
     lengths = {u.id: u.seconds for u in utterances}
     began = time.perf_counter()
-    with log.progress(f"{settings['split']} {settings['decoder']}", len(utterances)) as bar:
+    with log.progress(title, len(utterances)) as bar:
 
         def fail(utterance: Utterance, error: SewError) -> None:
             failures[utterance.id] = error
@@ -180,37 +187,15 @@ def _decode_split(
             else:
                 found[decoded.name] = decoded.hypotheses
             bar.advance(note=f"{audio_seconds / (time.perf_counter() - began):.1f} s of audio a second")
-    if not found:
-        first = next(iter(failures.items()))
-        raise DataError(
-            f"none of the {len(utterances)} utterances could be decoded; {first[0]}: {first[1]}",
-            where=settings["split"],
-        )
-    wall = time.perf_counter() - began
-    seconds = clock.seconds + decoder_seconds
-    summary = settings | {
-        "utterances": len(found),
-        "failed": len(failures),
-        "audio_seconds": round(audio_seconds, 3),
-        "model_seconds": round(clock.seconds, 6),
-        "decoder_seconds": round(decoder_seconds, 6),
-        "wall_seconds": round(wall, 3),
-        "real_time_factor": round(seconds / audio_seconds, 8) if audio_seconds else 0.0,
-    }
-    folder = out / f"{settings['split']}-{settings['decoder']}"
-    with atomic_folder(folder) as temporary:
-        write_jsonl(temporary / HYPOTHESES, (_row(u, found[u.id]) for u in utterances if u.id in found))
-        write_json(temporary / SUMMARY, summary)
-        if failures:
-            rows = (
-                {"id": name, "path": str(error.where or ""), "reason": error.what} for name, error in failures.items()
-            )
-            write_jsonl(temporary / FAILED, rows)
-    log.info(
-        f"{folder}: {len(found)} utterances, {audio_seconds / 60:.1f} min of audio; real-time factor "
-        f"{summary['real_time_factor']:.4f} (model {clock.seconds:.1f} s, decoder {decoder_seconds:.1f} s)"
+    failed = [{"id": name, "path": str(error.where or ""), "reason": error.what} for name, error in failures.items()]
+    return Outcome(
+        rows=[_row(u, found[u.id]) for u in utterances if u.id in found],
+        failures=failed,
+        audio_seconds=audio_seconds,
+        model_seconds=clock.seconds,
+        decoder_seconds=decoder_seconds,
+        wall_seconds=time.perf_counter() - began,
     )
-    return DecodedSplit(folder, len(failures))
 
 
 def _decoded(

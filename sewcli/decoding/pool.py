@@ -20,6 +20,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from sewcli.base import dist
 from sewcli.base.errors import SewError, UsageError
 from sewcli.base.processes import die_with_parent, leave_signals_to_the_parent
 from sewcli.decoding.beam import BeamDecoder, Hypothesis
@@ -40,9 +41,11 @@ class Decoded:
 
 
 def default_jobs() -> int:
-    """A worker for each core but one, at most 8: a core decodes hundreds of times faster than real time."""
+    """A worker for each core but one, at most 8 (a core decodes hundreds of times faster than real time), dealt out over
+    the processes that share this machine under `torchrun`.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores - 1, 8))
+    return max(1, min(cores - 1, 8) // dist.local_world_size())
 
 
 class DecoderPool:

@@ -48,13 +48,16 @@ class Vocabulary:
         """Read `vocab.json`, or that of a model folder.
 
         Raises:
-            DataError: missing, or ids that are not 0..n-1.
+            DataError: missing, ids that are not 0..n-1, or no word boundary.
         """
         path = Path(path) / FILE if Path(path).is_dir() else Path(path)
         ids = read_json(path)
         if not isinstance(ids, dict) or sorted(ids.values(), key=str) != sorted(range(len(ids)), key=str):
             raise DataError("not a vocabulary: a mapping of symbols to the ids 0..n-1", where=path)
-        return cls(sorted(ids, key=lambda token: ids[token]))
+        try:
+            return cls(sorted(ids, key=lambda token: ids[token]))
+        except DataError as error:
+            raise DataError(error.what, where=path) from None
 
     @classmethod
     def read(cls, path: str | Path) -> Vocabulary:

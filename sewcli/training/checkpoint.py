@@ -116,6 +116,12 @@ def last(folder: Path, number: int) -> list[Path]:
     return chosen
 
 
+def newest_step(folder: Path) -> int:
+    """Updates done at the newest checkpoint, whole or not; 0 when there is none."""
+    found = _folders(folder)
+    return int(found[-1].name.removeprefix("step-")) if found else 0
+
+
 def find_fault(checkpoint: Path) -> str | None:
     """What is wrong with a checkpoint folder; None when it is whole."""
     if not (checkpoint / DONE).is_file():

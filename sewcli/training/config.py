@@ -83,6 +83,12 @@ class TriStageSchedule(Config):
     start_scale: Positive = 0.01
     end_scale: Positive = 0.05
 
+    @model_validator(mode="after")
+    def _fit_into_the_run(self) -> TriStageSchedule:
+        if self.warmup + self.hold > 1:
+            raise ValueError(f"warmup {self.warmup} and hold {self.hold} are more than the whole run")
+        return self
+
 
 class TemperatureConfig(Config):
     """Gumbel temperature max(start * decay^n, end)."""

@@ -7,29 +7,34 @@ run; the same command goes on where it stopped, another config is refused).
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sewcli.base import dist, log
-from sewcli.base.config import dump_yaml, read_yaml
+from sewcli.base.config import dump_yaml
 from sewcli.base.errors import UsageError
 from sewcli.base.files import read_json, write_json, write_text
 from sewcli.base.lock import hold
 from sewcli.data.utterances import Utterance
-from sewcli.training.config import RunConfig
+from sewcli.training.checkpoint import newest_step
+from sewcli.training.config import PolynomialSchedule, RunConfig, TriStageSchedule
+from sewcli.training.recipes import read_config
+from sewcli.training.schedule import polynomial
 
 if TYPE_CHECKING:
     import torch
 
 
-# What may change between a run and its continuation without changing any update.
-FREE = ("checkpoint", "log_every", "tensorboard", "health", "average", "data.threads")
+# What may change between a run and its continuation without changing any update. (What is in the data folder is held
+# against data.json, wherever it lies.)
+FREE = ("checkpoint", "log_every", "tensorboard", "health", "average", "data.threads", "data.dir")
 
 
 def open_experiment(exp: Path, config: RunConfig) -> None:
     """Take the folder for this process, and write `config.yaml` or check that the one there is this run's.
+
+    A key that the file does not have counts as its default. `updates` may change where no update depends on it.
 
     Raises:
         UsageError: another run lives in this folder, or is at work in it.
@@ -37,18 +42,11 @@ def open_experiment(exp: Path, config: RunConfig) -> None:
     path = exp / "config.yaml"
     if dist.is_main():
         hold(exp, busy="another process is training in this folder", mend="wait for it, or give this run its own --exp")
+    _warn_of_warmup(config)
     if path.exists():
-        then, now = _flat(read_yaml(path)), _flat(read_yaml_text(dump_yaml(config)))
-        changed = sorted(k for k in then.keys() | now.keys() if then.get(k) != now.get(k) and not k.startswith(FREE))
-        if changed:
-            shown = ", ".join(f"{k} {then.get(k)!r} -> {now.get(k)!r}" for k in changed[:4])
-            more = f" and {len(changed) - 4} more" if len(changed) > 4 else ""
-            raise UsageError(
-                f"another run is in this folder: {shown}{more}",
-                where=exp,
-                mend="give the new run its own --exp, or run the old config to go on, or remove the folder",
-            )
-    elif dist.is_main():
+        _check_same_run(exp, _config_there(path, config), config)
+    dist.barrier()  # all have read it
+    if dist.is_main() and not (path.exists() and path.read_text(encoding="utf-8") == dump_yaml(config)):
         write_text(path, dump_yaml(config))
     dist.barrier()
 
@@ -88,28 +86,97 @@ def choose_device(name: str) -> torch.device:
     """`auto` is the GPU of this rank when there is one, else the CPU.
 
     Raises:
-        UsageError: a device that is not there.
+        UsageError: a device that is not there, or one GPU for several processes.
     """
     import torch
 
-    if name == "auto":
-        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    device = torch.device(device_of_rank(name, gpus, dist.local_rank(), dist.local_world_size()))
     try:
-        device = torch.device(name)
         torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
+    except RuntimeError as error:
         reason = str(error).splitlines()[0]
-        raise UsageError(f"cannot use device {name!r} ({reason})", mend="--device auto, cpu or cuda") from None
+        raise UsageError(f"cannot use device {device} ({reason})", mend="--device cpu, or another GPU") from None
     return device
 
 
-def read_yaml_text(text: str) -> dict[str, Any]:
-    """The mapping in a YAML text of our own."""
-    import yaml
+def device_of_rank(name: str, gpus: int, rank: int, processes: int) -> str:
+    """`cpu` or `cuda:N` for what --device says.
 
-    value = yaml.safe_load(text)
-    assert isinstance(value, dict)
-    return value
+    Args:
+        name: auto, cpu, cuda or cuda:N.
+        gpus: how many this machine has.
+        rank: number of this process among those on this machine.
+        processes: how many of them there are.
+
+    Raises:
+        UsageError: no such device, or one GPU for several processes.
+    """
+    kind, colon, index = name.partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (colon and (kind != "cuda" or not index.isdecimal())):
+        raise UsageError(f"cannot use device {name!r}", mend="--device auto, cpu, cuda or cuda:N")
+    if kind == "cpu" or (kind == "auto" and not gpus):
+        return "cpu"
+    if not gpus:
+        raise UsageError(f"cannot use device {name!r}: no GPU here that PyTorch can use", mend="--device cpu")
+    if index and processes > 1:
+        raise UsageError(f"{name} for {processes} processes", mend="--device cuda gives each a GPU of its own")
+    if processes > gpus:
+        has = f"{gpus} GPU{'s' * (gpus > 1)}"
+        raise UsageError(
+            f"{processes} processes, but this machine has {has}",
+            mend=f"torchrun --nproc-per-node {gpus}, or --device cpu",
+        )
+    number = int(index) if index else rank
+    if number >= gpus:
+        raise UsageError(f"cannot use device {name!r}: the last GPU here is cuda:{gpus - 1}", mend="--device cuda")
+    return f"cuda:{number}"
+
+
+def _config_there(path: Path, config: RunConfig) -> RunConfig:
+    try:
+        return read_config(type(config), path)
+    except UsageError as error:
+        raise UsageError(
+            f"a config that this version of sew cannot go on with ({error.what})",
+            where=path,
+            mend="give the new run its own --exp, or remove the folder",
+        ) from None
+
+
+def _check_same_run(exp: Path, there: RunConfig, config: RunConfig) -> None:
+    then, now = _flat(there.model_dump(mode="json")), _flat(config.model_dump(mode="json"))
+    changed = sorted(k for k in then.keys() | now.keys() if then.get(k) != now.get(k) and not k.startswith(FREE))
+    mend = "give the new run its own --exp, or run the old config to go on, or remove the folder"
+    if changed == ["updates"]:
+        done = newest_step(exp / "checkpoints")
+        reason = _why_not(there.updates, config, done)
+        if reason is None:
+            log.info(f"{exp}: {config.updates} updates in all in place of {there.updates}")
+            return
+        raise UsageError(f"updates {there.updates} -> {config.updates}: {reason}", where=exp, mend=mend)
+    if changed:
+        shown = ", ".join(f"{k} {then.get(k)!r} -> {now.get(k)!r}" for k in changed[:4])
+        more = f" and {len(changed) - 4} more" if len(changed) > 4 else ""
+        raise UsageError(f"another run is in this folder: {shown}{more}", where=exp, mend=mend)
+
+
+def _why_not(before: int, config: RunConfig, done: int) -> str | None:
+    """Why a run cannot have another number of updates; None when it can."""
+    if isinstance(getattr(config, "schedule", None), TriStageSchedule):
+        return f"the learning rate follows shares of the run, so the updates of a run of {before} are not its beginning"
+    if config.updates < done:
+        return f"{done} are done"
+    return None
+
+
+def _warn_of_warmup(config: RunConfig) -> None:
+    schedule = getattr(config, "schedule", None)
+    if isinstance(schedule, PolynomialSchedule) and config.updates < schedule.warmup_updates:
+        log.warn(
+            f"{config.updates} updates end within the warm-up of {schedule.warmup_updates}: the learning rate only gets to "
+            f"{polynomial(config.updates, config.optim.lr, schedule):.3g} (--set schedule.warmup_updates=...)"
+        )
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -20,7 +20,8 @@ from sewcli.base.memory import keep_freed_memory
 from sewcli.base.rng import numpy_rng, seed_torch
 from sewcli.data.loading import LabelledBatch, labelled_batch
 from sewcli.data.plan import BatchPlan, MicroBatch
-from sewcli.data.utterances import Utterance, read_split, require_splits
+from sewcli.data.utterances import Utterance, check_rate, read_split, require_splits
+from sewcli.data.utterances import splits as find_splits
 from sewcli.decoding.emissions import emissions
 from sewcli.decoding.greedy import greedy
 from sewcli.models.ctc import CTCModel
@@ -161,8 +162,10 @@ def select(
     """Those whose length is in range and whose labels fit their frames; what is left out is counted by reason.
 
     Raises:
-        DataError: none is left, or a transcript has symbols outside the vocabulary.
+        DataError: none is left, audio at another rate than the models', or symbols outside the vocabulary.
     """
+    for u in utterances:
+        check_rate(u)
     kept, reasons = [], dict.fromkeys(("too short", "too long", "no transcript", "more labels than frames"), 0)
     for u in utterances:
         if u.seconds < config.data.min_seconds:
@@ -202,13 +205,13 @@ def run(config: FinetuneConfig, exp: Path, device_name: str, *, dry: bool = Fals
         SewError: whatever is missing, with the command that comes first.
     """
     keep_freed_memory()
-    dist.start()
     device = choose_device(device_name)
+    dist.start(device)
     vocabulary = Vocabulary.read(config.vocabulary) if config.vocabulary else Vocabulary.letters()
     seed_torch(config.seed, "initial-weights")
     model = new_or_pretrained(config, vocabulary)
     splits = require_splits(config.data.dir, config.data.train, default_prefix="train")
-    valid_splits = require_splits(config.data.dir, config.data.valid, default_prefix="dev")
+    valid_splits = _valid_splits(config)
     train = select([u for s in splits for u in read_split(config.data.dir, s)], config, model, vocabulary)
     valid = select([u for s in valid_splits for u in read_split(config.data.dir, s)], config, model, vocabulary)
     task = Finetuning(config, model, vocabulary, train, valid)
@@ -224,6 +227,17 @@ def run(config: FinetuneConfig, exp: Path, device_name: str, *, dry: bool = Fals
     train_loop(task, exp, device)
     average_run(task, exp, device)
     dist.stop()
+
+
+def _valid_splits(config: FinetuneConfig) -> list[str]:
+    there = find_splits(config.data.dir)
+    if there and not config.data.valid and not any(split.startswith("dev") for split in there):
+        raise UsageError(
+            f"no split dev* to choose the best model with (there are: {', '.join(there)})",
+            where=config.data.dir,
+            mend="name one: --set data.valid=NAME; or set speakers aside: sew prep ... --hold-out dev=SPEAKER,...",
+        )
+    return require_splits(config.data.dir, config.data.valid, default_prefix="dev")
 
 
 def new_or_pretrained(config: FinetuneConfig, vocabulary: Vocabulary) -> CTCModel:

@@ -23,6 +23,7 @@ from sewcli.base.rng import seed_torch
 from sewcli.data.loading import WaveBatch, read_ahead
 from sewcli.data.plan import BatchPlan, MicroBatch, Position
 from sewcli.training import checkpoint
+from sewcli.training.batch_norm import RunningStatistics
 from sewcli.training.checkpoint import TrainingState
 from sewcli.training.config import RunConfig
 from sewcli.training.health import Finding, Row, Watch, window_of
@@ -32,6 +33,7 @@ from sewcli.training.rehearsal import out_of_memory, rehearse
 from sewcli.training.stop import StopFlag, stop_signals
 
 SAMPLE_RATE = 16_000
+MODEL = "model"  # folder of the best model in an experiment's
 MAX_BAD_UPDATES = 3  # updates in a row whose loss or gradient is not finite
 MIN_SCALE = 1e-4  # fp16 gradients that overflow even at this scale are not finite for good
 
@@ -117,6 +119,7 @@ def train(task: Task, exp: Path, device: torch.device) -> TrainingState:
     )
     state = _resume(task, exp, optimizer)
     if state.step >= config.updates:
+        _restore_model(task, exp, device, state)
         return state
     if device.type == "cuda":
         rehearse(task, device)
@@ -138,7 +141,37 @@ def _resume(task: Task, exp: Path, optimizer: torch.optim.Optimizer) -> Training
         log.info(f"{exp}: all {task.config.updates} updates are done")
     else:
         log.info(f"{exp}: going on from update {state.step} of {task.config.updates} ({latest.name})")
+        if state.best is not None and not (exp / MODEL).exists():
+            log.warn(f"{exp / MODEL} is gone; the next validation writes it, whatever its figure")
+            state = replace(state, best=None)
     return state
+
+
+def _restore_model(task: Task, exp: Path, device: torch.device, state: TrainingState) -> None:
+    """Write the model folder of a finished run again when it is gone; the weights are those of the last update."""
+    if (exp / MODEL).exists() or not dist.is_main():
+        return
+    log.warn(f"{exp / MODEL} is gone; writing it from the last checkpoint (update {state.step})")
+    task.model.eval()
+    with stop_signals() as stop:
+        outcome = task.validate(state.step, device, stop)
+        if outcome is None:
+            _leave(stop, "stopped before the model was written", exp)
+    figure, row = outcome
+    if not math.isfinite(figure):
+        log.warn(f"validation gives {figure}; {exp / MODEL} is not written")
+        return
+    task.save_model(exp / MODEL)
+    log.info(f"{exp.name}: update {state.step}: {_pretty(row)}")
+    order = task.lower_is_better
+    if order is not None and state.best is not None and figure != state.best and (state.best < figure) == order:
+        log.warn(f"the model that is gone was of an earlier update and better ({state.best:.4g}, now {figure:.4g})")
+
+
+def _leave(stop: StopFlag, done: str, exp: Path) -> NoReturn:
+    if stop.signal is not None and stop.signal.name == "SIGINT":
+        raise KeyboardInterrupt
+    raise PoliteStop(done, where=exp, mend="run the same command to go on")
 
 
 @dataclass
@@ -194,13 +227,14 @@ class _Run:
                 if last or stopping or self.state.step % config.checkpoint.every == 0:
                     self._save()
                 if stopping:
-                    self._leave()
+                    _leave(self.stop, f"stopped at update {self.state.step} of {config.updates}", self.exp)
                 if last:
                     break
         return self.state
 
     def _complain(self, step: int, bad: int, ids: list[str]) -> None:
-        log.warn(f"update {step + 1}: the loss or its gradient is not finite; skipped ({' '.join(ids)})")
+        text = f"update {step + 1}: the loss or its gradient is not finite; skipped ({' '.join(ids)})"
+        log.warn(text, every_rank=True)
         if bad == MAX_BAD_UPDATES:
             raise DataError(
                 f"no finite loss in {bad} updates in a row, the last with {' '.join(ids)}",
@@ -242,12 +276,10 @@ class _Run:
                 order, finite = self.task.lower_is_better, math.isfinite(figure)
                 better = finite and (order is None or self.state.best is None or (figure < self.state.best) == order)
                 if not finite:
-                    log.warn(
-                        f"update {self.state.step}: validation gave {figure}; {self.exp / 'model'} stays as it was"
-                    )
+                    log.warn(f"update {self.state.step}: validation gave {figure}; {self.exp / MODEL} stays as it was")
                 if better:
                     self.state = replace(self.state, best=figure)
-                    self.task.save_model(self.exp / "model")
+                    self.task.save_model(self.exp / MODEL)
                 best = " (best so far)" if better and order is not None else ""
                 log.info(f"{self.exp.name}: update {self.state.step}: {_pretty(row)}{best}")
         self.state = replace(self.state, validation_due=dist.any_rank(due))
@@ -258,12 +290,6 @@ class _Run:
             folder, keep = self.exp / "checkpoints", self.task.config.checkpoint.keep
             checkpoint.save(folder, self.state, self.task.model, self.optimizer, keep=keep)
         dist.barrier()
-
-    def _leave(self) -> None:
-        if self.stop.signal is not None and self.stop.signal.name == "SIGINT":
-            raise KeyboardInterrupt
-        done = f"stopped at update {self.state.step} of {self.task.config.updates}"
-        raise PoliteStop(done, where=self.exp, mend="run the same command to go on")
 
 
 class _Updater:
@@ -276,6 +302,7 @@ class _Updater:
             device.type, enabled=self.dtype is torch.float16, init_scale=128.0
         )
         self.parameters = [p for p in task.model.parameters() if p.requires_grad]
+        self.statistics = RunningStatistics(task.model)
         self.ids: list[str] = []
 
     def update(self, batches: list[_Numbered], step: int, lr: float) -> tuple[dict[str, Any], bool]:
@@ -287,10 +314,12 @@ class _Updater:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
         self._reduce(totals)
+        self._leave_alone_what_never_learned()
         norm = self._scale_gradients(totals["size"])
         finite = bool(torch.isfinite(norm) & torch.isfinite(totals["loss"]))
         for group in self.optimizer.param_groups:
             group["lr"] = lr
+        self.statistics.finish(totals["micro_batches"], keep=finite)
         if finite:
             self.scaler.step(self.optimizer)
         if self.scaler.is_enabled():
@@ -303,10 +332,12 @@ class _Updater:
         totals: dict[str, torch.Tensor] = {}
         for number, batch, weight in batches:
             seed_torch(self.task.config.seed, "update", step, number)
+            self.statistics.before_forward()
             with out_of_memory(self.task, self.device):
                 with autocast(self.dtype, self.device):
                     result = self.task.loss(batch, step, number, self.device)
                 self.scaler.scale(result.loss * weight).backward()
+            self.statistics.after_forward(number, weight)
             values = {"loss": result.loss, "size": result.size, **result.sums}
             values |= {f"mean:{name}": value for name, value in result.means.items()}
             values |= {"micro_batches": torch.ones((), device=self.device)}
@@ -323,6 +354,16 @@ class _Updater:
         flat = dist.sum_(torch.cat([p.grad.flatten() for p in self.parameters if p.grad is not None]))
         for parameter, gradient in zip(self.parameters, flat.split([p.numel() for p in self.parameters]), strict=True):
             parameter.grad = gradient.view_as(parameter)
+
+    def _leave_alone_what_never_learned(self) -> None:
+        """No weight decay for a frozen parameter: nothing happens to one before its first gradient that is not zero."""
+        new = [p for p in self.parameters if p not in self.optimizer.state]
+        if not new:
+            return
+        norms = torch.stack(torch._foreach_norm([p.grad for p in new if p.grad is not None], float("inf")))
+        for parameter, learned in zip(new, (norms != 0).tolist(), strict=True):  # NaN is not zero
+            if not learned:
+                parameter.grad = None
 
     def _scale_gradients(self, size: torch.Tensor) -> torch.Tensor:
         if self.scaler.is_enabled():

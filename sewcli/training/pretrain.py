@@ -20,7 +20,7 @@ from sewcli.base.memory import keep_freed_memory
 from sewcli.base.rng import key, numpy_rng, seed_torch
 from sewcli.data.loading import WaveBatch, cropped_batch, read_ahead, to_device
 from sewcli.data.plan import BatchPlan, MicroBatch
-from sewcli.data.utterances import Utterance, read_split, require_splits
+from sewcli.data.utterances import Utterance, check_rate, read_split, require_splits
 from sewcli.data.utterances import splits as find_splits
 from sewcli.models.folder import load_pretraining, save_pretraining
 from sewcli.models.pretraining import PretrainingModel, PretrainingOutput
@@ -169,7 +169,10 @@ def select(utterances: Sequence[Utterance], config: PretrainConfig) -> list[Utte
 
     Raises:
         UsageError: none is.
+        DataError: audio at another rate than the models'.
     """
+    for u in utterances:
+        check_rate(u)
     kept = [u for u in utterances if u.seconds >= config.data.min_seconds]
     if not kept:
         longest = max(u.seconds for u in utterances)
@@ -199,8 +202,8 @@ def run(config: PretrainConfig, exp: Path, device_name: str, *, dry: bool = Fals
         SewError: whatever is missing, with the command that comes first.
     """
     keep_freed_memory()
-    dist.start()
     device = choose_device(device_name)
+    dist.start(device)
     seed_torch(config.seed, "initial-weights")
     model = new_or_loaded(config)
     train, valid = _select_cuts(config)

@@ -119,10 +119,21 @@ def compose(cls: type[R], verb: str, recipe: str | None, flags: dict[str, Any], 
     """
     found = read(verb, recipe) if recipe else None
     layers = [found.settings if found else {}, flags, parse_sets(sets)]
-    fields = cls.model_fields
-    defaults = {name: field.get_default() for name, field in fields.items() if not field.is_required()}
-    plain = {n: v.model_dump() if hasattr(v, "model_dump") else v for n, v in defaults.items()}
-    return build(cls, merge(plain, *layers), where=found.path if found else None)
+    return build(cls, merge(_defaults(cls), *layers), where=found.path if found else None)
+
+
+def read_config(cls: type[R], path: Path) -> R:
+    """The `config.yaml` of a run; a key that it does not have, because it is older, is at its default.
+
+    Raises:
+        UsageError: missing, not YAML, or not such a config.
+    """
+    return build(cls, merge(_defaults(cls), read_yaml(path)), where=path)
+
+
+def _defaults(cls: type[RunConfig]) -> dict[str, Any]:
+    fields = {name: field.get_default() for name, field in cls.model_fields.items() if not field.is_required()}
+    return {name: value.model_dump() if hasattr(value, "model_dump") else value for name, value in fields.items()}
 
 
 def overridden(config: ModelConfig, overrides: dict[str, Any]) -> ModelConfig:

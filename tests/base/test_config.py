@@ -37,6 +37,12 @@ def test_splits_need_no_brackets(text: str) -> None:
         compose(FinetuneConfig, "finetune", None, {"model": "sew-tiny"}, ["data.valid=7"])
 
 
+def test_numbers_that_are_not_finite_are_refused() -> None:
+    for text in (".inf", ".nan", "-.inf"):
+        with pytest.raises(UsageError, match=r"optim\.lr: .*finite"):
+            compose(FinetuneConfig, "finetune", None, {"model": "sew-tiny"}, [f"optim.lr={text}"])
+
+
 def test_set_needs_an_equals_sign() -> None:
     with pytest.raises(UsageError, match="key=value"):
         parse_sets(["optim.lr"])

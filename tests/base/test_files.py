@@ -51,6 +51,18 @@ def test_a_full_disk_is_explained(tmp_path: Path, error: Exception) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["inside.txt", "deeper/inside.txt"])
+def test_a_full_disk_inside_a_folder_is_told_of_the_folder_that_is_meant(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError) as caught, files.atomic_folder(tmp_path / "model") as temporary:  # noqa: SIM117
+        with files.atomic_path(temporary / name):
+            raise OSError(errno.ENOSPC, "full")
+    assert caught.value.where == tmp_path / "model" / name and caught.value.mend
+    with pytest.raises(DataError) as elsewhere, files.atomic_folder(tmp_path / "model"):
+        raise DataError("broken", where=tmp_path / "cuts")
+    assert elsewhere.value.where == tmp_path / "cuts"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError):

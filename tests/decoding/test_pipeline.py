@@ -20,6 +20,7 @@ from sewcli.decoding.greedy import greedy
 from sewcli.decoding.pipeline import decode
 from sewcli.lm.build import build_ngram
 from sewcli.models.ctc import CTCModel
+from sewcli.models.fairseq import save_fairseq
 from sewcli.models.folder import load_ctc, save_ctc
 from sewcli.models.zoo import lookup
 from sewcli.scoring.score import score_folder
@@ -236,6 +237,42 @@ def test_the_commands_decode_score_and_say_what_failed(model: Path, corpus: Path
     assert code == 2 and "cuda:77" in err
     code, out, err = sew("decode", *common, "--beam", "0")
     assert code == 2 and "--beam" in err
+
+
+def test_a_model_may_be_named_in_several_ways(model: Path, corpus: Path, tmp_path: Path, sew, monkeypatch) -> None:
+    common = ["--data", "data", "--device", "cpu"]
+    save_ctc(*load_ctc(model), tmp_path / "exp" / "mine" / "model")
+    code, _, err = sew("decode", "--model", "exp/mine", *common)  # the experiment, not the model in it
+    assert code == 0 and (tmp_path / "exp/mine/decode/test-x-greedy/score.json").is_file(), err
+    expected = rows(tmp_path / "exp/mine/decode/test-x-greedy")
+    save_fairseq(*load_ctc(model), tmp_path / "theirs")
+    code, _, err = sew("decode", "--model", "theirs/model.pt", *common)
+    assert code == 0 and rows(tmp_path / "exp/model/decode/test-x-greedy") == expected, err
+    for name in ("sew-tiny", "sew-d-base+", "sew-tiny+k127"):
+        code, _, err = sew("decode", "--model", name, *common)
+        assert code == 2 and "a model of the zoo, without weights" in err and f"sew finetune --model {name}" in err
+    code, _, err = sew("decode", "--model", "exp/yours", *common)
+    assert code == 2 and "no such model folder" in err
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize("option", ["--lm-weight", "--word-score"])
+def test_weights_of_the_search_are_finite(option: str, value: str, model: Path, corpus: Path, sew) -> None:
+    code, _, err = sew("decode", "--model", str(model), "--data", "data", "--lm", "3gram", option, value)
+    assert code == 2 and option in err and "finite" in err
+
+
+def test_shards_by_hand(model: Path, corpus: Path, sew, monkeypatch) -> None:
+    common = ["--model", str(model), "--data", "data", "--device", "cpu", "--out", "out"]
+    code, out, err = sew("decode", *common, "--shard", "1/2")
+    assert code == 0 and out == "" and "1-of-2" in err
+    code, out, err = sew("decode", *common, "--shard", "2/2")
+    assert code == 0 and out.count("test-x") == 1, err
+    code, out, err = sew("decode", *common, "--shard", "3/2")
+    assert code == 2 and "--shard '3/2'" in err
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    code, out, err = sew("decode", *common, "--shard", "1/2")
+    assert code == 2 and "--shard within torchrun" in err
 
 
 def test_the_newest_recogniser_is_the_default(model: Path, corpus: Path, tmp_path: Path, sew) -> None:

@@ -189,7 +189,7 @@ def test_a_broken_folder_is_explained(breakage: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "area"), [("model.safetensors", 6_000), ("config.json", None), ("vocab.json", None)], ids=lambda x: str(x)
+    ("name", "area"), [("model.safetensors", 6_000), ("config.json", None), ("vocab.json", None)], ids=str
 )
 def test_random_damage_is_explained_or_harmless(name: str, area: int | None, folder: Path) -> None:
     """Bytes flipped, cut out and written over, in the head of the weights and anywhere in the JSON files."""

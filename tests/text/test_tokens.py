@@ -42,8 +42,9 @@ def test_symbols_outside_are_named(text: str, symbols: str) -> None:
 @pytest.mark.parametrize("content", ['{"A": 0, "|": 2}', '{"A": 1, "|": 1}', '["A"]', "{", '{"A": 0, "B": 1}'])
 def test_broken_vocabularies_are_refused(tmp_path, content: str) -> None:
     (tmp_path / "vocab.json").write_text(content)
-    with pytest.raises(DataError):
+    with pytest.raises(DataError) as caught:
         Vocabulary.load(tmp_path)
+    assert caught.value.where == tmp_path / "vocab.json"
 
 
 def test_repeated_letters_need_a_frame_more() -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from tiny_task import TinyTask, tiny_config
 
 from sewcli.base.errors import DataError, PoliteStop
 from sewcli.training import checkpoint
+from sewcli.training.config import OptimConfig
 from sewcli.training.loop import train
 
 CPU = torch.device("cpu")
@@ -71,6 +73,83 @@ def test_a_finished_run_does_nothing_more(tmp_path: Path) -> None:
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
     assert train(TinyTask(tiny_config()), tmp_path, CPU).step == 12
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
+def test_a_model_that_is_gone_is_written_again(tmp_path: Path, capsys) -> None:
+    train(TinyTask(tiny_config()), tmp_path, CPU)
+    shutil.rmtree(tmp_path / "model")
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
+    train(TinyTask(tiny_config()), tmp_path, CPU)
+    said = capsys.readouterr().err
+    assert "model is gone; writing it from the last checkpoint (update 12)" in said
+    assert (
+        load_file(tmp_path / "model" / "model.safetensors").keys() == TinyTask(tiny_config()).model.state_dict().keys()
+    )
+    assert (tmp_path / "model" / "model.safetensors").read_bytes() == weights(tmp_path, 12)
+    figure = [row["figure"] for row in rows(tmp_path) if row.get("kind") == "valid"]
+    assert ("of an earlier update and better" in said) == (min(figure) < figure[-1])
+    assert {p: p.stat().st_mtime_ns for p in before} == before
+
+
+def test_a_model_that_is_gone_in_mid_run_is_written_by_the_next_validation(tmp_path: Path, capsys) -> None:
+    for name in ("whole", "gone"):
+        task = TinyTask(tiny_config())
+        task.loss = signalling(task, signal.SIGTERM, at=6)
+        with pytest.raises(PoliteStop):
+            train(task, tmp_path / name, CPU)
+    shutil.rmtree(tmp_path / "gone" / "model")
+    for name in ("whole", "gone"):
+        task = TinyTask(tiny_config())
+        task.validate = lambda step, device, stop: (1e9 + step, {"figure": 1e9 + step})  # never so bad before
+        train(task, tmp_path / name, CPU)
+    assert "model is gone; the next validation writes it" in capsys.readouterr().err
+    kept = {name: load_file(tmp_path / name / "model" / "model.safetensors") for name in ("whole", "gone")}
+    assert not torch.equal(kept["whole"]["0.weight"], kept["gone"]["0.weight"])
+    assert weights(tmp_path / "whole", 12) == weights(tmp_path / "gone", 12)
+
+
+@pytest.mark.parametrize("kind", ["without gradient", "with a gradient of zero"])
+def test_what_never_learned_does_not_decay(tmp_path: Path, kind: str) -> None:
+    """Frozen parameters stay as they are, whatever the weight decay, until their first gradient; then they learn."""
+
+    class Frozen(TinyTask):
+        def loss(self, batch, step, number, device):
+            result = super().loss(batch, step, number, device)
+            side = self.model.side * (0.0 if step < 8 else 1.0)
+            if kind == "with a gradient of zero" or step >= 8:
+                result.loss = result.loss + side.sum()
+            return result
+
+    def run(folder: Path, updates: int) -> dict[str, torch.Tensor]:
+        config = tiny_config(updates=updates, optim=OptimConfig(lr=1e-2, eps=1e-8, weight_decay=0.5))
+        task = Frozen(config)
+        task.model.side = torch.nn.Parameter(torch.ones(3))
+        train(task, folder, CPU)
+        return load_file(folder / "checkpoints" / f"step-{updates}" / checkpoint.WEIGHTS)
+
+    assert torch.equal(run(tmp_path / "cut", 8)["side"], torch.ones(3))
+    whole, resumed = run(tmp_path / "whole", 12), run(tmp_path / "cut", 12)
+    assert (whole["side"] < 0.99).all()
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_a_dropped_layer_that_has_learned_still_takes_part(tmp_path: Path) -> None:
+    """As in the authors' training: a zero gradient, so that momentum goes on and the weights decay."""
+
+    class Dropping(TinyTask):
+        def loss(self, batch, step, number, device):
+            result = super().loss(batch, step, number, device)
+            if step == 0:
+                result.loss = result.loss + self.model.side.sum()
+            return result
+
+    found = {}
+    for updates in (1, 2):
+        task = Dropping(tiny_config(updates=updates))
+        task.model.side = torch.nn.Parameter(torch.ones(3))
+        train(task, tmp_path / str(updates), CPU)
+        found[updates] = task.model.side.detach().clone()
+    assert (found[2] < found[1]).all()
 
 
 def test_two_checkpoints_are_kept(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Pre-training and fine-tuning as tasks of the loop: what they load, what learns, what is left out."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from torch.nn import functional
 from sewcli.base.errors import DataError, UsageError
 from sewcli.base.rng import seed_torch
 from sewcli.data.utterances import Utterance, read_split
+from sewcli.models.ctc import CTCModel
+from sewcli.models.zoo import lookup
 from sewcli.text.tokens import Vocabulary
 from sewcli.training import finetune, pretrain
 from sewcli.training.config import FinetuneConfig, PretrainConfig
@@ -65,6 +68,28 @@ def test_the_logged_terms_add_up_to_the_loss(prepared: Path) -> None:
     terms = sum(float(result.sums[name]) for name in ("contrastive", "diversity", "penalty"))
     assert float(result.loss.detach()) == pytest.approx(terms, rel=1e-6)
     assert 0 <= float(result.sums["accuracy"]) <= float(result.size)
+
+
+@pytest.mark.parametrize("module", [pretrain, finetune])
+def test_audio_at_another_rate_is_refused(module, prepared: Path) -> None:
+    """Not trained on as if it were slow speech."""
+    utterances = read_split(prepared, "train-clean-100")
+    utterances[3] = replace(utterances[3], rate=8000)
+    config = PretrainConfig(model="sew-micro") if module is pretrain else FinetuneConfig(model="sew-micro")
+    model = () if module is pretrain else (CTCModel(lookup("sew-micro"), 32), Vocabulary.letters())
+    with pytest.raises(DataError, match="8000 Hz, the models take 16000") as caught:
+        module.select(utterances, config, *model)
+    assert caught.value.where == utterances[3].id and str(utterances[3].path) in str(caught.value.mend)
+
+
+def test_fine_tuning_without_a_dev_split_says_how_to_get_one(prepared: Path, tmp_path: Path) -> None:
+    shutil.copy(prepared / "cuts_train-clean-100.jsonl.gz", tmp_path)
+    shutil.copy(prepared / "cuts_test-clean.jsonl.gz", tmp_path)
+    flags = {"model": "sew-micro", "data": {"dir": str(tmp_path)}}
+    with pytest.raises(UsageError, match=r"no split dev\*.*there are: test-clean, train-clean-100") as caught:
+        finetune.run(compose(FinetuneConfig, "finetune", None, flags, SMALL), tmp_path / "exp", "cpu")
+    assert "data.valid=NAME" in str(caught.value.mend) and "--hold-out dev=" in str(caught.value.mend)
+    assert not (tmp_path / "exp").exists()
 
 
 def test_validation_gives_the_same_figures_every_time(prepared: Path) -> None:

@@ -1,0 +1,193 @@
+"""What decoding leaves on disk: hypotheses, what failed, and a summary of settings and times that is written with them.
+
+A whole split is `<out>/<split>-<decoder>/`. A shard of it is `<out>/<split>-<decoder>.shards/<i>-of-<n>/` with other file
+names, so that nobody takes it for a result; the shard that comes last joins them (DESIGN: one in, one out, a mark last).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sewcli.base import log
+from sewcli.base.errors import DataError
+from sewcli.base.files import atomic_folder, explained, read_json, read_jsonl, write_json, write_jsonl
+from sewcli.data.utterances import Utterance
+
+HYPOTHESES, FAILED, SUMMARY = "hyps.jsonl", "failed.jsonl", "decode.json"
+PART, PART_SUMMARY = "part.jsonl", "part.json"
+
+Shard = tuple[int, int]
+"""(i, n): the i-th of n, from 1."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Hypotheses and failures as rows of their files, and how long it took."""
+
+    rows: list[dict[str, Any]]
+    failures: list[dict[str, Any]]
+    audio_seconds: float
+    model_seconds: float
+    decoder_seconds: float
+    wall_seconds: float
+
+    def figures(self) -> dict[str, Any]:
+        """Counts and times of the summary."""
+        work = self.model_seconds + self.decoder_seconds
+        return {
+            "utterances": len(self.rows),
+            "failed": len(self.failures),
+            "audio_seconds": round(self.audio_seconds, 3),
+            "model_seconds": round(self.model_seconds, 6),
+            "decoder_seconds": round(self.decoder_seconds, 6),
+            "wall_seconds": round(self.wall_seconds, 3),
+            "real_time_factor": round(work / self.audio_seconds, 8) if self.audio_seconds else 0.0,
+        }
+
+
+@dataclass(frozen=True)
+class DecodedSplit:
+    """A decode folder, and how many of its utterances have no hypothesis.
+
+    part: it is a shard only, and others are missing. new: this process wrote it.
+    """
+
+    folder: Path
+    failed: int
+    part: bool = False
+    new: bool = True
+
+
+def write_whole(folder: Path, outcome: Outcome, settings: dict[str, Any]) -> DecodedSplit:
+    """Write a decode folder.
+
+    Raises:
+        DataError: it would hold nothing.
+    """
+    if not outcome.rows:
+        first = outcome.failures[0] if outcome.failures else {"id": "", "reason": "there is none"}
+        raise DataError(
+            f"none of the {len(outcome.failures)} utterances could be decoded; {first['id']}: {first['reason']}",
+            where=settings["split"],
+        )
+    _write(folder, (HYPOTHESES, SUMMARY), outcome, settings)
+    figures = outcome.figures()
+    log.info(
+        f"{folder}: {figures['utterances']} utterances, {outcome.audio_seconds / 60:.1f} min of audio; real-time factor "
+        f"{figures['real_time_factor']:.4f} (model {outcome.model_seconds:.1f} s, decoder {outcome.decoder_seconds:.1f} s)"
+    )
+    return DecodedSplit(folder, len(outcome.failures))
+
+
+def write_part(folder: Path, shard: Shard, outcome: Outcome, settings: dict[str, Any]) -> DecodedSplit:
+    """Write a shard of the decode folder `folder`."""
+    place = part_of(folder, shard)
+    _write(place, (PART, PART_SUMMARY), outcome, settings)
+    log.info(f"{place}: {len(outcome.rows)} utterances")
+    return DecodedSplit(place, len(outcome.failures), part=True)
+
+
+def finished(folder: Path, inputs: str, shard: Shard | None = None) -> DecodedSplit | None:
+    """What is there already, when it was made of the same inputs and nothing failed: the whole, or a shard of it."""
+    summary = _summary(folder, inputs) if shard is None else _part(folder, shard, inputs)
+    if summary is None or summary["failed"]:
+        return None
+    place = folder if shard is None else part_of(folder, shard)
+    log.info(f"{place}: decoded already, with the same model, cuts and settings")
+    return DecodedSplit(place, 0, part=shard is not None, new=False)
+
+
+def join(folder: Path, shard: Shard, utterances: Sequence[Utterance], inputs: str) -> DecodedSplit | None:
+    """Make the decode folder of all its shards, of which `shard` has just been finished; None while one is missing.
+
+    Raises:
+        DataError: no utterance of any shard could be decoded, or a shard's file is broken.
+    """
+    with _alone(shards_of(folder)):
+        if not part_of(folder, shard).is_dir() and _summary(folder, inputs):
+            shutil.rmtree(shards_of(folder), ignore_errors=True)  # another was as late, and has joined them
+            return DecodedSplit(folder, 0, new=False)
+        shards = [(number, shard[1]) for number in range(1, shard[1] + 1)]
+        summaries = [_part(folder, shard, inputs) for shard in shards]
+        if any(summary is None for summary in summaries):
+            return None
+        done = write_whole(folder, *_joined(folder, shards, utterances))
+        if not done.failed:  # what failed is tried again by the same commands, and the rest is kept for them
+            shutil.rmtree(shards_of(folder), ignore_errors=True)
+        return done
+
+
+def shards_of(folder: Path) -> Path:
+    """Where the shards of a decode folder are."""
+    return folder.with_name(f"{folder.name}.shards")
+
+
+def part_of(folder: Path, shard: Shard) -> Path:
+    """Where a shard of a decode folder is."""
+    return shards_of(folder) / f"{shard[0]}-of-{shard[1]}"
+
+
+def _write(folder: Path, names: tuple[str, str], outcome: Outcome, settings: dict[str, Any]) -> None:
+    with atomic_folder(folder) as temporary:
+        write_jsonl(temporary / names[0], outcome.rows)
+        if outcome.failures:
+            write_jsonl(temporary / FAILED, outcome.failures)
+        write_json(temporary / names[1], settings | outcome.figures())
+
+
+def _joined(folder: Path, shards: list[Shard], utterances: Sequence[Utterance]) -> tuple[Outcome, dict[str, Any]]:
+    parts = [part_of(folder, shard) for shard in shards]
+    summaries = [read_json(part / PART_SUMMARY) for part in parts]
+    place = {u.id: number for number, u in enumerate(utterances)}
+    rows, failures = (
+        sorted(
+            (row for part in parts if (part / name).is_file() for row in read_jsonl(part / name)),
+            key=lambda row: place[row["id"]],
+        )
+        for name in (PART, FAILED)
+    )
+    sums = {f"{kind}_seconds": sum(s[f"{kind}_seconds"] for s in summaries) for kind in ("audio", "model", "decoder")}
+    wall = max(summary["wall_seconds"] for summary in summaries)
+    return Outcome(rows, failures, **sums, wall_seconds=wall), summaries[0] | {"shards": len(shards)}
+
+
+def _part(folder: Path, shard: Shard, inputs: str) -> dict[str, Any] | None:
+    return _read_summary(part_of(folder, shard), (PART, PART_SUMMARY), inputs)
+
+
+def _summary(folder: Path, inputs: str) -> dict[str, Any] | None:
+    return _read_summary(folder, (HYPOTHESES, SUMMARY), inputs)
+
+
+def _read_summary(folder: Path, names: tuple[str, str], inputs: str) -> dict[str, Any] | None:
+    """The summary of a folder that was made of the same inputs."""
+    if not all((folder / name).is_file() for name in names):
+        return None
+    try:
+        summary: dict[str, Any] = read_json(folder / names[1])
+    except DataError:
+        return None
+    return summary if summary.get("inputs") == inputs else None
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time; where the file system has no locks, two may do the same work twice."""
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            log.warn(f"{folder}: no lock to be had ({error.strerror})")
+        yield
+    finally:
+        os.close(descriptor)
