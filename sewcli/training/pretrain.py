@@ -148,7 +148,7 @@ class Pretraining:
     def findings(self, train: Sequence[Row], valid: Sequence[Row], window: int) -> list[Finding]:
         """Whether the run has collapsed."""
         patience = self.config.schedule.warmup_updates // 4
-        return pretraining_findings(train, self.model.config, window, patience)
+        return pretraining_findings(train, self.model.config, window, patience, valid)
 
     def _lengths(self, utterances: Sequence[Utterance]) -> list[int]:
         return [min(u.samples, self.crop) for u in utterances]
