@@ -45,13 +45,13 @@ class LabelledBatch(WaveBatch):
     texts: tuple[str, ...]
 
 
-def cropped_batch(utterances: Sequence[Utterance], longest: int, seed: int, *parts: int) -> WaveBatch:
+def cropped_batch(ids: Sequence[str], waves: Sequence[np.ndarray], longest: int, seed: int, *parts: int) -> WaveBatch:
     """Every utterance cropped at a random place to the shortest of them (at most `longest` samples): no padding at all."""
-    size = min([longest, *(u.samples for u in utterances)])
+    size = min([longest, *map(len, waves)])
     rng = numpy_rng(seed, "crop", *parts)
-    offsets = [int(rng.integers(0, u.samples - size + 1)) for u in utterances]
-    waves = np.stack([u.wave()[o : o + size] for u, o in zip(utterances, offsets, strict=True)])
-    return WaveBatch(tuple(u.id for u in utterances), waves, np.full(len(utterances), size, dtype=np.int64))
+    offsets = [int(rng.integers(0, len(wave) - size + 1)) for wave in waves]
+    pieces = np.stack([wave[o : o + size] for wave, o in zip(waves, offsets, strict=True)])
+    return WaveBatch(tuple(ids), pieces, np.full(len(waves), size, dtype=np.int64))
 
 
 def to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
@@ -69,12 +69,14 @@ def padded_waves(waves: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return padded, lengths
 
 
-def labelled_batch(utterances: Sequence[Utterance], labels: Sequence[Sequence[int]]) -> LabelledBatch:
-    """Whole utterances with their label ids."""
-    waves, lengths = padded_waves([u.wave() for u in utterances])
+def labelled_batch(
+    utterances: Sequence[Utterance], waves: Sequence[np.ndarray], labels: Sequence[Sequence[int]]
+) -> LabelledBatch:
+    """Whole utterances with their waves and label ids."""
+    padded, lengths = padded_waves(waves)
     return LabelledBatch(
         ids=tuple(u.id for u in utterances),
-        waves=waves,
+        waves=padded,
         lengths=lengths,
         labels=np.concatenate([np.asarray(ids, dtype=np.int64) for ids in labels]),
         label_lengths=np.array([len(ids) for ids in labels], dtype=np.int64),

@@ -39,6 +39,8 @@ class DataConfig(Config):
     """Shorter utterances are left out."""
     max_seconds: Positive = 40.0
     """Longer utterances are left out (fine-tuning) or cropped (pre-training)."""
+    max_rejected: Share = 0.01
+    """Share of the utterances that may turn out unreadable in training; they are listed in `rejected.jsonl`."""
     threads: AtLeastOne = 2
     """Threads that read audio ahead."""
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from sewcli.base import dist, log
 from sewcli.base.config import dump_yaml
-from sewcli.base.errors import UsageError
+from sewcli.base.errors import PartialError, UsageError
 from sewcli.base.files import read_json, write_json, write_text
 from sewcli.base.lock import hold
+from sewcli.data.reader import Reader
 from sewcli.data.utterances import Utterance
 from sewcli.training.checkpoint import newest_step
 from sewcli.training.config import PolynomialSchedule, RunConfig, TriStageSchedule
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 # What may change between a run and its continuation without changing any update. (What is in the data folder is held
 # against data.json, wherever it lies.)
-FREE = ("checkpoint", "log_every", "tensorboard", "health", "average", "data.threads", "data.dir")
+FREE = ("checkpoint", "log_every", "tensorboard", "health", "average", "data.threads", "data.dir", "data.max_rejected")
 
 
 def open_experiment(exp: Path, config: RunConfig) -> None:
@@ -80,6 +81,20 @@ def training_facts(config: RunConfig, train: Sequence[Utterance], updates: int) 
         "Hours": f"{sum(u.seconds for u in train) / 3600:.2f}",
         "Updates": f"{updates:,}",
     }
+
+
+def report_rejected(reader: Reader) -> None:
+    """Say at the end of a run that some utterances could not be read.
+
+    Raises:
+        PartialError: there are such.
+    """
+    if number := reader.rejected:
+        raise PartialError(
+            f"training is done; {number} of {len(reader.utterances)} utterances could not be read and were passed over",
+            where=reader.path,
+            mend="they are listed there; sew check finds such files before a run",
+        )
 
 
 def choose_device(name: str) -> torch.device:

@@ -20,6 +20,7 @@ from sewcli.base.memory import keep_freed_memory
 from sewcli.base.rng import numpy_rng, seed_torch
 from sewcli.data.loading import LabelledBatch, labelled_batch
 from sewcli.data.plan import BatchPlan, MicroBatch
+from sewcli.data.reader import Reader
 from sewcli.data.utterances import Utterance, check_rate, read_split, require_splits
 from sewcli.data.utterances import splits as find_splits
 from sewcli.decoding.emissions import emissions
@@ -33,7 +34,13 @@ from sewcli.scoring.wer import word_errors
 from sewcli.text.tokens import Vocabulary, frames_needed
 from sewcli.training.average import average_run
 from sewcli.training.config import FinetuneConfig
-from sewcli.training.experiment import choose_device, open_experiment, record_data, training_facts
+from sewcli.training.experiment import (
+    choose_device,
+    open_experiment,
+    record_data,
+    report_rejected,
+    training_facts,
+)
 from sewcli.training.health import Finding, Row, crowding, finetuning_findings, finetuning_panel
 from sewcli.training.loop import StepResult
 from sewcli.training.loop import train as train_loop
@@ -65,9 +72,11 @@ class Finetuning:
         vocabulary: Vocabulary,
         train: Sequence[Utterance],
         valid: Sequence[Utterance],
+        reader: Reader | None = None,
     ) -> None:
         self.config, self.model, self.vocabulary = config, model, vocabulary
         self.train, self.valid = list(train), list(valid)
+        self.reader = reader or Reader(train)
         self.facts: dict[str, str] = {}
         self.labels = [vocabulary.encode(u.text) for u in self.train]
         micro_samples = int(config.batch.micro_seconds * SAMPLE_RATE)
@@ -80,7 +89,8 @@ class Finetuning:
 
     def load(self, micro_batch: MicroBatch, step: int, number: int) -> AugmentedBatch:
         """Whole utterances with their labels and masks."""
-        batch = labelled_batch([self.train[i] for i in micro_batch], [self.labels[i] for i in micro_batch])
+        numbers, waves = zip(*self.reader.read(micro_batch), strict=True)
+        batch = labelled_batch([self.train[n] for n in numbers], waves, [self.labels[n] for n in numbers])
         frames = np.array([int(self.model.encoder.frames(int(n))) for n in batch.lengths])
         time, channel, seed = self.config.time_mask, self.config.channel_mask, self.config.seed
         time_mask = span_mask(
@@ -214,7 +224,8 @@ def run(config: FinetuneConfig, exp: Path, device_name: str, *, dry: bool = Fals
     valid_splits = _valid_splits(config)
     train = select([u for s in splits for u in read_split(config.data.dir, s)], config, model, vocabulary)
     valid = select([u for s in valid_splits for u in read_split(config.data.dir, s)], config, model, vocabulary)
-    task = Finetuning(config, model, vocabulary, train, valid)
+    reader = Reader(train, None if dry else exp, config.data.max_rejected)
+    task = Finetuning(config, model, vocabulary, train, valid, reader)
     size = f"{model.config.name}, {sum(p.numel() for p in model.parameters()):,} parameters on {device}"
     if dry:
         hours = (sum(u.seconds for u in cuts) / 3600 for cuts in (train, valid))
@@ -226,6 +237,7 @@ def run(config: FinetuneConfig, exp: Path, device_name: str, *, dry: bool = Fals
     log.info(f"{exp}: {size}")
     train_loop(task, exp, device)
     average_run(task, exp, device)
+    report_rejected(reader)
     dist.stop()
 
 

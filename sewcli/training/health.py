@@ -91,8 +91,10 @@ def window_of(config: HealthConfig, updates: int) -> int:
     return config.window or min(1000, max(50, updates // 100))
 
 
-def pretraining_findings(train: Sequence[Row], model: ModelConfig, window: int, patience: int) -> list[Finding]:
-    """What the newest `window` updates show; nothing before there are so many.
+def pretraining_findings(
+    train: Sequence[Row], model: ModelConfig, window: int, patience: int, valid: Sequence[Row] = ()
+) -> list[Finding]:
+    """What the newest `window` updates show (nothing before there are so many), and the newest validation.
 
     Every run passes chance on its way down, and may rest there for a while: only twice the window tells.
 
@@ -101,44 +103,40 @@ def pretraining_findings(train: Sequence[Row], model: ModelConfig, window: int, 
         model: how many distractors and codes there are.
         window: updates that are judged together.
         patience: updates from the start in which a loss at chance is not held against a run.
+        valid: rows of validations, in order, with loss_bits, accuracy and the perplexities.
     """
     newest = train[-window:]
     if len(newest) < window:
         return []
-    found = _not_finite(newest)
+    found, chance = _not_finite(newest), chance_bits(model)
     bits = [value / math.log(2) for value in _series(newest, "contrastive")]
-    accuracy = _series(newest, "accuracy")
-    if not bits or not accuracy:
+    means = [fmean(s) if s else None for s in (bits, _series(newest, "accuracy"), _series(newest, "code_perplexity"))]
+    found += _collapse(model, f"over the last {window} updates", *means)
+    if found or not bits:
         return found
-    chance = chance_bits(model)
-    where = f"over the last {window} updates"
-    if fmean(bits) < NO_LOSS * chance and fmean(accuracy) > ALL_RIGHT:
-        found.append(
-            Finding(
-                "all-equal",
-                f"loss {fmean(bits):.3f} bits and accuracy {fmean(accuracy):.2f} {where}: every distractor equals the target",
-                f"{ANEW}; {LOWER_RATE}; {WHOLE_BATCH}; {SMALL_CODEBOOKS}; is there silence in most of the audio?",
-            )
-        )
-    elif train[-1]["step"] >= patience and _is_flat(train[-2 * window :], window, chance):
-        found.append(
-            Finding(
-                "at-chance",
-                f"the loss lies flat at {fmean(bits):.3f} bits over the last {2 * window} updates; guessing gives {chance:.3f}",
-                f"{ANEW}; {LOWER_RATE}; {WHOLE_BATCH}; a longer warm-up (schedule.warmup_updates); "
-                "24 layers need overrides.layer_drop=0.2",
-            )
-        )
-    codes = _series(newest, "code_perplexity")
+    if train[-1]["step"] >= patience and _is_flat(train[-2 * window :], window, chance):
+        what = f"the loss lies flat at {fmean(bits):.3f} bits over the last {2 * window} updates; guessing gives {chance:.3f}"
+        mend = "a longer warm-up (schedule.warmup_updates); 24 layers need overrides.layer_drop=0.2"
+        return [Finding("at-chance", what, f"{ANEW}; {LOWER_RATE}; {WHOLE_BATCH}; {mend}")]
+    if valid:
+        values = (valid[-1].get(name) for name in ("loss_bits", "accuracy", "code_perplexity"))
+        return _collapse(model, f"in the validation of update {valid[-1]['step']}", *values)
+    return []
+
+
+def _collapse(
+    model: ModelConfig, where: str, bits: float | None, accuracy: float | None, codes: float | None
+) -> list[Finding]:
+    """All frames with one code, and what follows from it: every distractor equals the target."""
+    found = []
     most, least = model.codebook_groups * model.codebook_entries, model.codebook_groups
-    if codes and fmean(codes) < least + FEW_CODES * (most - least):
-        found.append(
-            Finding(
-                "few-codes",
-                f"code perplexity {fmean(codes):.1f} of {most} {where}: nearly all frames get the same codes",
-                f"{ANEW}; {LOWER_RATE}; {WHOLE_BATCH}; {SMALL_CODEBOOKS}; overrides.diversity_weight above 0.1",
-            )
-        )
+    mend = f"{ANEW}; {LOWER_RATE}; {WHOLE_BATCH}; {SMALL_CODEBOOKS}"
+    if bits is not None and accuracy is not None and bits < NO_LOSS * chance_bits(model) and accuracy > ALL_RIGHT:
+        what = f"loss {bits:.3f} bits and accuracy {accuracy:.2f} {where}: every distractor equals the target"
+        found.append(Finding("all-equal", what, f"{mend}; is most of the audio silent?"))
+    if codes is not None and codes < least + FEW_CODES * (most - least):
+        what = f"code perplexity {codes:.1f} of {most} {where}: nearly all frames get the same codes"
+        found.append(Finding("few-codes", what, f"{mend}; overrides.diversity_weight above 0.1"))
     return found
 
 

@@ -23,6 +23,7 @@ from sewcli.base.rng import seed_torch
 from sewcli.data.loading import WaveBatch, read_ahead
 from sewcli.data.plan import BatchPlan, MicroBatch, Position
 from sewcli.training import checkpoint
+from sewcli.training.bad_batch import dump, suspects
 from sewcli.training.batch_norm import RunningStatistics
 from sewcli.training.checkpoint import TrainingState
 from sewcli.training.config import RunConfig
@@ -207,7 +208,7 @@ class _Run:
                 audio_samples += row.pop("audio_samples")
                 bad = 0 if finite else bad + 1
                 if not finite:
-                    self._complain(step, bad, updater.ids)
+                    self._complain(step, lr, bad, batches, updater.finite)
                 scaler = updater.scaler.state_dict() or None
                 self.state = replace(self.state, step=step + 1, position=position, scaler=scaler)
                 if self.metrics:
@@ -232,13 +233,14 @@ class _Run:
                     break
         return self.state
 
-    def _complain(self, step: int, bad: int, ids: list[str]) -> None:
-        text = f"update {step + 1}: the loss or its gradient is not finite; skipped ({' '.join(ids)})"
+    def _complain(self, step: int, lr: float, bad: int, batches: list[_Numbered], finite: list[torch.Tensor]) -> None:
+        names = " ".join(suspects(batches, finite))
+        text = f"update {step + 1}: the loss or its gradient is not finite; skipped ({names})"
         log.warn(text, every_rank=True)
         if bad == MAX_BAD_UPDATES:
             raise DataError(
-                f"no finite loss in {bad} updates in a row, the last with {' '.join(ids)}",
-                where=self.exp,
+                f"no finite loss in {bad} updates in a row, the last with {names}",
+                where=dump(self.exp, batches, finite, step, lr),
                 mend="look at these utterances, lower the learning rate (--set optim.lr=...), or use --precision fp32",
             )
 
@@ -303,12 +305,12 @@ class _Updater:
         )
         self.parameters = [p for p in task.model.parameters() if p.requires_grad]
         self.statistics = RunningStatistics(task.model)
-        self.ids: list[str] = []
+        self.finite: list[torch.Tensor] = []
+        """Of each micro-batch of the last update, whether its loss is."""
 
     def update(self, batches: list[_Numbered], step: int, lr: float) -> tuple[dict[str, Any], bool]:
         """One optimizer step on this rank's micro-batches; returns (the row to log, whether all was finite)."""
         self.task.model.train()
-        self.ids = [name for _, batch, weight in batches if weight for name in batch.ids]
         totals = self._accumulate(batches, step)
         for parameter in self.parameters:  # a layer dropped in every micro-batch still takes part, with a zero gradient
             if parameter.grad is None:
@@ -330,6 +332,7 @@ class _Updater:
 
     def _accumulate(self, batches: list[_Numbered], step: int) -> dict[str, torch.Tensor]:
         totals: dict[str, torch.Tensor] = {}
+        self.finite = []
         for number, batch, weight in batches:
             seed_torch(self.task.config.seed, "update", step, number)
             self.statistics.before_forward()
@@ -338,6 +341,7 @@ class _Updater:
                     result = self.task.loss(batch, step, number, self.device)
                 self.scaler.scale(result.loss * weight).backward()
             self.statistics.after_forward(number, weight)
+            self.finite.append(torch.isfinite(result.loss.detach()))
             values = {"loss": result.loss, "size": result.size, **result.sums}
             values |= {f"mean:{name}": value for name, value in result.means.items()}
             values |= {"micro_batches": torch.ones((), device=self.device)}

@@ -20,6 +20,7 @@ from sewcli.base.memory import keep_freed_memory
 from sewcli.base.rng import key, numpy_rng, seed_torch
 from sewcli.data.loading import WaveBatch, cropped_batch, read_ahead, to_device
 from sewcli.data.plan import BatchPlan, MicroBatch
+from sewcli.data.reader import Reader
 from sewcli.data.utterances import Utterance, check_rate, read_split, require_splits
 from sewcli.data.utterances import splits as find_splits
 from sewcli.models.folder import load_pretraining, save_pretraining
@@ -29,7 +30,13 @@ from sewcli.models.zoo import lookup
 from sewcli.nn.masking import equalise, frame_indices, near_edges, span_mask
 from sewcli.training.average import average_run
 from sewcli.training.config import PretrainConfig
-from sewcli.training.experiment import choose_device, open_experiment, record_data, training_facts
+from sewcli.training.experiment import (
+    choose_device,
+    open_experiment,
+    record_data,
+    report_rejected,
+    training_facts,
+)
 from sewcli.training.health import Finding, Row, pretraining_findings, pretraining_panel
 from sewcli.training.loop import StepResult
 from sewcli.training.loop import train as train_loop
@@ -56,10 +63,16 @@ class Pretraining:
     lower_is_better = None  # a collapsed codebook has the lowest loss of all, so the newest model is the one to keep
 
     def __init__(
-        self, config: PretrainConfig, model: PretrainingModel, train: Sequence[Utterance], valid: Sequence[Utterance]
+        self,
+        config: PretrainConfig,
+        model: PretrainingModel,
+        train: Sequence[Utterance],
+        valid: Sequence[Utterance],
+        reader: Reader | None = None,
     ) -> None:
         self.config, self.model = config, model
         self.train, self.valid = list(train), list(valid)
+        self.reader, self.valid_reader = reader or Reader(train), Reader(valid)
         self.facts: dict[str, str] = {}
         self.crop = int(config.crop_seconds * SAMPLE_RATE)
         micro_samples = int(config.batch.micro_seconds * SAMPLE_RATE)
@@ -72,7 +85,7 @@ class Pretraining:
 
     def load(self, micro_batch: MicroBatch, step: int, number: int) -> MaskedBatch:
         """Cropped waves and their masks."""
-        return self._batch([self.train[i] for i in micro_batch], self.config.seed, step, number)
+        return self._batch(self.reader, micro_batch, self.config.seed, step, number)
 
     def loss(self, batch: MaskedBatch, step: int, number: int, device: torch.device) -> StepResult:
         """Contrastive, diversity and penalty terms, in the sum form."""
@@ -100,7 +113,7 @@ class Pretraining:
         perplexities: list[dict[str, torch.Tensor]] = []
 
         def load(item: tuple[int, MicroBatch]) -> MaskedBatch:
-            return self._batch([self.valid[i] for i in item[1]], key(self.config.seed, "valid"), 0, item[0])
+            return self._batch(self.valid_reader, item[1], key(self.config.seed, "valid"), 0, item[0])
 
         with torch.inference_mode(), log.progress("validation", len(batches)) as bar:
             for (number, _), batch in read_ahead(enumerate(batches), load, threads=self.config.data.threads):
@@ -135,16 +148,17 @@ class Pretraining:
     def findings(self, train: Sequence[Row], valid: Sequence[Row], window: int) -> list[Finding]:
         """Whether the run has collapsed."""
         patience = self.config.schedule.warmup_updates // 4
-        return pretraining_findings(train, self.model.config, window, patience)
+        return pretraining_findings(train, self.model.config, window, patience, valid)
 
     def _lengths(self, utterances: Sequence[Utterance]) -> list[int]:
         return [min(u.samples, self.crop) for u in utterances]
 
-    def _batch(self, utterances: Sequence[Utterance], seed: int, step: int, number: int) -> MaskedBatch:
-        cropped = cropped_batch(utterances, self.crop, seed, step, number)
+    def _batch(self, reader: Reader, micro_batch: MicroBatch, seed: int, step: int, number: int) -> MaskedBatch:
+        numbers, waves = zip(*reader.read(micro_batch), strict=True)
+        cropped = cropped_batch([reader.utterances[n].id for n in numbers], waves, self.crop, seed, step, number)
         frames = int(self.model.encoder.frames(cropped.waves.shape[1]))
         rng, reach = numpy_rng(seed, "time-mask", step, number), self.config.predict_edges
-        mask = span_mask(rng, len(utterances), frames, **self.config.time_mask.model_dump(), equal=reach is None)
+        mask = span_mask(rng, len(waves), frames, **self.config.time_mask.model_dump(), equal=reach is None)
         predicted = frame_indices(mask if reach is None else equalise(rng, near_edges(mask, reach)))
         return MaskedBatch(cropped.ids, cropped.waves, cropped.lengths, mask, predicted)
 
@@ -207,7 +221,8 @@ def run(config: PretrainConfig, exp: Path, device_name: str, *, dry: bool = Fals
     seed_torch(config.seed, "initial-weights")
     model = new_or_loaded(config)
     train, valid = _select_cuts(config)
-    task = Pretraining(config, model, train, valid)
+    reader = Reader(train, None if dry else exp, config.data.max_rejected)
+    task = Pretraining(config, model, train, valid, reader)
     size = f"{model.config.name}, {sum(p.numel() for p in model.parameters()):,} parameters on {device}"
     if dry:
         hours = (sum(u.seconds for u in cuts) / 3600 for cuts in (train, valid))
@@ -219,6 +234,7 @@ def run(config: PretrainConfig, exp: Path, device_name: str, *, dry: bool = Fals
     log.info(f"{exp}: {size}")
     train_loop(task, exp, device)
     average_run(task, exp, device)
+    report_rejected(reader)
     dist.stop()
 
 

@@ -234,3 +234,40 @@ def test_every_knob_survives_a_model_folder(knob: str, tmp_path: Path) -> None:
         save_ctc(recogniser, Vocabulary("_ |AB"), tmp_path / "ctc")
         named = json.loads((tmp_path / "ctc" / "config.json").read_text())["model_type"]
         assert named.startswith("sewcli-") == model.config.quantize_inputs
+
+
+def features_gradient(penalty: float, diversity: float) -> tuple[torch.Tensor, torch.Tensor, PretrainingModel]:
+    """(features, gradient of the loss with respect to them, model), the same draws for all weights."""
+    model, waves, lengths, mask = ready(penalty_weight=penalty, diversity_weight=diversity)
+    model.eval()
+    features = model.encoder.extract(waves, lengths).detach().requires_grad_()
+    model.encoder.extract = lambda *_: features
+    torch.manual_seed(1)
+    model(waves, lengths, mask, 0.5).loss.backward()
+    return features.detach().double(), features.grad.double(), model
+
+
+def test_the_penalty_has_the_gradient_of_its_formula() -> None:
+    """10 N mean(z^2): 20 N z / (number of values)."""
+    features, with_it, _ = features_gradient(10.0, 0.1)
+    _, without, _ = features_gradient(0.0, 0.1)
+    frames = int(ready()[3].sum())
+    torch.testing.assert_close(with_it - without, 20 * frames * features / features.numel(), rtol=1e-3, atol=1e-6)
+
+
+def test_the_diversity_has_the_gradient_of_its_formula() -> None:
+    """0.1 N (G V - sum of exp(entropy)) / (G V), over the normalised features of the predicted frames, in float64."""
+    features, with_it, model = features_gradient(0.0, 0.1)
+    _, without, _ = features_gradient(0.0, 0.0)
+    mask = ready()[3]
+    z, choice, most = features.clone().requires_grad_(), model.quantizer.choice, 64
+    norm = model.encoder.feature_norm
+    centred = z - z.mean(2, keepdim=True)
+    normed = centred / (centred.square().mean(2, keepdim=True) + norm.eps).sqrt() * norm.weight + norm.bias
+    logits = (normed[mask] @ choice.weight.double().T + choice.bias).view(-1, 2, 32)
+    spread = logits.softmax(2).mean(0)
+    perplexity = torch.exp(-(spread * (spread + 1e-7).log()).sum(1)).sum()
+    frames = int(mask.sum())
+    expected = torch.autograd.grad(0.1 * frames * (most - perplexity) / most, z)[0]
+    assert expected.abs().max() > 1e-4
+    torch.testing.assert_close(with_it - without, expected, rtol=1e-3, atol=1e-5 * float(expected.abs().max()) + 1e-6)

@@ -99,6 +99,15 @@ def test_all_equal() -> None:
     assert judged(series(60, contrastive=0.2, accuracy=0.97)) == [], "a very good model is no collapse"
 
 
+def test_a_collapse_that_only_validation_shows() -> None:
+    """As the run of series/at-chance.jsonl ended: without dropout one code was left."""
+    rows, fine = series(60), {"step": 40, "loss_bits": 4.0, "accuracy": 0.4, "code_perplexity": 90.0}
+    valid = [fine, {"step": 50, "loss_bits": 0.0, "accuracy": 1.0, "code_perplexity": 2.0}]
+    found = pretraining_findings(rows, MODEL, 50, 0, valid)
+    assert kinds(found) == ["all-equal", "few-codes"] and "in the validation of update 50" in found[0].what
+    assert pretraining_findings(rows, MODEL, 50, 0, [*valid, {**fine, "step": 60}]) == []
+
+
 def test_continuous_targets_can_collapse_too() -> None:
     rows = [{k: v for k, v in row.items() if k != "code_perplexity"} for row in series(200, contrastive=CHANCE)]
     assert judged(rows) == ["at-chance"]
@@ -184,3 +193,24 @@ def test_a_real_collapse_in_the_loop(prepared: Path, tmp_path: Path) -> None:
     assert checkpoint.newest(tmp_path / "checkpoints").name == "step-4"
     row = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])
     assert row["loss_bits"] == 0 and row["accuracy"] == 1 and row["code_perplexity"] == pytest.approx(2, abs=1e-3)
+
+
+def real(name: str) -> list[dict]:
+    return [json.loads(line) for line in (REAL / f"{name}.jsonl").read_text().splitlines()]
+
+
+def test_no_false_alarm_in_a_real_healthy_run() -> None:
+    """At no update of it, with the window that its length gives; it rests near chance while its warm-up lasts."""
+    rows, model = real("healthy"), lookup("sew-micro")
+    assert len(rows) == 700 and rows[-1]["contrastive"] < 0.75 * CHANCE
+    window = window_of(HealthConfig(), 700)
+    for patience in (0, 25):
+        assert all(pretraining_findings(rows[:n], model, window, patience) == [] for n in range(1, 701))
+
+
+def test_a_real_run_at_fifty_times_the_rate_is_found_out() -> None:
+    rows, model = real("at-chance"), lookup("sew-micro")
+    window = window_of(HealthConfig(), 250)
+    told = [n for n in range(1, len(rows) + 1) if pretraining_findings(rows[:n], model, window, 25)]
+    assert told and told[0] <= 160, "it never learned anything"
+    assert kinds(pretraining_findings(rows[: told[0]], model, window, 25)) == ["at-chance"]
