@@ -73,7 +73,7 @@ class CTCModel(nn.Module):
 
         Args:
             waves: (B, S).
-            lengths: (B,) true samples.
+            lengths: (B,) true samples; on the CPU no value is fetched from the device that computes.
             time_mask: (B, T) bool, masked frames.
             channel_mask: (B, E) bool, zeroed channels.
             frozen: no gradient into the encoder; its dropouts stay as they are.

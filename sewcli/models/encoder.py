@@ -27,7 +27,7 @@ from sewcli.nn.transformer import TransformerLayer, run_layers
 
 
 class Encoded(NamedTuple):
-    """States (B, T, E), zero in the padding, true frames (B,), and the quantized inputs in a model that has them."""
+    """States (B, T, E), zero in the padding, true frames (B,) where the lengths were, and inputs that were quantized."""
 
     states: Tensor
     lengths: Tensor
@@ -56,7 +56,7 @@ class Encoder(nn.Module):
 
         Args:
             waves: (B, S).
-            lengths: (B,) true samples.
+            lengths: (B,) true samples; on the CPU no value is fetched from the device that computes.
             time_mask: (B, T) bool, frames that become the mask vector.
             channel_mask: (B, E) bool, channels that become zero.
 
@@ -92,7 +92,8 @@ class Encoder(nn.Module):
             waves = unit_variance(waves, lengths)
         with torch.set_grad_enabled(torch.is_grad_enabled() and scale > 0):
             masked = shortest < waves.shape[1] and self.config.compat == "none"
-            features: Tensor = (extractor or self.extractor)(waves, lengths if masked else None)
+            inside = lengths.to(waves.device, non_blocking=True) if masked else None
+            features: Tensor = (extractor or self.extractor)(waves, inside)
         return scale_gradient(features, scale)
 
     def contextualise(
@@ -117,7 +118,8 @@ class Encoder(nn.Module):
         if channel_mask is not None:
             x = x.masked_fill(channel_mask.unsqueeze(1), 0.0)
         padded = int(frames.min()) < x.shape[1]
-        return Encoded(self.context(x, frames if padded else None), frames, quantized)
+        inside = frames.to(x.device, non_blocking=True) if padded else None
+        return Encoded(self.context(x, inside), frames, quantized)
 
 
 class ContextNetwork(nn.Module):

@@ -18,7 +18,7 @@ from sewcli.base import dist, log
 from sewcli.base.errors import DataError, UsageError
 from sewcli.base.memory import keep_freed_memory
 from sewcli.base.rng import numpy_rng, seed_torch
-from sewcli.data.loading import LabelledBatch, labelled_batch
+from sewcli.data.loading import LabelledBatch, labelled_batch, to_device
 from sewcli.data.plan import BatchPlan, MicroBatch
 from sewcli.data.reader import Reader
 from sewcli.data.utterances import Utterance, check_rate, read_split, require_splits
@@ -107,17 +107,10 @@ class Finetuning:
 
     def loss(self, batch: AugmentedBatch, step: int, number: int, device: torch.device) -> StepResult:
         """CTC, summed over the sentences; utterances too short for their labels count as zero."""
-        waves, lengths, labels, label_lengths, time_mask, channels = (
-            torch.from_numpy(array).to(device, non_blocking=True)
-            for array in (
-                batch.waves,
-                batch.lengths,
-                batch.labels,
-                batch.label_lengths,
-                batch.time_mask,
-                batch.channel_mask,
-            )
+        waves, labels, time_mask, channels = (
+            to_device(array, device) for array in (batch.waves, batch.labels, batch.time_mask, batch.channel_mask)
         )
+        lengths, label_lengths = torch.from_numpy(batch.lengths), torch.from_numpy(batch.label_lengths)  # stay here
         output = self.model(
             waves, lengths, time_mask=time_mask, channel_mask=channels, frozen=step < self.config.freeze_updates
         )
@@ -131,7 +124,7 @@ class Finetuning:
             reduction="sum",
             zero_infinity=True,
         )
-        return StepResult(loss=loss, size=torch.tensor(float(len(batch.ids)), device=device), sums={}, means={})
+        return StepResult(loss=loss, size=torch.full((), float(len(batch.ids)), device=device), sums={}, means={})
 
     def validate(self, step: int, device: torch.device, stop: StopFlag) -> tuple[float, dict[str, Any]] | None:
         """Greedy word error rate on the validation cuts, and one sentence of it to look at."""

@@ -345,7 +345,7 @@ class _Updater:
             values = {"loss": result.loss, "size": result.size, **result.sums}
             values |= {f"mean:{name}": value for name, value in result.means.items()}
             values |= {"micro_batches": torch.ones((), device=self.device)}
-            values |= {"audio_samples": torch.tensor(float(batch.samples), device=self.device)}
+            values |= {"audio_samples": torch.full((), float(batch.samples), device=self.device)}
             for name, value in values.items():
                 totals[name] = totals.get(name, 0.0) + value.detach().double() * weight
         return totals

@@ -1,6 +1,7 @@
 """Pre-training and fine-tuning as tasks of the loop: what they load, what learns, what is left out."""
 
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -190,3 +191,19 @@ def test_all_too_short_for_pretraining_says_how_short(prepared: Path) -> None:
 def test_an_override_of_a_field_that_is_not_there(prepared: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'layer_drop'"):
         finetuning(prepared, "overrides.layer_dropp=0.1")
+
+
+@pytest.mark.parametrize("make", [pretraining, finetuning])
+def test_a_loss_fetches_no_value_from_the_device(make, prepared: Path, monkeypatch) -> None:
+    """On the meta device there are none to fetch: what runs there never makes a GPU wait, padded batches included."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which the meta device has not
+    monkeypatch.setattr(functional, "ctc_loss", lambda log_probs, *_, **__: log_probs.sum())  # nor this
+    task, meta = make(prepared), torch.device("meta")
+    micro_batch = max(task.plan.epoch(0)[0], key=len)
+    batch = task.load(micro_batch, 0, 0)
+    assert make is pretraining or len(set(batch.lengths.tolist())) > 1
+    task.model.to(meta).train()
+    result = task.loss(batch, 0, 0, meta)
+    result.loss.backward()
+    values = [result.size, *result.sums.values(), *result.means.values()]
+    assert result.loss.device == meta and all(value.device == meta for value in values)
