@@ -28,7 +28,7 @@ class Tiny:
     Args:
         name: what `sew prep` calls it.
         write: makes it in a folder.
-        sounds: the glob of its sound files; the first, sorted, is the one to break.
+        sounds: the glob of sound files of which one can be lost without a split; the first is the one to break.
         converts: whether `sew prep` makes sound files of them.
     """
 
@@ -44,7 +44,7 @@ class Tiny:
 
     def broken(self, folder: Path) -> Path:
         """Cut a sound file of the corpus off in its middle."""
-        path = sorted(folder.rglob(self.sounds))[0]
+        path = sorted(folder.glob(self.sounds))[0]
         content = path.read_bytes()
         path.unlink()  # it may be a link
         path.write_bytes(content[: len(content) // 2])
@@ -69,15 +69,17 @@ def _light(folder: Path) -> None:
     librilight.write_miniature(folder, librilight.Plan(base=READERS, folds=1, in_hour=4, books=2, sentences=12), jobs=2)
 
 
-LIBRISPEECH = Tiny("librispeech", lambda folder: librispeech.write_miniature(folder, READERS, jobs=2), "*.flac")
-CALLS = Tiny("swbd_fisher", lambda folder: write_fisher(write_switchboard(folder)), "*.sph", converts=True)
+LIBRISPEECH = Tiny(
+    "librispeech", lambda folder: librispeech.write_miniature(folder, READERS, jobs=2), "train-*/*/*/*.flac"
+)
+CALLS = Tiny("swbd_fisher", lambda folder: write_fisher(write_switchboard(folder)), "**/*.sph", converts=True)
 TINY = {
     tiny.name: tiny
     for tiny in (
         LIBRISPEECH,
-        Tiny("librilight", _light, "*.flac"),
-        Tiny("tedlium3", _talks, "*.sph"),
-        Tiny("voxpopuli", _raw_sessions, "*.ogg", converts=True),
+        Tiny("librilight", _light, "librispeech_finetuning/1h/0/*/*/*/*.flac"),
+        Tiny("tedlium3", _talks, "legacy/train/sph/*.sph"),
+        Tiny("voxpopuli", _raw_sessions, "raw_audios/original/2011/*.ogg", converts=True),
         CALLS,
     )
 }

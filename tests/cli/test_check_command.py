@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import run_sew
 
 from sewcli.base.files import read_jsonl
 from sewcli.data.findings import KINDS
@@ -26,18 +25,18 @@ def break_text(data: Path) -> str:
     return read_split(data, "dev-clean")[0].id
 
 
-def test_a_clean_corpus(data: Path) -> None:
+def test_a_clean_corpus(data: Path, sew) -> None:
     (data / "check.jsonl").write_text("of another day\n")
-    done = run_sew("check", data)
+    done = sew("check", data)
     assert done.returncode == 0, done.stderr
     assert "no fault found: 44 cuts, the audio of 44 read (0.0" in done.stdout
     assert (data / "check.jsonl").read_text() == ""
     assert not list(data.glob(".tmp-*"))
 
 
-def test_faults_make_a_table_a_list_and_exit_3(data: Path) -> None:
+def test_faults_make_a_table_a_list_and_exit_3(data: Path, sew) -> None:
     identity = break_text(data)
-    done = run_sew("check", data, "--sample", "2", "-j", "1")
+    done = sew("check", data, "--sample", "2", "-j", "1")
     assert done.returncode == 3 and "Traceback" not in done.stderr
     assert f"{data}/check.jsonl: 2 findings that matter" in done.stderr and "--allow KIND" in done.stderr
     assert re.search(rf"text +error +1 +dev-clean: {identity}: line 1: 'SOMETHING ELSE', the cut has ", done.stdout)
@@ -50,10 +49,10 @@ def test_faults_make_a_table_a_list_and_exit_3(data: Path) -> None:
     assert rows[1]["file"] == str(data / "text_dev-clean.txt")
 
 
-def test_json_and_what_is_allowed(data: Path, tmp_path: Path) -> None:
+def test_json_and_what_is_allowed(data: Path, tmp_path: Path, sew) -> None:
     break_text(data)
     allowed = ("--allow", "text", "--allow", "manifest", "--out", tmp_path / "list.jsonl")
-    done = run_sew("check", data, "--json", *allowed)
+    done = sew("check", data, "--json", *allowed)
     assert done.returncode == 0, done.stderr
     *rows, total = map(json.loads, done.stdout.splitlines())
     assert [(row["kind"], row["count"], row["severity"]) for row in rows] == [
@@ -64,8 +63,8 @@ def test_json_and_what_is_allowed(data: Path, tmp_path: Path) -> None:
     assert len(list(read_jsonl(tmp_path / "list.jsonl"))) == 2 and not (data / "check.jsonl").exists()
 
 
-def test_the_help_holds_the_table_of_kinds(tmp_path: Path) -> None:
-    shown = run_sew("check", "--help", cwd=tmp_path).stdout
+def test_the_help_holds_the_table_of_kinds(tmp_path: Path, sew) -> None:
+    shown = sew("check", "--help", cwd=tmp_path).stdout
     rows = re.findall(r"^ *([a-z-]+) +(error|warning) +(\S.*?) *$", shown, re.MULTILINE)
     assert rows == [(name, "error" if kind.matters else "warning", kind.means) for name, kind in KINDS.items()]
 
@@ -82,8 +81,10 @@ def test_the_help_holds_the_table_of_kinds(tmp_path: Path) -> None:
         (["DATA", "--sample", "0"], "--sample"),
     ],
 )
-def test_what_is_wrong_is_said_before_anything_is_read(data: Path, tmp_path: Path, arguments: list, said: str) -> None:
-    done = run_sew("check", *[data if word == "DATA" else word for word in arguments], cwd=tmp_path)
+def test_what_is_wrong_is_said_before_anything_is_read(
+    data: Path, tmp_path: Path, arguments: list, said: str, sew
+) -> None:
+    done = sew("check", *[data if word == "DATA" else word for word in arguments], cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert said in done.stderr and "Traceback" not in done.stderr and done.stdout == ""
     assert not (data / "check.jsonl").exists()

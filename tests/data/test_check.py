@@ -3,6 +3,7 @@
 import dataclasses
 import gzip
 import json
+import os
 import shutil
 import tracemalloc
 from collections.abc import Callable
@@ -27,7 +28,7 @@ from sewcli.models.zoo import lookup
 from sewcli.text.tokens import Vocabulary
 from sewcli.training.config import DataConfig
 
-REAL = Path("/work/shared/real/LibriSpeech")
+REAL = Path(os.environ.get("SEW_REAL") or Path(__file__).absolute().parents[3] / "shared" / "real") / "LibriSpeech"
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_a_sound_corpus_has_no_fault(prepared: Path, labels: Labels) -> None:
     )
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason=f"{REAL} is not here: no real speech to check")
+@pytest.mark.skipif(not REAL.is_dir(), reason=f"no real speech in {REAL} (set SEW_REAL)")
 @pytest.mark.parametrize("model", ["sew-tiny", "sew-tiny+25hz"])
 def test_real_speech_has_no_fault(tmp_path: Path, model: str) -> None:
     prep("librispeech", REAL, out=tmp_path, jobs=2)
