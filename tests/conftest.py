@@ -1,6 +1,7 @@
 """What several rooms' tests stand on: a tiny prepared corpus, and the `sew` command as a user runs it."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -43,6 +44,28 @@ def prepared(corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 def sew() -> Callable[..., subprocess.CompletedProcess[str]]:
     """`sew` with arguments, to its end."""
     return run_sew
+
+
+@pytest.fixture
+def sew_here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
+    """`sew` with arguments in this process: for commands whose libraries take longer to load than the work itself."""
+    from sewcli.cli.app import main
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", ["sew", *map(str, arguments)])
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)}
+        code: object = 0
+        capfd.readouterr()
+        try:
+            main()
+        except SystemExit as left:
+            code = left.code or 0
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        return subprocess.CompletedProcess(sys.argv, int(str(code)), *capfd.readouterr())
+
+    return run
 
 
 def run_sew(*arguments: str, **options) -> subprocess.CompletedProcess[str]:

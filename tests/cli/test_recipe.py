@@ -1,10 +1,12 @@
-"""`egs/librispeech/run.sh` from a corpus on disk to a table, with few updates; then again, when all is done."""
+"""`egs/librispeech/run.sh` from a corpus on disk to a table, with few updates; in the long tests again, when all is done."""
 
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from sewcli.base.config import read_yaml
 from sewcli.lm.build import build_ngram
@@ -22,35 +24,43 @@ def run(work: Path, *options: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=600, env=environment, check=False)
 
 
-def recipe(corpus: Path, work: Path) -> subprocess.CompletedProcess[str]:
+def recipe(corpus: Path, work: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return run(
         work,
-        *("--corpus", corpus, "--scratch", "--model", "sew-micro", "--data", "data", "--exp", "exp"),
+        *("--corpus", corpus, "--model", "sew-micro", "--data", "data", "--exp", "exp", *options),
         *("--pretrain-config", "100k", "--pretrain-options", f"--updates 3 {SMALL}"),
         *("--finetune-config", "100h", "--finetune-options", f"--updates 3 {SMALL}"),
     )
 
 
-def test_the_recipe_runs_from_a_corpus_to_a_table(corpus_folder: Path, tmp_path: Path) -> None:
-    done = recipe(corpus_folder, tmp_path)
+def check(work: Path, done: subprocess.CompletedProcess[str], pretrained: dict[str, bool]) -> list[dict]:
     assert done.returncode == 0, done.stderr
-    rows = json.loads((tmp_path / "exp/results.json").read_text())
-    assert {row["name"]: row["pretrained"] for row in rows} == {"sew-micro-ft": True, "sew-micro-scratch": False}
+    rows = json.loads((work / "exp/results.json").read_text())
+    assert {row["name"]: row["pretrained"] for row in rows} == pretrained
     for row in rows:
         assert row["model"] == "sew-micro" and row["split"] == "test-clean" and row["updates"] == 3
         assert row["parameters"] > 500_000 and 0 < row["hours"] < 0.1
         assert row["wer_greedy"] > 0.5 and row["wer_lm"] > 0.5, "three updates cannot have learned to read"
         assert row["rtf_greedy"] > 0 and row["rtf_lm"] > 0
-    assert "sew-micro-scratch" in done.stdout
-    assert (tmp_path / "exp/sew-micro-ft/model/model.safetensors").is_file()
+        assert row["name"] in done.stdout
+    assert (work / "exp/sew-micro-ft/model/model.safetensors").is_file()
+    return rows
 
+
+def test_the_recipe_runs_from_a_corpus_to_a_table(corpus_folder: Path, tmp_path: Path) -> None:
+    check(tmp_path, recipe(corpus_folder, tmp_path), {"sew-micro-ft": True})
+
+
+@pytest.mark.long
+def test_the_recipe_beside_one_from_nothing_and_again_when_all_is_done(corpus_folder: Path, tmp_path: Path) -> None:
+    both = {"sew-micro-ft": True, "sew-micro-scratch": False}
+    rows = check(tmp_path, recipe(corpus_folder, tmp_path, "--scratch"), both)
     weights = (tmp_path / "exp/sew-micro-ft/model/model.safetensors").stat().st_mtime_ns
-    again = recipe(corpus_folder, tmp_path)
-    assert again.returncode == 0, again.stderr
+    again = recipe(corpus_folder, tmp_path, "--scratch")
+    assert check(tmp_path, again, both) == rows
     assert "prepared already" in again.stderr and "all 3 updates are done" in again.stderr
     assert again.stderr.count("decoded already") == 4
     assert (tmp_path / "exp/sew-micro-ft/model/model.safetensors").stat().st_mtime_ns == weights
-    assert json.loads((tmp_path / "exp/results.json").read_text()) == rows
 
 
 def test_few_labels_and_a_published_language_model(corpus_folder: Path, tmp_path: Path) -> None:
