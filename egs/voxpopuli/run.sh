@@ -8,6 +8,7 @@
 # Stages: 0 prep, 1 pretrain (left out with --pretrained), 2 finetune, 3 language model, 4 decode and score, 5 the table.
 # Every stage that is done is passed over, and one that was killed goes on, so the script may be run again. Options:
 
+# shellcheck disable=SC2086  # options are words
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -43,7 +44,6 @@ if run_stage 0; then
   say "0: prepare cuts in $data"
   $mini && corpus_options=--mini || corpus_options=${corpus:+"$corpus"}
   code=0
-  # shellcheck disable=SC2086  # options are words
   sew prep voxpopuli ${corpus_options:+"$corpus_options"} --out "$data" ${subset:+--subset "$subset"} $prep_options || code=$?
   [ $code != 2 ] || echo "to see the recipe at work without the corpus: bash $0 --mini" >&2
   [ $code != 4 ] || echo "to go on without what was set aside: the same command with --stage 1" >&2
@@ -52,19 +52,16 @@ fi
 
 if run_stage 1 && [ -z "$pretrained" ]; then
   say "1: pre-train $model"
-  # shellcheck disable=SC2086
   sew pretrain --model "$model" --data "$data" --exp "$exp/$model" --config "$pretrain_config" $pretrain_options
 fi
 
-name=$model
-if [ -n "$pretrained" ]; then # exp/sew-tiny/model -> sew-tiny
-  folder=${pretrained%/} && name=$(basename "${folder%/model}")
-fi
+folder=${pretrained%/}
+name=$(basename "${folder%/model}") # exp/sew-tiny/model -> sew-tiny
+tuned=$exp/${name:-$model}-ft${subset:+-${subset%%=*}}
 
 if run_stage 2; then
   say "2: fine-tune on ${subset:-all of train}"
-  # shellcheck disable=SC2086
-  sew finetune --model "${pretrained:-$exp/$model/model}" --data "$data" --exp "$exp/$name-ft" \
+  sew finetune --model "${pretrained:-$exp/$model/model}" --data "$data" --exp "$tuned" \
     --config "$finetune_config" ${subset:+--set "data.train=${subset%%=*}"} $finetune_options
 fi
 
@@ -87,8 +84,7 @@ fi
 if run_stage 4; then
   say "4: decode and score"
   for kind in none "$lm_name"; do
-    # shellcheck disable=SC2086
-    sew decode --model "$exp/$name-ft/model" --data "$data" --lm "$kind" --beam "$beam" --split ${test_splits// / --split }
+    sew decode --model "$tuned/model" --data "$data" --lm "$kind" --beam "$beam" --split ${test_splits// / --split }
   done
 fi
 
