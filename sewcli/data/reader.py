@@ -79,7 +79,10 @@ class Reader:
                 file.flush()
                 os.fsync(file.fileno())
             self._rejected.add(utterance.id)
-            warn(f"{utterance.id}: {utterance.path}: {error.what}; passed over ({len(self._rejected)} so far)")
+            warn(
+                f"{utterance.id}: {utterance.path}: {error.what}; passed over ({len(self._rejected)} so far)",
+                every_rank=True,
+            )
             if len(self._rejected) > self.allowed:
                 raise DataError(
                     f"{len(self._rejected)} of {len(self.utterances)} utterances cannot be read; {self.allowed} may be",

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -184,6 +185,13 @@ def test_docs_list_them() -> None:
         [sys.executable, "-m", "sewcli.cli.app", "recipes", "--json"], capture_output=True, text=True, check=True
     )
     assert len(shown.stdout.splitlines()) == len(list(FOLDER.rglob("*.yaml")))
+
+
+def test_all_of_them_are_in_the_package() -> None:
+    root = Path(__file__).parents[2]
+    patterns = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["sewcli"]
+    packed = {path for pattern in patterns for path in (root / "sewcli").glob(pattern)}
+    assert set(FOLDER.rglob("*.yaml")) <= packed
 
 
 def test_a_recipe_of_ones_own_inherits(tmp_path: Path) -> None:
