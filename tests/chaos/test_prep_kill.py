@@ -78,10 +78,11 @@ def test_a_forced_run_that_is_killed_is_not_taken_for_done(tmp_path: Path) -> No
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_processes_that_convert_killed_at_any_time(tmp_path: Path) -> None:
     """The command as it is typed, killed by the clock: its worker processes are in the middle of a call."""
     folder, out = tmp_path / "corpus", tmp_path / "out"
-    swbd_fisher.write_miniature(folder, swbd_fisher.Plan(switchboard=4, fisher=4, turns=20), jobs=2)
+    swbd_fisher.write_miniature(folder, swbd_fisher.Plan(switchboard=2, fisher=4, turns=16), jobs=2)
     typed = [SEW, *map(str, CALLS.command(folder, out))]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
 
