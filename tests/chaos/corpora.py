@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from sewcli.base.files import TEMPORARY
-from sewcli.corpora.miniatures import librilight, librispeech, tedlium3, voxpopuli
+from sewcli.corpora.miniatures import librilight, librispeech, swbd_fisher, tedlium3, voxpopuli
 
 sys.path.append(str(Path(__file__).parent.parent / "corpora"))
 from telephone_corpus import write_fisher, write_switchboard
@@ -69,20 +69,24 @@ def _light(folder: Path) -> None:
     librilight.write_miniature(folder, librilight.Plan(base=READERS, folds=1, in_hour=4, books=2, sentences=12), jobs=2)
 
 
+def _spoken_calls(folder: Path) -> None:
+    swbd_fisher.write_miniature(folder, swbd_fisher.Plan(switchboard=2, fisher=2, turns=8), jobs=2)
+
+
 LIBRISPEECH = Tiny(
     "librispeech", lambda folder: librispeech.write_miniature(folder, READERS, jobs=2), "train-*/*/*/*.flac"
 )
 CALLS = Tiny("swbd_fisher", lambda folder: write_fisher(write_switchboard(folder)), "**/*.sph", converts=True)
+SPOKEN_CALLS = Tiny("swbd_fisher", _spoken_calls, "LDC2002S09/hub5e_00/english/en_*.sph", converts=True)
 TINY = {
-    tiny.name: tiny
-    for tiny in (
-        LIBRISPEECH,
-        Tiny("librilight", _light, "librispeech_finetuning/1h/0/*/*/*/*.flac"),
-        Tiny("tedlium3", _talks, "legacy/train/sph/*.sph"),
-        Tiny("voxpopuli", _raw_sessions, "raw_audios/original/2011/*.ogg", converts=True),
-        CALLS,
-    )
+    "librispeech": LIBRISPEECH,
+    "librilight": Tiny("librilight", _light, "librispeech_finetuning/1h/0/*/*/*/*.flac"),
+    "tedlium3": Tiny("tedlium3", _talks, "legacy/train/sph/*.sph"),
+    "voxpopuli": Tiny("voxpopuli", _raw_sessions, "raw_audios/original/2011/*.ogg", converts=True),
+    "swbd_fisher": CALLS,
+    "eval2000": SPOKEN_CALLS,
 }
+LONG = {"eval2000"}  # whatever is done with them
 
 
 @cache

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 from conftest import SEW
-from corpora import CALLS, LIBRISPEECH, TINY, Tiny, state, written
+from corpora import LIBRISPEECH, SPOKEN_CALLS, TINY, Tiny, state, written
 from forks import forks
 
-from sewcli.corpora.miniatures import swbd_fisher
-
+pytestmark = pytest.mark.xdist_group("sew prep")  # one forked process, and each corpus spoken once
 KILLS = 10
 
 
@@ -26,8 +25,7 @@ def cut_ledgers(out: Path, dice: random.Random) -> None:
 
 
 @pytest.mark.parametrize(
-    "tiny",
-    [pytest.param(t, id=t.name, marks=() if t is LIBRISPEECH else pytest.mark.long) for t in TINY.values()],
+    "tiny", [pytest.param(t, id=n, marks=() if t is LIBRISPEECH else pytest.mark.long) for n, t in TINY.items()]
 )
 def test_killed_anywhere_and_run_again(tiny: Tiny, tmp_path: Path) -> None:
     out = tmp_path / "out"
@@ -36,7 +34,7 @@ def test_killed_anywhere_and_run_again(tiny: Tiny, tmp_path: Path) -> None:
     assert whole.code == 0, whole.err
     expected = state(out)
     assert "prep.json" in expected and bool(list(out.rglob("audio/*/*.flac"))) == tiny.converts
-    dice = random.Random(f"kill {tiny.name}")
+    dice = random.Random(f"kill {tiny.sounds}")
     for moment in sorted(dice.sample(range(2, whole.operations + 1), KILLS)):
         shutil.rmtree(out)
         killed = forks().sew(*arguments, below=out, kill_before=moment)
@@ -78,11 +76,11 @@ def test_a_forced_run_that_is_killed_is_not_taken_for_done(tmp_path: Path) -> No
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_processes_that_convert_killed_at_any_time(tmp_path: Path) -> None:
     """The command as it is typed, killed by the clock: its worker processes are in the middle of a call."""
-    folder, out = tmp_path / "corpus", tmp_path / "out"
-    swbd_fisher.write_miniature(folder, swbd_fisher.Plan(switchboard=4, fisher=4, turns=20), jobs=2)
-    typed = [SEW, *map(str, CALLS.command(folder, out))]
+    out = tmp_path / "out"
+    typed = [SEW, *map(str, SPOKEN_CALLS.command(written(SPOKEN_CALLS), out))]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
 
     def start() -> subprocess.Popen[bytes]:
