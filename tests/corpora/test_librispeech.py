@@ -106,3 +106,9 @@ def test_failed_downloads_are_one_clear_line(server: str, tmp_path: Path) -> Non
         download(folder, ["dev-clear"])
     with pytest.raises(UsageError, match="unpack into a folder named LibriSpeech"):
         download(tmp_path / "elsewhere", ["dev-clean"])
+
+
+def test_a_speaker_that_is_not_there_is_answered_with_those_that_are(spoken: Path) -> None:
+    there = sorted((path.name for path in spoken.glob("*/*") if path.is_dir()), key=lambda name: (len(name), name))
+    with pytest.raises(UsageError, match=f"no speaker 'anna'\n.*there are: {', '.join(there[:12])}"):
+        find_splits(spoken, None, {"dev": ["anna"]})
