@@ -28,7 +28,7 @@ while [ $# -gt 0 ]; do
   esac
 done
 
-[[ $stage$stop_stage =~ ^[0-9]+$ ]] || { echo "--stage and --stop-stage take numbers" >&2 && exit 2; }
+[[ $stage$stop_stage =~ ^[0-5][0-5]$ ]] || { echo "--stage and --stop-stage take numbers from 0 to 5" >&2 && exit 2; }
 command -v sew > /dev/null || PATH=$(cd "$(dirname "$0")/../.." && pwd)/.venv/bin:$PATH
 command -v sew > /dev/null || { echo "no sew command: run make setup first, or activate its environment" >&2 && exit 2; }
 

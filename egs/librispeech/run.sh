@@ -49,7 +49,8 @@ fi
 if run_stage 0; then
   say "0: prepare cuts in $data"
   $mini && corpus_options=--mini || corpus_options=${corpus:+"$corpus"}
-  sew prep librispeech ${corpus_options:+"$corpus_options"} --out "$data" $prep_options
+  sew prep librispeech ${corpus_options:+"$corpus_options"} --out "$data" $prep_options || { code=$?
+    [ $code != 2 ] || echo "to see the recipe at work without the corpus: bash $0 --mini" >&2; exit $code; }
   [ -z "$librilight" ] || sew prep librilight "$($mini && echo --mini || echo "$librilight")" --out "$data" $librilight_options
 fi
 

@@ -24,7 +24,9 @@ def prep(
     folder: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[DIR]", help="The folder of the corpus, as it was unpacked.", show_default="below $SEW_CORPORA"
+            metavar="[DIR]",
+            help="The folder of the corpus, as it was unpacked.",
+            show_default="below $SEW_CORPORA or download/",
         ),
     ] = None,
     out: Annotated[
@@ -88,7 +90,7 @@ def prep(
     import os
 
     from sewcli.corpora import lm_text, preparation
-    from sewcli.corpora.subset import draw, refresh
+    from sewcli.corpora.subset import draw, refresh, require_drawable
 
     recipe = _recipe(corpus)
     if mini and (folder or download):
@@ -96,6 +98,7 @@ def prep(
     if corpus != "librispeech" and (download or hold_out):
         raise UsageError("--download and --hold-out are for librispeech", mend=f"leave them out of sew prep {corpus}")
     cores = jobs or os.cpu_count() or 1
+    mine, wishes = options.shard(shard) if shard else None, [_subset(wish) for wish in subset or []]
     out = out or _default_out(getattr(recipe, "DATA", corpus), mini)
     if mini:
         folder = out / "corpus" / recipe.NAME
@@ -105,13 +108,13 @@ def prep(
     source = recipe.find_corpus(folder)
     held_out = {"held_out": _speakers(hold_out)} if hold_out else {}
     splits = recipe.find_splits(source, part, **held_out)
-    if shard:
-        done = preparation.prepare_shard(out, splits, options.shard(shard), jobs=cores)
+    require_drawable(out, [split.name for split in splits], [name for name, _, _ in wishes])
+    if mine:
+        done = preparation.prepare_shard(out, splits, mine, jobs=cores)
         info(f"shard {shard}: {sum(done.values()):,} sound files done; run the plain command when all shards are")
         return
     summaries = preparation.prepare(out, corpus, splits, jobs=cores, force=force, root=root)
-    for wish in subset or []:
-        name, hours, seed = _subset(wish)
+    for name, hours, seed in wishes:
         summaries[name] = draw(out, name, hours, seed)
     summaries |= refresh(out)
     if sentences := getattr(recipe, "lm_sources", None):

@@ -23,6 +23,7 @@ from sewcli.audio.io import probe
 from sewcli.base.errors import DataError, UsageError, nearest
 from sewcli.corpora import librispeech
 from sewcli.corpora.casting import MARK
+from sewcli.corpora.places import require_folder
 from sewcli.corpora.preparation import Candidate, Listing, Published, Rejection, Split
 
 NAME = "LibriLight"
@@ -62,9 +63,7 @@ def find_corpus(folder: Path | None) -> Path:
                 "miniature, or take the sets out of LibriSpeech: "
                 "sew prep librilight LIBRISPEECH_DIR --part 1h=1h.lst --part 10h=10h.lst",
             )
-    if not folder.is_dir():
-        siblings = [path.name for path in folder.absolute().parent.glob("*/")]
-        raise UsageError(f"no such folder{nearest(folder.name, siblings)}", where=folder)
+    require_folder(folder)
     if _labelled(folder) or _unlabelled(folder):
         return folder
     above = folder.absolute().parent

@@ -15,6 +15,7 @@ from sewcli.base.errors import UsageError, nearest
 from sewcli.base.files import explained
 from sewcli.base.log import info
 from sewcli.corpora.casting import MARK
+from sewcli.corpora.places import require_folder
 from sewcli.corpora.preparation import Candidate, Listing, Published, Rejection, Split
 from sewcli.text import normalize
 
@@ -50,9 +51,7 @@ def find_corpus(folder: Path | None) -> Path:
                 "or sew prep librispeech --download --part train-clean-5 --part dev-clean-2, "
                 "or sew prep librispeech --mini for a synthetic miniature",
             )
-    if not folder.is_dir():
-        siblings = [path.name for path in folder.absolute().parent.glob("*/")]
-        raise UsageError(f"no such folder{nearest(folder.name, siblings)}", where=folder)
+    require_folder(folder)
     if found_parts(folder):
         return folder
     if found_parts(folder / NAME):

@@ -11,7 +11,7 @@ import heapq
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,10 +62,7 @@ def draw(out: Path, name: str, hours: float, seed: int) -> dict[str, Any]:
     splits = _splits(out)
     _check_name(out, name, splits)
     sources = {split: entry for split, entry in splits.items() if split.startswith(TRAIN)}
-    if not sources:
-        raise UsageError(
-            "no train splits to draw from", where=out, mend="first run sew prep with the corpus's train parts"
-        )
+    _require_train(out, sources)
     roots = {entry.get("root") for entry in sources.values()}
     if len(roots) > 1:
         raise UsageError("its train splits have different roots", where=out, mend="prepare all of them with one --root")
@@ -104,6 +101,24 @@ def draw(out: Path, name: str, hours: float, seed: int) -> dict[str, Any]:
     _write_splits(out, splits)
     write_report(out, splits)
     return entry
+
+
+def require_drawable(out: Path, coming: Sequence[str], names: Sequence[str]) -> None:
+    """Refuse, before hours of preparation, subsets that could not be drawn after it.
+
+    Args:
+        out: the prepared corpus, which need not be there yet.
+        coming: the splits that are about to be prepared.
+        names: of the subsets.
+
+    Raises:
+        UsageError: a name that is none, reserved or taken, or no train splits.
+    """
+    there = _splits(out) if (out / SUMMARY).is_file() else {}
+    splits = {**there, **{split: {} for split in coming}}
+    for name in names:
+        _check_name(out, name, splits)
+        _require_train(out, splits)
 
 
 def refresh(out: Path) -> dict[str, dict[str, Any]]:
@@ -179,6 +194,13 @@ def _check_name(out: Path, name: str, splits: dict[str, Any]) -> None:
             )
     if name in splits and "subset" not in splits[name]:
         raise UsageError(f"{name} is a split of the corpus already", where=out, mend="give the subset another name")
+
+
+def _require_train(out: Path, splits: Iterable[str]) -> None:
+    if not any(split.startswith(TRAIN) for split in splits):
+        raise UsageError(
+            "no train splits to draw from", where=out, mend="first run sew prep with the corpus's train parts"
+        )
 
 
 def _is_done(out: Path, name: str, splits: dict[str, Any], request: dict[str, Any]) -> bool:

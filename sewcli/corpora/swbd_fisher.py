@@ -17,6 +17,7 @@ from sewcli.corpora import eval2000, fisher, rt03, switchboard
 from sewcli.corpora.calls import DEPTH, Marks, find_folders
 from sewcli.corpora.casting import MARK
 from sewcli.corpora.librispeech import CORPORA
+from sewcli.corpora.places import require_folder
 from sewcli.corpora.utterances import Split
 
 NAME = "swbd_fisher"
@@ -60,9 +61,7 @@ def find_corpus(folder: Path | None) -> Path:
                 mend=f"sew prep swbd_fisher DIR, where DIR holds or links to {TO_FETCH}; "
                 "or sew prep swbd_fisher --mini for a synthetic miniature",
             )
-    if not folder.is_dir():
-        siblings = [path.name for path in folder.absolute().parent.glob("*/")]
-        raise UsageError(f"no such folder{nearest(folder.name, siblings)}", where=folder)
+    require_folder(folder)
     if inside := [above for above in (folder.absolute(), *folder.absolute().parents) if ANY.name(above)]:
         raise UsageError("this is inside one part of the corpus", where=folder, mend=f"give {inside[-1].parent}")
     if not find_folders(folder, ANY):

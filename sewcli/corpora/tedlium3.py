@@ -17,6 +17,7 @@ from pathlib import Path
 
 from sewcli.base.errors import DataError, UsageError, nearest
 from sewcli.corpora.casting import MARK
+from sewcli.corpora.places import require_folder
 from sewcli.corpora.preparation import Candidate, Listing, Published, Rejection, Split
 from sewcli.corpora.stm import IGNORED, Segment, read_stm
 from sewcli.text.normalize import outside
@@ -54,9 +55,7 @@ def find_corpus(folder: Path | None) -> Path:
                 mend="fetch TEDLIUM_release-3.tgz from https://www.openslr.org/51 (CC BY-NC-ND 3.0), unpack it and give "
                 f"its folder: sew prep tedlium3 DIR/{NAME}, or sew prep tedlium3 --mini for a synthetic miniature",
             )
-    if not folder.is_dir():
-        siblings = [path.name for path in folder.absolute().parent.glob("*/")]
-        raise UsageError(f"no such folder{nearest(folder.name, siblings)}", where=folder)
+    require_folder(folder)
     if _is_corpus(folder):
         return folder
     for below in sorted(folder.glob("*/")):

@@ -21,6 +21,7 @@ from sewcli.base.log import info
 from sewcli.corpora.casting import MARK
 from sewcli.corpora.delimited import Row, read_rows
 from sewcli.corpora.europarl import read_sentences
+from sewcli.corpora.places import require_folder
 from sewcli.corpora.preparation import Candidate, Listing, Published, Rejection, Split
 from sewcli.text.normalize import outside
 from sewcli.text.rules import normalise
@@ -61,9 +62,7 @@ def find_corpus(folder: Path | None) -> Path:
                 mend=f"fetch the sessions with {FETCH} and the transcripts {URL} into DIR/{CLIPS}/, "
                 "then: sew prep voxpopuli DIR; or sew prep voxpopuli --mini for a synthetic miniature",
             )
-    if not folder.is_dir():
-        siblings = [path.name for path in folder.absolute().parent.glob("*/")]
-        raise UsageError(f"no such folder{nearest(folder.name, siblings)}", where=folder)
+    require_folder(folder)
     if _is_root(folder):
         return folder
     if below := next((path for path in sorted(folder.glob("*/")) if _is_root(path)), None):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sewcli import __version__
+from sewcli.base.errors import UsageError
 
 VERBS = (
     "prep",
@@ -98,3 +99,19 @@ def test_what_is_missing_is_said_with_the_command_that_comes_first(arguments, co
 def test_print_config_shows_the_papers_recipe(tmp_path: Path) -> None:
     done = sew("pretrain", "--model", "sew-d-mid", "--set", "optim.lr=3e-4", "--print-config", cwd=tmp_path)
     assert done.returncode == 0 and "lr: 0.0003" in done.stdout and "warmup_updates: 32000" in done.stdout
+
+
+@pytest.mark.parametrize("wrong", [("--shard", "0/3"), ("--shard", "x"), ("--subset", "10h")])
+def test_wrong_wishes_are_refused_before_a_miniature_is_spoken(wrong, tmp_path, sew) -> None:
+    done = sew("prep", "librispeech", "--mini", "--out", tmp_path / "out", *wrong)
+    assert done.returncode == 2 and wrong[1] in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("corpus", ["librispeech", "librilight", "tedlium3", "voxpopuli", "swbd_fisher"])
+def test_a_file_is_not_a_corpus(corpus, tmp_path) -> None:
+    from sewcli.cli.prep import prep
+
+    (tmp_path / "corpus.tgz").write_text("")
+    with pytest.raises(UsageError, match="a file, not the folder of a corpus"):
+        prep(corpus, tmp_path / "corpus.tgz", out=tmp_path / "out")

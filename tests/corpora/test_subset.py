@@ -20,7 +20,7 @@ from sewcli.base.errors import UsageError
 from sewcli.base.files import read_json, read_jsonl, sha256, write_json, write_jsonl
 from sewcli.corpora.librispeech import find_splits
 from sewcli.corpora.preparation import prepare
-from sewcli.corpora.subset import Drawable, choose, draw, refresh
+from sewcli.corpora.subset import Drawable, choose, draw, refresh, require_drawable
 from sewcli.data.utterances import read_split
 
 LENGTHS = st.floats(0.5, 35.0)
@@ -212,3 +212,11 @@ def test_killed_at_any_moment_and_run_again(out: Path) -> None:
         assert entry is not None or there.items() <= undisturbed.items()  # never the cuts of the draw before
         draw(out, "20s", HOURS, 7)
         assert digests(out) == undisturbed
+
+
+def test_what_cannot_be_drawn_is_refused_before_anything_is_prepared(tmp_path: Path) -> None:
+    require_drawable(tmp_path / "nothing yet", ["train-clean-100"], ["10h"])
+    with pytest.raises(UsageError, match="no train splits"):
+        require_drawable(tmp_path, ["dev-clean"], ["10h"])
+    with pytest.raises(UsageError, match="cannot be named 'train-10h'"):
+        require_drawable(tmp_path, ["train-clean-100"], ["train-10h"])
