@@ -4,11 +4,13 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
-from conftest import SEW
+
+SEW = str(Path(sys.executable).parent / "sew")
 
 
 @pytest.mark.parametrize("arguments", [["models", "--json"], ["models", "sew-tiny"]])
