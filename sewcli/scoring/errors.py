@@ -72,9 +72,9 @@ def side_by_side(name: str, texts: Sequence[tuple[str, Sequence[Pair]]]) -> Iter
 def table(head: str, rows: dict[str, tuple[int, Counts]]) -> Iterator[str]:
     """Lines of a breakdown."""
     width = max(len(head), *(len(name) for name in rows))
-    yield f"{head:<{width}}      WER   errors    words  utterances"
+    yield f"{head:<{width}}       WER   errors    words  utterances"
     for name, (utterances, count) in rows.items():
-        yield f"{name:<{width}}  {100 * count.wer:5.2f} %  {count.errors:7,}  {count.words:7,}  {utterances:10,}"
+        yield f"{name:<{width}}  {100 * count.wer:6.2f} %  {count.errors:7,}  {count.words:7,}  {utterances:10,}"
 
 
 def _columns(alignments: Sequence[Sequence[Pair]]) -> list[list[str | None]]:

@@ -73,7 +73,7 @@ def score(
 ) -> tuple[str, list[SegmentCounts]]:
     """The tool used (sctk or python), and the errors of every segment that is scored.
 
-    tool: sctk, python, or auto: sctk where it is installed, unless a channel is silent or it fails.
+    tool: sctk, python, or auto: sctk where it is installed, and Python where it fails.
 
     Raises:
         UsageError: sctk is asked for and not here, or there is no such tool.
@@ -85,7 +85,7 @@ def score(
     tools = sctk()
     if tool == "sctk" and tools is None:
         raise UsageError("NIST's scoring tools are not installed", mend="apt install sctk, or give --nist python")
-    if tools and (tool == "sctk" or (tool == "auto" and not _silent_channels(text, words))):
+    if tools and tool != "python":
         try:
             return "sctk", score_with_sctk(text, glm, words, tools)
         except DataError as error:
@@ -167,8 +167,9 @@ def score_with_sctk(stm: str, glm: Path | None, words: Sequence[TimedWord], tool
             raise DataError(f"NIST's hubscr.pl failed: {said}", mend="mend the STM or GLM, or give --nist python")
         text = report.read_text(encoding="utf-8", errors="replace")
     found = [SegmentCounts(file, _count(body)) for file, body in _PATHS.findall(text)]
-    if not found:
-        raise DataError("NIST's sclite has scored no segment", mend="give --nist python")
+    expected = sum(not segment.ignored for segment in parse_stm(stm.split("\n"))[0])
+    if len(found) != expected:
+        raise DataError(f"NIST's sclite has scored {len(found)} of {expected} segments", mend="give --nist python")
     return found
 
 
@@ -199,12 +200,6 @@ def _by_segment(segments: Sequence[Segment], items: Sequence[tuple[float, str]])
         while place < len(items) and (number == len(segments) or items[place][0] < segment.end):
             place += 1
         yield " ".join(text for _, text in items[begin:place])
-
-
-def _silent_channels(stm: str, words: Sequence[TimedWord]) -> bool:
-    """Whether nothing was recognised on some channel, which sclite refuses."""
-    spoken = {_key(word.file, word.channel) for word in words}
-    return any(_key(segment.file, segment.channel) not in spoken for segment in parse_stm(stm.split("\n"))[0])
 
 
 def _ctm(words: Sequence[TimedWord]) -> Iterator[str]:
