@@ -29,6 +29,11 @@ class Arc:
     optional: bool
     before: tuple[int, ...]
 
+    @property
+    def fragment(self) -> bool:
+        """Whether only what was said of it has to be right: `th-`, `-ing`; sclite does not see it in `(-ing)`."""
+        return len(self.word) > 1 and (self.word[-1] == "-" or (self.word[0] == "-" and not self.optional))
+
 
 @dataclass(frozen=True, slots=True)
 class Network:
@@ -139,14 +144,16 @@ def _gap(arc: Arc) -> int:
 
 
 def _pair(reference: Arc, hypothesis: Arc) -> int:
-    return 0 if _equal(reference.word, hypothesis.word) else SUBSTITUTION
+    return 0 if _equal(reference, hypothesis) else SUBSTITUTION
 
 
-def _equal(one: str, other: str) -> bool:
-    """Whether words are the same; of a fragment (`th-`, `-ing`) only what was said has to be (sclite -F)."""
-    if one == other:
+def _equal(one: Arc, other: Arc) -> bool:
+    """Whether words are the same, as sclite -F takes fragments."""
+    if one.word == other.word:
         return True
-    for fragment, word in ((one, other), (other, one)):
+    if not (one.fragment or other.fragment):
+        return False
+    for fragment, word in ((one.word, other.word), (other.word, one.word)):
         if len(fragment) > 1 and fragment[0] == "-":
             return word.endswith(fragment[1:])
         if len(fragment) > 1 and fragment[-1] == "-":
@@ -168,7 +175,7 @@ def _trace(
             if refs[a].word != NULL:
                 steps.append(("C" if refs[a].optional else "D", refs[a].word, None))
         elif not refs[a].word == hyps[b].word == NULL:
-            kind = "C" if _equal(refs[a].word, hyps[b].word) else "S"
+            kind = "C" if _equal(refs[a], hyps[b]) else "S"
             steps.append((kind, refs[a].word, hyps[b].word))
         a, b = above, left
     return steps[::-1]

@@ -20,6 +20,8 @@ from sewcli.scoring.network import align, count, network
         ("{ A / @ }", "X", 0, 1),
         ("TH- X", "THE X", 2, 0),  # of a fragment, what was said
         ("SING", "-ING", 1, 0),
+        ("(TH-)", "THE", 1, 0),
+        ("(-ING)", "SING", 1, 1),  # sclite does not see a fragment here
         ("", "A B", 0, 2),
         ("A", "", 1, 1),
         ("1/2 @", "1/2", 1, 0),
