@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from sewcli.base.errors import UsageError
 from sewcli.cli import options
 
 
@@ -17,19 +18,51 @@ def score(
             metavar="[DIR]...", help="Decode folders, or folders above them.", show_default="all below exp/"
         ),
     ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Compare with this decode folder of the same split, side by side and by tests."
+        ),
+    ] = None,
+    by_speaker: Annotated[
+        bool, typer.Option("--by-speaker", help="Draw speakers, not utterances, for intervals and tests.")
+    ] = False,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="The prepared corpus.", show_default="where it was decoded")
+    ] = None,
+    nist: Annotated[
+        str, typer.Option(metavar="TOOL", help="What scores an STM: sctk, python, or auto (sctk if it is installed).")
+    ] = "auto",
     json: options.Json = False,
 ) -> None:
     """Word error rate of what `sew decode` wrote: one row a decode folder.
 
-    Writes DIR/score.json (rate and counts) and DIR/utterances.jsonl (every utterance with its
-    reference, hypothesis and errors, the worst first). `sew decode` does this by itself; run it
-    again after you changed hypotheses, or to see the table again.
+    Writes DIR/score.json (rates, a 95 % bootstrap interval, counts), DIR/utterances.jsonl (every
+    utterance with its reference, hypothesis and errors, the worst first) and DIR/errors.txt (errors
+    by speaker and by length, the words most often wrong, transcripts side by side). `sew decode`
+    does this by itself; run it again after you changed hypotheses, or to see the table again.
+
+    Telephone tests (Eval2000, RT-03S) are also scored against NIST's STM with its map of spellings,
+    all of it and Switchboard, CallHome or Fisher apart: by sctk where it is installed (apt install
+    sctk), otherwise by the same rules in Python.
+
+    With --against: the difference of two systems with its interval, the p-values of a paired
+    bootstrap and of NIST's matched pairs test (MAPSSWE), and DIR/against-B.txt with what each wrote.
 
         sew score
         sew score exp/sew-d-mid-ft/decode/test-clean-4gram-beam50
-        head -3 exp/sew-d-mid-ft/decode/test-clean-greedy/utterances.jsonl
+        sew score exp/a/decode/test-clean-greedy --against exp/b/decode/test-clean-greedy --by-speaker
+        less exp/sew-d-mid-ft/decode/test-clean-greedy/errors.txt
     """
     from sewcli.scoring.score import find_folders, print_scores, score_folder
 
+    if against is not None:
+        from sewcli.scoring.against import compare_folders, print_comparison
+
+        if folders is None or len(folders) != 1:
+            raise UsageError("--against compares two systems", mend="give one decode folder before it")
+        print_comparison(compare_folders(folders[0], against, by_speaker=by_speaker, data=data), as_json=json)
+        return
     found = [folder for root in folders or [options.EXPERIMENTS] for folder in find_folders(root)]
-    print_scores([score_folder(folder) for folder in dict.fromkeys(found)], as_json=json)
+    scores = [score_folder(folder, by_speaker=by_speaker, data=data, tool=nist) for folder in dict.fromkeys(found)]
+    print_scores(scores, as_json=json)

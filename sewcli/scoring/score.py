@@ -1,12 +1,13 @@
 """`sew score`: a decode folder's hypotheses against its references.
 
-Reads `hyps.jsonl` and `decode.json`; writes `score.json` (the rates and counts) and `utterances.jsonl` (worst first).
+Reads `hyps.jsonl` and `decode.json`, and of the corpus the speakers and, for telephone tests, the STM and GLM that they were
+published with. Writes `score.json` (rates, intervals, counts), `utterances.jsonl` (worst first) and `errors.txt` (for people).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,59 @@ from rich.table import Table
 
 from sewcli.base import log
 from sewcli.base.errors import DataError, UsageError
-from sewcli.base.files import read_json, read_jsonl, write_json, write_jsonl
-from sewcli.scoring.wer import Counts, word_errors
+from sewcli.base.files import read_json, read_jsonl, write_json, write_jsonl, write_text
+from sewcli.data.utterances import PREFIX, SUFFIX
+from sewcli.scoring import errors as analysis
+from sewcli.scoring import nist
+from sewcli.scoring.significance import interval
+from sewcli.scoring.telephone import timed_words
+from sewcli.scoring.wer import Counts, WordErrors, character_errors, sum_counts, word_errors
 
 HYPOTHESES, DECODED, SCORE, UTTERANCES = "hyps.jsonl", "decode.json", "score.json", "utterances.jsonl"
+ERRORS = "errors.txt"
 
 
-def score_folder(folder: Path) -> dict[str, Any]:
+def score_folder(
+    folder: Path, *, by_speaker: bool = False, data: Path | None = None, tool: str = "auto"
+) -> dict[str, Any]:
     """Score one decode folder; writes and returns what `score.json` holds. Rates are fractions.
+
+    by_speaker: speakers, not utterances, are drawn for the interval. data: the corpus, where it is not where it was decoded.
+    tool: what scores an STM (`nist.TOOLS`).
+
+    Raises:
+        UsageError: not a decode folder, or speakers are asked for and not known.
+        DataError: a broken file, or no references.
+    """
+    decoded, rows = read_decoded(folder)
+    errors = word_errors([row["reference"] for row in rows], [row["text"] for row in rows])
+    failed = int(decoded.get("failed", 0))
+    if failed:
+        log.warn(f"{folder}: {failed} utterances have no hypothesis and are not in the rate (see failed.jsonl)")
+    cuts = read_cuts(decoded, data)
+    speakers = speakers_of(rows, cuts, required=by_speaker)
+    counts = errors.utterances
+    bounds = interval([c.errors for c in counts], [c.words for c in counts], speakers if by_speaker else None)
+    score = {
+        "wer": errors.wer,
+        "wer_interval": bounds,
+        "interval_over": "speakers" if by_speaker else "utterances",
+        "cer": character_errors([row["reference"] for row in rows], [row["text"] for row in rows]).wer,
+        "sentence_error_rate": errors.sentence_error_rate,
+        "utterances": len(rows),
+        "failed": failed,
+        **asdict(errors.total),
+    }
+    if stm := _stm(decoded, data):
+        score["nist"] = _nist(stm, folder, cuts, tool)
+    write_jsonl(folder / UTTERANCES, _utterance_rows(rows, counts))
+    write_text(folder / ERRORS, "".join(f"{line}\n" for line in _report(rows, errors, speakers, score)))
+    write_json(folder / SCORE, score)
+    return {"folder": str(folder), "split": decoded.get("split"), "decoder": decoded.get("decoder"), **score}
+
+
+def read_decoded(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The summary of a decode folder, and its hypotheses that have a reference.
 
     Raises:
         UsageError: not a decode folder.
@@ -31,24 +77,36 @@ def score_folder(folder: Path) -> dict[str, Any]:
     """
     if not (folder / HYPOTHESES).is_file():
         raise UsageError(f"no {HYPOTHESES} here", where=folder, mend="first run: sew decode")
-    decoded = read_json(folder / DECODED)
+    decoded: dict[str, Any] = read_json(folder / DECODED)
     rows = [row for row in read_jsonl(folder / HYPOTHESES) if _is_scorable(row, folder)]
     if not rows:
         raise DataError("no hypothesis here has a reference to compare with", where=folder / HYPOTHESES)
-    errors = word_errors([row["reference"] for row in rows], [row["text"] for row in rows])
-    failed = int(decoded.get("failed", 0))
-    if failed:
-        log.warn(f"{folder}: {failed} utterances have no hypothesis and are not in the rate (see failed.jsonl)")
-    score = {
-        "wer": errors.wer,
-        "sentence_error_rate": errors.sentence_error_rate,
-        "utterances": len(rows),
-        "failed": failed,
-        **asdict(errors.total),
-    }
-    write_jsonl(folder / UTTERANCES, _utterance_rows(rows, errors.utterances))
-    write_json(folder / SCORE, score)
-    return {"folder": str(folder), "split": decoded.get("split"), "decoder": decoded.get("decoder"), **score}
+    return decoded, rows
+
+
+def read_cuts(decoded: Mapping[str, Any], data: Path | None = None) -> dict[str, dict[str, Any]]:
+    """The cuts of a decoded split by their ids; none where the corpus is no longer there."""
+    manifest = _data(decoded, data) / f"{PREFIX}{decoded.get('split')}{SUFFIX}"
+    return {str(cut.get("id")): cut for cut in read_jsonl(manifest)} if manifest.is_file() else {}
+
+
+def speakers_of(
+    rows: Sequence[Mapping[str, Any]], cuts: Mapping[str, Mapping[str, Any]], *, required: bool = False
+) -> list[str] | None:
+    """Who says each hypothesis; None where the corpus does not tell of all.
+
+    Raises:
+        UsageError: they are required.
+    """
+    found = [((cuts.get(row["id"]) or {}).get("supervisions") or [{}])[0].get("speaker") for row in rows]
+    if all(found):
+        return [str(name) for name in found]
+    if required:
+        raise UsageError(
+            "the speakers are not known: the corpus is not where it was decoded, or does not name them",
+            mend="give the prepared corpus: --data data/CORPUS",
+        )
+    return None
 
 
 def find_folders(root: Path) -> list[Path]:
@@ -72,19 +130,86 @@ def print_scores(scores: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in ("split", "decoder"):
         table.add_column(name)
-    for name in ("WER", "errors / words", "sub", "del", "ins", "utterances", "with errors"):
+    for name in ("WER", "95 % interval", "CER", "errors / words", "sub", "del", "ins", "utterances", "with errors"):
         table.add_column(name, justify="right")
     for score in scores:
-        errors = score["substitutions"] + score["deletions"] + score["insertions"]
+        low, high = score["wer_interval"]
         table.add_row(
             str(score["split"]),
             str(score["decoder"]),
-            f"{100 * score['wer']:.2f} %",
-            f"{errors:,} / {score['words']:,}",
-            *(f"{score[name]:,}" for name in ("substitutions", "deletions", "insertions", "utterances")),
+            _percent(score["wer"]),
+            f"{100 * low:.2f} - {_percent(high)}",
+            _percent(score["cer"]),
+            *_counted(score),
             f"{100 * score['sentence_error_rate']:.1f} %",
         )
+        for part, of_it in _nist_rows(score):
+            table.add_row(f"  {part}", of_it["tool"], _percent(of_it["wer"]), "", "", *_counted(of_it), "")
     log.stdout.print(table)
+
+
+def _percent(rate: float) -> str:
+    return f"{100 * rate:.2f} %"
+
+
+def _counted(score: Mapping[str, Any]) -> list[str]:
+    errors = score["substitutions"] + score["deletions"] + score["insertions"]
+    names = ("substitutions", "deletions", "insertions", "utterances")
+    return [f"{errors:,} / {score['words']:,}", *(f"{score[name]:,}" for name in names)]
+
+
+def _nist_rows(score: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    if of_all := score.get("nist"):
+        tool = {"tool": f"STM and GLM, {of_all['tool']}"}
+        yield "all, as NIST", of_all | tool
+        for part, of_it in of_all["parts"].items():
+            yield part, of_it | tool
+
+
+def _data(decoded: Mapping[str, Any], data: Path | None) -> Path:
+    return data or Path(str(decoded.get("data", "")))
+
+
+def _stm(decoded: Mapping[str, Any], data: Path | None) -> Path | None:
+    path = _data(decoded, data) / "score" / f"{decoded.get('split')}.stm"
+    return path if path.is_file() else None
+
+
+def _nist(stm: Path, folder: Path, cuts: Mapping[str, Mapping[str, Any]], tool: str) -> dict[str, Any]:
+    """Counts of all segments of an STM, and of its parts. What has no hypothesis counts as not recognised."""
+    glm = stm.with_suffix(".glm")
+    if not glm.is_file():
+        log.warn(f"{stm}: no {glm.name} beside it; scored without NIST's map of spellings, which costs a few percent")
+    words = timed_words(list(read_jsonl(folder / HYPOTHESES)), cuts)
+    used, segments = nist.score(stm, glm if glm.is_file() else None, words, tool=tool)
+    parts = {name: _nist_counts(of_it) for name, of_it in nist.by_part(segments).items()}
+    return {"tool": used, **_nist_counts(segments), "parts": parts}
+
+
+def _nist_counts(segments: Sequence[nist.SegmentCounts]) -> dict[str, Any]:
+    together = sum_counts(segment.counts for segment in segments)
+    return {"wer": together.wer, "utterances": len(segments), **asdict(together)}
+
+
+def _report(
+    rows: Sequence[dict[str, Any]], errors: WordErrors, speakers: Sequence[str] | None, score: Mapping[str, Any]
+) -> Iterator[str]:
+    """Lines of `errors.txt`: breakdowns, the words most often wrong, and every utterance with errors, the worst first."""
+    low, high = score["wer_interval"]
+    yield f"WER {_percent(errors.wer)} (95 % interval {100 * low:.2f} - {_percent(high)}), CER {_percent(score['cer'])}"
+    yield ""
+    yield from analysis.table("reference words", analysis.by_length(errors.utterances))
+    if speakers:
+        yield ""
+        yield from analysis.table("speaker", analysis.by_group(speakers, errors.utterances))
+    for kind, found in analysis.top_errors(errors.alignments).items():
+        yield f"\n{kind} ({getattr(errors.total, kind):,}), the most frequent:"
+        yield from (f"{count:6,}  {words}" for words, count in found)
+    yield "\nutterances with errors, the worst first:"
+    order = sorted(range(len(rows)), key=lambda n: (-errors.utterances[n].wer, rows[n]["id"]))
+    for n in order:
+        if errors.utterances[n].errors:
+            yield from analysis.side_by_side(str(rows[n]["id"]), [("HYP", errors.alignments[n])])
 
 
 def _is_scorable(row: dict[str, Any], folder: Path) -> bool:

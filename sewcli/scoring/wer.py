@@ -1,4 +1,4 @@
-"""Word error rate by minimum edit distance (jiwer). Rates are fractions of the reference words.
+"""Word and character error rates by minimum edit distance (jiwer). Rates are fractions of the reference's words or characters.
 
 The total of errors is the number to report; its split into substitutions, deletions and insertions depends on how ties of
 the alignment are broken, so other tools may split the same total otherwise.
@@ -6,8 +6,9 @@ the alignment are broken, so other tools may split the same total otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import jiwer
 
@@ -35,12 +36,17 @@ class Counts:
         return self.errors / self.words if self.words else float(self.errors > 0)
 
 
+Pair = tuple[str | None, str | None]
+"""A word of the reference and of the hypothesis; None where one has none."""
+
+
 @dataclass(frozen=True)
 class WordErrors:
     """Errors of a corpus, and of each of its utterances in their order."""
 
     total: Counts
     utterances: tuple[Counts, ...]
+    alignments: tuple[tuple[Pair, ...], ...]
 
     @property
     def wer(self) -> float:
@@ -59,14 +65,49 @@ def word_errors(references: Sequence[str], hypotheses: Sequence[str]) -> WordErr
     Raises:
         DataError: no utterances, or another number of hypotheses than of references.
     """
-    if not references or len(references) != len(hypotheses):
-        raise DataError(f"{len(references)} references and {len(hypotheses)} hypotheses cannot be compared")
+    _check(references, hypotheses)
     output = jiwer.process_words(list(references), list(hypotheses))
+    texts = zip(output.references, output.hypotheses, output.alignments, strict=True)
+    alignments = tuple(tuple(_pairs(*text)) for text in texts)
     utterances = tuple(
         _counts(words, chunks) for words, chunks in zip(output.references, output.alignments, strict=True)
     )
+    return WordErrors(sum_counts(utterances), utterances, alignments)
+
+
+def character_errors(references: Sequence[str], hypotheses: Sequence[str]) -> Counts:
+    """As `word_errors`, character by character, blanks between words included; `words` counts characters.
+
+    Raises:
+        DataError: as `word_errors`.
+    """
+    _check(references, hypotheses)
+    written, said = ([" ".join(text.split()) for text in texts] for texts in (references, hypotheses))
+    output = jiwer.process_characters(written, said)
+    return sum_counts(
+        [_counts(text, chunks) for text, chunks in zip(output.references, output.alignments, strict=True)]
+    )
+
+
+def sum_counts(counts: Iterable[Counts]) -> Counts:
+    """The errors of all of them."""
+    together = list(counts)
     fields = ("words", "hits", "substitutions", "deletions", "insertions")
-    return WordErrors(Counts(*(sum(getattr(c, field) for c in utterances) for field in fields)), utterances)
+    return Counts(*(sum(getattr(c, field) for c in together) for field in fields))
+
+
+def _check(references: Sequence[str], hypotheses: Sequence[str]) -> None:
+    if not references or len(references) != len(hypotheses):
+        raise DataError(f"{len(references)} references and {len(hypotheses)} hypotheses cannot be compared")
+
+
+def _pairs(
+    reference: Sequence[str], hypothesis: Sequence[str], chunks: Sequence[jiwer.AlignmentChunk]
+) -> Iterator[Pair]:
+    for chunk in chunks:
+        words = reference[chunk.ref_start_idx : chunk.ref_end_idx]
+        said = hypothesis[chunk.hyp_start_idx : chunk.hyp_end_idx]
+        yield from zip_longest(words, said)
 
 
 def _counts(words: Sequence[str], chunks: Sequence[jiwer.AlignmentChunk]) -> Counts:

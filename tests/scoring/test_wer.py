@@ -7,7 +7,7 @@ import pytest
 from sewcli.base.errors import DataError, UsageError
 from sewcli.base.files import read_json, read_jsonl, write_json, write_jsonl
 from sewcli.scoring.score import find_folders, print_scores, score_folder
-from sewcli.scoring.wer import Counts, word_errors
+from sewcli.scoring.wer import Counts, character_errors, word_errors
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,13 @@ def test_a_corpus_is_its_words_not_its_utterances() -> None:
 def test_rates_of_empty_references_are_jiwers() -> None:
     assert word_errors([""], [""]).wer == 0
     assert word_errors([""], ["A"]).wer == 1
+
+
+def test_character_errors_are_counted_over_blanks_too() -> None:
+    assert character_errors(["A  BC", "D"], ["A BD", "D E"]) == Counts(5, 4, 1, 0, 2)
+    assert word_errors(["A B C"], ["A X"]).alignments[0][0] == ("A", "A")
+    with pytest.raises(DataError):
+        character_errors(["A"], [])
 
 
 @pytest.mark.parametrize(("references", "hypotheses"), [([], []), (["A"], []), (["A"], ["A", "B"])])

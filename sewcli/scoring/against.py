@@ -1,0 +1,108 @@
+"""Two systems on the same utterances: is one better, and where do they differ?
+
+A paired bootstrap, NIST's matched-pairs test (MAPSSWE) on sclite's alignments, and transcripts side by side as in Table 12 of
+the SEW paper's appendix.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sewcli.base import log
+from sewcli.base.errors import DataError
+from sewcli.base.files import write_text
+from sewcli.scoring.errors import side_by_side
+from sewcli.scoring.network import Step, align, network_of
+from sewcli.scoring.score import read_cuts, read_decoded, speakers_of
+from sewcli.scoring.significance import compare, matched_pairs
+from sewcli.scoring.wer import WordErrors, word_errors
+
+
+def compare_folders(a: Path, b: Path, *, by_speaker: bool = False, data: Path | None = None) -> dict[str, Any]:
+    """Compare two decode folders of one split; writes `against-<b>.txt` in `a`. Rates are fractions.
+
+    Raises:
+        UsageError: not decode folders, or speakers are asked for and not known.
+        DataError: other utterances, or other references.
+    """
+    (decoded, rows_a), (_, rows_b) = read_decoded(a), read_decoded(b)
+    _same_utterances(rows_a, rows_b, a, b)
+    of_id = {row["id"]: row for row in rows_b}
+    rows_b = [of_id[row["id"]] for row in rows_a]
+    references = [row["reference"] for row in rows_a]
+    texts_a, texts_b = ([row["text"] for row in rows] for rows in (rows_a, rows_b))
+    errors_a, errors_b = word_errors(references, texts_a), word_errors(references, texts_b)
+    speakers = speakers_of(rows_a, read_cuts(decoded, data), required=True) if by_speaker else None
+    words = [count.words for count in errors_a.utterances]
+    bootstrap = compare(_errors(errors_a), _errors(errors_b), words, speakers)
+    pairs = matched_pairs(_alignments(references, texts_a), _alignments(references, texts_b))
+    report = a / f"against-{'-'.join([*b.parts[-3:-2], b.name]) if b.parent.name == 'decode' else b.name}.txt"
+    ids = [str(row["id"]) for row in rows_a]
+    write_text(report, "".join(f"{line}\n" for line in _differences(ids, errors_a, errors_b)))
+    return {
+        "a": str(a),
+        "b": str(b),
+        "wer_a": errors_a.wer,
+        "wer_b": errors_b.wer,
+        "utterances": len(rows_a),
+        "over": "speakers" if by_speaker else "utterances",
+        **asdict(bootstrap),
+        "mapsswe": asdict(pairs),
+        "transcripts": str(report),
+    }
+
+
+def print_comparison(found: dict[str, Any], *, as_json: bool) -> None:
+    """Lines on stdout, or a JSON object."""
+    if as_json:
+        print(json.dumps(found, ensure_ascii=False))
+        return
+    low, high = found["interval"]
+    pairs = found["mapsswe"]
+    log.stdout.print(
+        f"A  {100 * found['wer_a']:6.2f} %  {found['a']}\n"
+        f"B  {100 * found['wer_b']:6.2f} %  {found['b']}\n"
+        f"A - B  {100 * found['difference']:+.2f} points, 95 % interval {100 * low:+.2f} to {100 * high:+.2f} "
+        f"(bootstrap over {found['utterances']} utterances{' by speaker' if found['over'] == 'speakers' else ''})\n"
+        f"paired bootstrap  p = {found['p_bootstrap']:.4f}; A is better in {100 * found['better']:.1f} % of the draws\n"
+        f"MAPSSWE           p = {pairs['p']:.4f}; z = {pairs['z']:+.3f} over {pairs['segments']} segments\n"
+        f"side by side: {found['transcripts']}"
+    )
+
+
+def _same_utterances(rows_a: Sequence[dict[str, Any]], rows_b: Sequence[dict[str, Any]], a: Path, b: Path) -> None:
+    references_a, references_b = ({row["id"]: row["reference"] for row in rows} for rows in (rows_a, rows_b))
+    if only := references_a.keys() ^ references_b.keys():
+        raise DataError(
+            f"{len(only)} utterances are in one of the two only, such as {min(only, key=str)}",
+            where=f"{a} and {b}",
+            mend="decode the same split with both; failed.jsonl tells what one could not decode",
+        )
+    for name, reference in references_a.items():
+        if reference != references_b[name]:
+            raise DataError(f"two references of {name}", where=f"{a} and {b}", mend="decode both of the same corpus")
+
+
+def _errors(errors: WordErrors) -> list[int]:
+    return [count.errors for count in errors.utterances]
+
+
+def _alignments(references: Sequence[str], hypotheses: Sequence[str]) -> list[list[Step]]:
+    return [align(network_of(r.split()), network_of(h.split())) for r, h in zip(references, hypotheses, strict=True)]
+
+
+def _differences(ids: Sequence[str], a: WordErrors, b: WordErrors) -> Iterator[str]:
+    """Utterances whose texts differ: first where A is worse, last where B is."""
+    gaps = [x.errors - y.errors for x, y in zip(a.utterances, b.utterances, strict=True)]
+    yield f"A WER {100 * a.wer:.2f} %, B WER {100 * b.wer:.2f} %"
+    yield (
+        f"A has fewer errors in {sum(gap < 0 for gap in gaps)} utterances, B in {sum(gap > 0 for gap in gaps)}, "
+        f"as many both in {sum(gap == 0 for gap in gaps)}; those that differ, first where B is better:"
+    )
+    for n in sorted(range(len(ids)), key=lambda n: (-gaps[n], ids[n])):
+        if a.alignments[n] != b.alignments[n]:
+            yield from side_by_side(f"{ids[n]}  ({gaps[n]:+d})", [("A", a.alignments[n]), ("B", b.alignments[n])])
