@@ -38,7 +38,9 @@ def decode(
             help="Split to decode (may be repeated).", show_default="test-clean, or else every test*, or dev*"
         ),
     ] = None,
-    lm: Annotated[str, typer.Option(help="none (greedy), a name in DATA/lm such as 4gram, or a model file.")] = "none",
+    lm: Annotated[
+        str, typer.Option(help="none (greedy), viterbi (best path), a name in DATA/lm such as 4gram, or a file.")
+    ] = "none",
     beam: Annotated[int, typer.Option(min=1, help="Hypotheses kept at each frame.")] = 50,
     lm_weight: Annotated[
         float, typer.Option(callback=_finite, help="Weight of the model's log10 probabilities.")
