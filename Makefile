@@ -1,7 +1,8 @@
 # make setup   .venv with `sew` in it (own virtual environment; nothing outside this folder is touched)
 # make demo    the main job on a miniature corpus: prep, pretrain, finetune, LM, decode, score (at most 15 minutes on 2 cores)
+# make setup-k2   .k2, a second environment on Python 3.9 for k2, which checks alignments (1.8 GB)
 # make test    lint, types, floors and the quick tests;   make test-long   the slow proofs
-.PHONY: setup setup-dev demo test test-long lint clean
+.PHONY: setup setup-dev setup-k2 demo test test-long lint clean
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -22,6 +23,9 @@ $(VENV)/.done-core: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.done-dev: $(VENV)/.done-core
 	$(INSTALL) -e '.[dev]'
 	touch $@
+
+setup-k2:
+	PYTHON39="$(PYTHON39)" .ci/make-k2 .k2
 
 demo: setup
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash egs/librispeech/run.sh --mini

@@ -1,6 +1,5 @@
 """What several rooms' tests stand on: a tiny prepared corpus, and the `sew` command as a user runs it."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -8,8 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-SEW = str(Path(sys.executable).parent / "sew")
+from sew_command import run_sew
 
 
 @pytest.fixture(autouse=True)
@@ -66,9 +64,3 @@ def sew_here(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str])
         return subprocess.CompletedProcess(sys.argv, int(str(code)), *capfd.readouterr())
 
     return run
-
-
-def run_sew(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    options = {"capture_output": True, "text": True, "timeout": 400, "env": environment, **options}
-    return subprocess.run([SEW, *map(str, arguments)], check=False, **options)

@@ -16,6 +16,7 @@ from sewcli import __version__
 from sewcli.base import log
 from sewcli.base.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_REQUEUE, PartialError, PoliteStop, SewError
 from sewcli.cli import (
+    align,
     check,
     decode,
     export,
@@ -67,6 +68,7 @@ app.command("pretrain")(pretrain.pretrain)
 app.command("finetune")(finetune.finetune)
 app.add_typer(lm.app, name="lm")
 app.command("decode")(decode.decode)
+app.command("align")(align.align)
 app.command("score")(score.score)
 app.command("models")(models.models)
 app.command("recipes")(recipes.recipes)

@@ -38,7 +38,9 @@ def decode(
             help="Split to decode (may be repeated).", show_default="test-clean, or else every test*, or dev*"
         ),
     ] = None,
-    lm: Annotated[str, typer.Option(help="none (greedy), a name in DATA/lm such as 4gram, or a model file.")] = "none",
+    lm: Annotated[
+        str, typer.Option(help="none (greedy), viterbi (best path), a name in DATA/lm such as 4gram, or a file.")
+    ] = "none",
     beam: Annotated[int, typer.Option(min=1, help="Hypotheses kept at each frame.")] = 50,
     lm_weight: Annotated[
         float, typer.Option(callback=_finite, help="Weight of the model's log10 probabilities.")
@@ -74,7 +76,9 @@ def decode(
         torchrun --nproc-per-node 8 -m sewcli.cli.app decode --lm 4gram
     """
     mine = _shard(shard)
-    chosen = _model(model) if model else options.newest_model("ForCTC", mend="first run: sew finetune, or give --model")
+    chosen = (
+        recogniser(model) if model else options.newest_model("ForCTC", mend="first run: sew finetune, or give --model")
+    )
     corpus = data or options.DATA
 
     from sewcli.decoding.beam import BeamOptions
@@ -86,8 +90,8 @@ def decode(
     done = decode(
         chosen,
         corpus,
-        _splits(corpus, split),
-        out=out or _folder_of(chosen) / "decode",
+        splits_of(corpus, split),
+        out=out or folder_of(chosen) / "decode",
         device=partial(choose_device, device),
         lm=None if lm == "none" else lm,
         options=BeamOptions(beam=beam, lm_weight=lm_weight, word_score=word_score),
@@ -114,7 +118,7 @@ def _shard(given: str | None) -> tuple[int, int]:
     return options.shard(given)
 
 
-def _model(given: Path) -> Path:
+def recogniser(given: Path) -> Path:
     """`exp/NAME/model` of `exp/NAME`; names of the zoo, which have no weights, are refused."""
     if given.exists():
         inner = given / "model"
@@ -132,7 +136,8 @@ def _model(given: Path) -> Path:
     )
 
 
-def _splits(data: Path, wanted: Sequence[str] | None) -> list[str]:
+def splits_of(data: Path, wanted: Sequence[str] | None) -> list[str]:
+    """The splits `wanted`, or test-clean, or every test*, or else every dev*."""
     from sewcli.data.utterances import require_splits, splits
 
     if wanted or PREFERRED in (found := splits(data)):
@@ -141,7 +146,7 @@ def _splits(data: Path, wanted: Sequence[str] | None) -> list[str]:
     return require_splits(data, None, default_prefix=prefix)
 
 
-def _folder_of(model: Path) -> Path:
+def folder_of(model: Path) -> Path:
     """`exp/NAME` of `exp/NAME/model`; a model from elsewhere gets an experiment folder of its own."""
     if model.name == "model":
         return model.parent

@@ -24,7 +24,7 @@ from sewcli.base.memory import keep_freed_memory
 from sewcli.data.utterances import PREFIX, SUFFIX, Utterance, read_split
 from sewcli.decoding.beam import BeamDecoder, BeamOptions, Hypothesis
 from sewcli.decoding.emissions import Clock, emissions
-from sewcli.decoding.greedy import greedy, greedy_score
+from sewcli.decoding.greedy import collapse, greedy, greedy_score
 from sewcli.decoding.outcome import (
     DecodedSplit,
     Outcome,
@@ -36,12 +36,14 @@ from sewcli.decoding.outcome import (
     write_whole,
 )
 from sewcli.decoding.pool import Decoded, DecoderPool, default_jobs
+from sewcli.decoding.viterbi import best_path
 from sewcli.lm.files import LanguageModelFiles, resolve
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import load_ctc
 from sewcli.models.source import resolve as resolve_model
 from sewcli.text.tokens import Vocabulary
 
+GREEDY, VITERBI = "greedy", "viterbi"  # the searches without a language model
 HASHED_UP_TO = 1 << 30  # bytes of a language model; a larger one is known by its size and time
 
 
@@ -65,7 +67,7 @@ def decode(
         splits: names of its splits.
         out: folder that gets a folder a split.
         device: tells where the model runs; asked after the decoder processes are forked, which a GPU in use forbids.
-        lm: None is greedy; a name in `data/lm/` or a path is a beam search.
+        lm: None is greedy, `viterbi` the best path by dynamic programming; a name in `data/lm/` or a path is a beam search.
         options: of the beam search.
         jobs: decoder processes; 0 decodes in this one, None takes a few.
         shard: (i, n) decodes the i-th of n equal shares of each split, and joins them when it is the last.
@@ -81,10 +83,11 @@ def decode(
     keep_freed_memory()
     weights = resolve_model(model)
     recogniser, vocabulary = load_ctc(weights)
-    files = resolve(lm, data, vocabulary) if lm else None
-    name = decoder_name(files, options)
+    search = VITERBI if lm == VITERBI else GREEDY
+    files = resolve(lm, data, vocabulary) if lm and lm != VITERBI else None
+    name = decoder_name(files, options) if files else search
     folders = {split: out / f"{split}-{name}" for split in splits}
-    inputs = {split: _fingerprint(weights, data, split, files, options) for split in splits}
+    inputs = {split: _fingerprint(weights, data, split, files, options if files else search) for split in splits}
     done = {split: there for split in splits if (there := finished(folders[split], inputs[split]))}
     if shard[1] > 1:
         for split in splits:
@@ -101,10 +104,10 @@ def decode(
             pool = stack.enter_context(DecoderPool(build, default_jobs() if jobs is None else jobs))
         place = device()
         recogniser.to(place).for_inference()
-        settings = _settings(model, data, files, options, place, pool)
+        settings = _settings(model, data, files, options, place, pool) | {"decoder": name}
         for split, utterances in work:
             own = {"split": split, **settings, "inputs": inputs[split]}
-            outcome = _decode(recogniser, vocabulary, pool, share(utterances, shard), f"{split} {name}")
+            outcome = _decode(recogniser, vocabulary, pool or search, share(utterances, shard), f"{split} {name}")
             if shard[1] == 1:
                 done[split] = write_whole(folders[split], outcome, own)
             else:
@@ -120,9 +123,11 @@ def share(utterances: Sequence[Utterance], shard: Shard) -> list[Utterance]:
     return [utterances[i] for i in sorted(order[index - 1 :: count])]
 
 
-def _fingerprint(model: Path, data: Path, split: str, files: LanguageModelFiles | None, options: BeamOptions) -> str:
+def _fingerprint(
+    model: Path, data: Path, split: str, files: LanguageModelFiles | None, search: BeamOptions | str
+) -> str:
     """A digest of all that decides the hypotheses: weights, cuts, settings, language model."""
-    digest = hashlib.sha256(repr(sorted(options.model_dump().items()) if files else "greedy").encode())
+    digest = hashlib.sha256(repr(search if isinstance(search, str) else sorted(search.model_dump().items())).encode())
     weights = [model] if model.is_file() else sorted(path for path in model.iterdir() if path.is_file())
     read = [data / f"{PREFIX}{split}{SUFFIX}", *weights]
     for path in [*read, *([files.lexicon] if files else [])]:
@@ -134,10 +139,8 @@ def _fingerprint(model: Path, data: Path, split: str, files: LanguageModelFiles 
     return digest.hexdigest()
 
 
-def decoder_name(files: LanguageModelFiles | None, options: BeamOptions) -> str:
-    """`greedy`, or `4gram-beam50` with whatever else is not the default: `4gram-beam50-lm_weight1.5`."""
-    if files is None:
-        return "greedy"
+def decoder_name(files: LanguageModelFiles, options: BeamOptions) -> str:
+    """`4gram-beam50` with whatever else is not the default: `4gram-beam50-lm_weight1.5`."""
     changed = [f"{k}{v}" for k, v in options.model_dump(exclude_defaults=True).items() if k != "beam"]
     return "-".join([files.name, f"beam{options.beam}", *changed])
 
@@ -153,7 +156,6 @@ def _settings(
     return {
         "data": str(data),
         "model": str(model),
-        "decoder": decoder_name(files, options),
         "lm": str(files.model) if files else None,
         "lexicon": str(files.lexicon) if files else None,
         **(options.model_dump() if files else {"beam": None}),
@@ -164,7 +166,7 @@ def _settings(
 
 
 def _decode(
-    model: CTCModel, vocabulary: Vocabulary, pool: DecoderPool | None, utterances: Sequence[Utterance], title: str
+    model: CTCModel, vocabulary: Vocabulary, decoder: DecoderPool | str, utterances: Sequence[Utterance], title: str
 ) -> Outcome:
     failures: dict[str, SewError] = {}
     found: dict[str, list[Hypothesis]] = {}
@@ -179,7 +181,7 @@ def _decode(
 
         device = next(model.parameters()).device
         stream = emissions(model, utterances, device=device, on_failure=fail, clock=clock)
-        for decoded in _decoded(stream, vocabulary, pool):
+        for decoded in _decoded(stream, vocabulary, decoder):
             decoder_seconds += decoded.seconds
             audio_seconds += lengths[decoded.name]
             if decoded.error:
@@ -199,22 +201,26 @@ def _decode(
 
 
 def _decoded(
-    stream: Iterator[tuple[Utterance, np.ndarray]], vocabulary: Vocabulary, pool: DecoderPool | None
+    stream: Iterator[tuple[Utterance, np.ndarray]], vocabulary: Vocabulary, decoder: DecoderPool | str
 ) -> Iterator[Decoded]:
     for utterance, emission in stream:
-        if pool:
-            yield from pool.put(utterance.id, emission)
+        if isinstance(decoder, str):
+            yield _best_path(utterance.id, emission, vocabulary, decoder)
         else:
-            yield _greedy(utterance.id, emission, vocabulary)
-    if pool:
-        yield from pool.drain()
+            yield from decoder.put(utterance.id, emission)
+    if not isinstance(decoder, str):
+        yield from decoder.drain()
 
 
-def _greedy(name: str, emission: np.ndarray, vocabulary: Vocabulary) -> Decoded:
+def _best_path(name: str, emission: np.ndarray, vocabulary: Vocabulary, search: str) -> Decoded:
     began = time.thread_time()
     if np.isnan(emission).any():
         return Decoded(name, [], 0.0, DataError("the model gave NaN for this audio", where=name))
-    hypothesis = Hypothesis(vocabulary.text(greedy(emission)), greedy_score(emission))
+    if search == VITERBI:
+        path = best_path(emission)
+        hypothesis = Hypothesis(vocabulary.text(collapse(path.labels)), path.score)
+    else:
+        hypothesis = Hypothesis(vocabulary.text(greedy(emission)), greedy_score(emission))
     return Decoded(name, [hypothesis], time.thread_time() - began)
 
 

@@ -10,9 +10,9 @@ from itertools import permutations
 from pathlib import Path
 
 import pytest
-from conftest import SEW
 from corpora import CALLS, LIBRISPEECH, LONG, TINY, Tiny, state, written
 from forks import forks
+from sew_command import SEW
 from test_disk_full import on_a_small_disk, small_disk  # noqa: F401 (a fixture)
 
 from sewcli.base.files import read_jsonl

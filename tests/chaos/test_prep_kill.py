@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import SEW
 from corpora import LIBRISPEECH, SPOKEN_CALLS, TINY, Tiny, state, written
 from forks import forks
+from sew_command import SEW
 
 pytestmark = pytest.mark.xdist_group("sew prep")  # one forked process, and each corpus spoken once
 KILLS = 10

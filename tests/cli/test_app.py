@@ -16,6 +16,7 @@ VERBS = (
     "finetune",
     "lm",
     "decode",
+    "align",
     "score",
     "models",
     "recipes",

@@ -4,13 +4,11 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-
-SEW = str(Path(sys.executable).parent / "sew")
+from sew_command import SEW
 
 
 @pytest.mark.parametrize("arguments", [["models", "--json"], ["models", "sew-tiny"]])

@@ -86,6 +86,14 @@ def rows(folder: Path) -> dict[str, dict]:
     return {row["id"]: row for row in read_jsonl(folder / "hyps.jsonl")}
 
 
+def test_viterbi_writes_what_greedy_writes(model: Path, corpus: Path, tmp_path: Path) -> None:
+    (greedily,) = decode(model, corpus, ["test-x"], out=tmp_path / "out", device=lambda: CPU)
+    (searched,) = decode(model, corpus, ["test-x"], out=tmp_path / "out", device=lambda: CPU, lm="viterbi")
+    assert searched.folder == tmp_path / "out" / "test-x-viterbi" != greedily.folder
+    assert rows(searched.folder) == rows(greedily.folder)  # scores too
+    assert read_json(searched.folder / "decode.json")["decoder"] == "viterbi"
+
+
 def test_greedy_folder_holds_every_utterance_in_the_corpus_order(model: Path, corpus: Path, tmp_path: Path) -> None:
     (done,) = decode(model, corpus, ["test-x"], out=tmp_path / "out", device=lambda: CPU)
     assert (done.folder, done.failed) == (tmp_path / "out" / "test-x-greedy", 0)

@@ -1,0 +1,168 @@
+"""The best CTC path: through all texts, or through one (Graves et al. 2006, sections 3.2 and 4.1, with max for sum).
+
+Plain torch, scores in float64, no other aligner's code: `forced_align` and k2 are held against this one. Through all texts
+it searches the states that greedy decoding does not look at, and finds the same path (wav2vec 2.0 appendix, table 11).
+Shapes: B batch, T frames, V vocabulary, L labels, N = 2 L + 1 states (a blank before, between and after the labels).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sewcli.base.errors import DataError
+from sewcli.text.tokens import Vocabulary, frames_needed
+
+BLANK = Vocabulary.blank
+STAY, STEP, SKIP = 0, 1, 2  # a frame's state is that of the frame before, the next one, or the next but one
+
+
+@dataclass(frozen=True)
+class BestPath:
+    """A label for every frame (T,), and the sum of their log-probabilities."""
+
+    labels: np.ndarray
+    score: float
+
+
+def best_path(emission: np.ndarray, transitions: np.ndarray | None = None) -> BestPath:
+    """The best path through every text.
+
+    Args:
+        emission: (T, V) log-probabilities.
+        transitions: (V, V) score of going from one symbol to another; CTC's topology has none, which is all zeros.
+
+    Returns:
+        The path; of equal ones the one of lower ids.
+    """
+    frames, size = emission.shape
+    if not frames:
+        return BestPath(np.zeros(0, dtype=np.int64), 0.0)
+    arcs = np.zeros((size, size)) if transitions is None else transitions.astype(np.float64)
+    scores = emission.astype(np.float64)
+    before = np.zeros((frames, size), dtype=np.int64)
+    best = scores[0]
+    for frame in range(1, frames):
+        reached = best[:, None] + arcs
+        before[frame] = reached.argmax(axis=0)
+        best = reached.max(axis=0) + scores[frame]
+    path = np.empty(frames, dtype=np.int64)
+    path[-1] = best.argmax()
+    for frame in range(frames - 1, 0, -1):
+        path[frame - 1] = before[frame, path[frame]]
+    return BestPath(path, float(best.max()))
+
+
+def require_fit(name: str, emission: np.ndarray, labels: Sequence[int]) -> None:
+    """Refuse what no path can join.
+
+    Args:
+        name: the utterance, for messages.
+        emission: (T, V) log-probabilities.
+        labels: ids of the transcript, without blanks.
+
+    Raises:
+        DataError: NaN, a label that is no symbol or the blank, or more labels than the frames can hold.
+    """
+    if np.isnan(emission).any():
+        raise DataError("the model gave NaN for this audio", where=name, mend="look at the audio and the model")
+    strange = [label for label in labels if not 0 <= label < emission.shape[1] or label == BLANK]
+    if strange:
+        raise DataError(f"label {strange[0]} is the blank, or no symbol of the {emission.shape[1]}", where=name)
+    if (needed := frames_needed(labels)) > len(emission):
+        raise DataError(
+            f"the transcript is too long: its {len(labels)} letters need {needed} frames, the audio has {len(emission)}",
+            where=name,
+            mend="look whether transcript and audio belong together; a model of more frames a second holds more letters",
+        )
+
+
+def align(names: Sequence[str], emissions: Sequence[np.ndarray], targets: Sequence[Sequence[int]]) -> list[BestPath]:
+    """The best path of each utterance through its transcript; of equal ones the one that goes on latest.
+
+    Args:
+        names: the utterances, for messages.
+        emissions: (T, V) log-probabilities of each; T may differ.
+        targets: ids of each transcript, without blanks; an empty one takes the path of blanks.
+
+    Raises:
+        DataError: see `require_fit`; or every path has probability zero.
+    """
+    for name, emission, labels in zip(names, emissions, targets, strict=True):
+        require_fit(name, emission, labels)
+    if not names:
+        return []
+    scores, frames = _padded(emissions)
+    states = _states(targets)
+    moves, ends = _forward(scores, frames, states)
+    lengths = torch.tensor([2 * len(labels) for labels in targets])
+    last = ends.gather(1, lengths[:, None])[:, 0]  # ends in the blank after the last label ...
+    before = ends.gather(1, (lengths - 1).clamp(min=0)[:, None])[:, 0]  # ... or in that label
+    state = torch.where((before >= last) & (lengths > 0), lengths - 1, lengths)
+    totals = torch.maximum(last, before)
+    paths = _backward(moves, frames, states, state)
+    found = []
+    for index, name in enumerate(names):
+        if not np.isfinite(totals[index].item()):
+            raise DataError("every path through the transcript has probability zero", where=name)
+        found.append(BestPath(paths[index, : frames[index]].numpy(), totals[index].item()))
+    return found
+
+
+def path_score(emission: np.ndarray, path: np.ndarray) -> float:
+    """Sum of the log-probabilities (T, V) along a path (T,)."""
+    return float(emission[np.arange(len(path)), path].sum(dtype=np.float64))
+
+
+def _padded(emissions: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+    """(B, T, V) float64 and true frames (B,)."""
+    frames = torch.tensor([len(emission) for emission in emissions])
+    scores = torch.zeros(len(emissions), max(1, int(frames.max())), emissions[0].shape[1], dtype=torch.float64)
+    for row, emission in zip(scores, emissions, strict=True):
+        row[: len(emission)] = torch.from_numpy(np.ascontiguousarray(emission))
+    return scores, frames
+
+
+def _states(targets: Sequence[Sequence[int]]) -> Tensor:
+    """Symbol of each state (B, N); behind a shorter transcript there are blanks."""
+    states = torch.full((len(targets), 2 * max(map(len, targets)) + 1), BLANK)
+    for row, labels in zip(states, targets, strict=True):
+        row[1 : 2 * len(labels) : 2] = torch.tensor(list(labels), dtype=torch.long)
+    return states
+
+
+def _forward(scores: Tensor, frames: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
+    """How each state was best reached (T, B, N), and the scores of the states at each last frame (B, N)."""
+    batch, count = states.shape
+    impossible = torch.full((batch, 2), -torch.inf, dtype=torch.float64)
+    may_skip = torch.zeros_like(states, dtype=torch.bool)
+    may_skip[:, 2:] = (states[:, 2:] != BLANK) & (states[:, 2:] != states[:, :-2])  # equal neighbours need a blank
+    best = torch.full((batch, count), -torch.inf, dtype=torch.float64)
+    best[:, :2] = scores[:, 0].gather(1, states[:, :2])
+    best = torch.where((frames > 0)[:, None], best, torch.where(torch.arange(count) == 0, 0.0, -torch.inf))
+    moves = torch.zeros(scores.shape[1], batch, count, dtype=torch.uint8)
+    for frame in range(1, scores.shape[1]):
+        before = torch.cat([impossible, best], dim=1)  # column n + 2 is state n
+        reached = best
+        for move, source in ((STEP, before[:, 1:-1]), (SKIP, before[:, :-2].where(may_skip, -torch.inf))):
+            better = source > reached
+            reached = source.where(better, reached)
+            moves[frame].masked_fill_(better, move)
+        reached = reached + scores[:, frame].gather(1, states)
+        best = reached.where((frame < frames)[:, None], best)
+    return moves, best
+
+
+def _backward(moves: Tensor, frames: Tensor, states: Tensor, last: Tensor) -> Tensor:
+    """Symbols (B, T) of the paths that end in the states `last` (B,)."""
+    paths = torch.zeros(len(states), len(moves), dtype=torch.long)
+    state = last.clone()
+    for frame in range(len(moves) - 1, -1, -1):
+        inside = frame < frames
+        paths[:, frame] = states.gather(1, state[:, None])[:, 0].where(inside, torch.tensor(BLANK))
+        state = state - moves[frame].gather(1, state[:, None])[:, 0].long().where(inside, torch.tensor(0))
+    return paths
