@@ -72,9 +72,9 @@ def prepare(
         if not force and _is_done(out, split, inputs):
             info(f"{split.name}: prepared already, and its files have not changed")
         else:
+            _forget(out, [split.name])
             if force:
                 sounds.forget(out, split.name)
-            _forget(out, [split.name])
             _prepare_split(out, corpus, split, inputs, jobs, root)
     everything = _summaries(out)
     write_report(out, everything)

@@ -114,7 +114,12 @@ def require_drawable(out: Path, coming: Sequence[str], names: Sequence[str]) -> 
     Raises:
         UsageError: a name that is none, reserved or taken, or no train splits.
     """
-    there = _splits(out) if (out / SUMMARY).is_file() else {}
+    if not names:
+        return
+    try:
+        there = _splits(out)
+    except UsageError:  # nothing is prepared yet, or what is there is damaged and will be made anew
+        there = {}
     splits = {**there, **{split: {} for split in coming}}
     for name in names:
         _check_name(out, name, splits)
