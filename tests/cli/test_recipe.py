@@ -21,7 +21,7 @@ def run(work: Path, *options: object) -> subprocess.CompletedProcess[str]:
     command = ["bash", str(ROOT / "egs/librispeech/run.sh"), *map(str, options)]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": path}
-    return subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=600, env=environment, check=False)
+    return subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=1400, env=environment, check=False)
 
 
 def recipe(corpus: Path, work: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -47,8 +47,26 @@ def check(work: Path, done: subprocess.CompletedProcess[str], pretrained: dict[s
     return rows
 
 
-def test_the_recipe_runs_from_a_corpus_to_a_table(corpus_folder: Path, tmp_path: Path) -> None:
-    check(tmp_path, recipe(corpus_folder, tmp_path), {"sew-micro-ft": True})
+@pytest.mark.timeout(1500)
+def test_the_miniature_to_a_table_with_few_updates(tmp_path: Path) -> None:
+    few = ["--pretrain-options", f"--updates 3 {SMALL}", "--finetune-options", f"--updates 3 {SMALL}"]
+    done = run(tmp_path, "--mini", *few)
+    assert done.returncode == 0, done.stderr
+    rows = {row["name"]: row for row in json.loads((tmp_path / "exp/mini/results.json").read_text())}
+    assert {name: row["pretrained"] for name, row in rows.items()} == {
+        "sew-micro-ft": True,
+        "sew-micro-scratch": False,
+        "sew-micro-untrained": False,
+    }
+    for row in rows.values():
+        assert row["split"] == "test-clean" and row["updates"] in (1, 3) and 1.1 < row["hours"] < 1.3
+        assert row["wer_greedy"] > 0.5 and row["wer_lm"] > 0.5, "three updates cannot have learned to read"
+    splits = json.loads((tmp_path / "data/mini/prep.json").read_text())["splits"]
+    assert {name: split["utterances"] for name, split in splits.items()} == {
+        "train-clean-100": 2600,
+        "dev-clean": 80,
+        "test-clean": 320,
+    }
 
 
 @pytest.mark.long
