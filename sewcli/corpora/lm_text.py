@@ -6,7 +6,7 @@ import gzip
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from sewcli.base.files import atomic_path, write_text
+from sewcli.base.files import TEMPORARY, atomic_path, write_text
 from sewcli.base.log import info, track
 
 FOLDER, TEXT, VOCABULARY = "lm", "text.txt.gz", "vocabulary.txt"
@@ -30,6 +30,9 @@ def write_lm_text(
         UsageError: the folder cannot be written, or the disk is full.
     """
     text, words = out / FOLDER / TEXT, out / FOLDER / VOCABULARY
+    for path in (text, words):  # not all: an n-gram model may be written beside them right now
+        for leftover in path.parent.glob(f"{TEMPORARY}*-{path.name}"):
+            leftover.unlink(missing_ok=True)
     if text.is_file() and not force:
         info(f"{text}: written already")
         return

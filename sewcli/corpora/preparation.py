@@ -32,7 +32,7 @@ from sewcli.base.files import (
 from sewcli.base.lock import hold
 from sewcli.base.log import info, warn
 from sewcli.corpora import sounds
-from sewcli.corpora.sounds import AUDIO, Shard
+from sewcli.corpora.sounds import AUDIO, LEDGER, Shard
 from sewcli.corpora.utterances import Candidate, Listing, Piece, Published, Rejection, Split, cut_rows
 from sewcli.corpora.vocabulary import write_report
 
@@ -64,8 +64,8 @@ def prepare(
         UsageError: the folder cannot be written, the disk is full, or another process prepares here.
     """
     _take(out, shared=False)
-    remove_leftovers(out)
-    remove_leftovers(out / SCORE)
+    for folder in (out, out / LEDGER, out / SCORE):
+        remove_leftovers(folder)
     _drop_vanished(out)
     for split in splits:
         inputs = fingerprint(split.folder, f"{split.choice}\n{root or ''}")
