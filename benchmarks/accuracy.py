@@ -43,7 +43,7 @@ LADDER = {
     "sew-d-micro": "+ disentangled attention (SEW-D)",
 }
 UPDATES = {"pretrain": 700, "few": 1000, "all": 2500}
-LMS = ("none", "4gram")
+LMS = {"none": "greedy", "4gram": "4gram*"}  # what --lm is given, and the folders of its results
 
 
 @dataclass(frozen=True)
@@ -131,8 +131,8 @@ def sew(*arguments: object) -> None:
 def outcome(run: Run, exp: Path) -> dict[str, Any] | None:
     """The rates of a run that is done."""
     rates = {}
-    for lm in LMS:
-        path = next((exp / run.folder).glob(f"decode*{SPLIT}*{lm}*/score.json"), None)
+    for lm, decoder in LMS.items():
+        path = next((exp / run.folder / "decode").glob(f"{SPLIT}-{decoder}/score.json"), None)
         if path is None:
             return None
         rates[lm] = read_json(path)["wer"]
