@@ -15,6 +15,7 @@ from sewcli.base.errors import PartialError, UsageError
 from sewcli.cli import options
 
 PREFERRED = "test-clean"
+SINGLE = ("none", "viterbi")  # searches that end with one hypothesis
 
 
 def _finite(value: float) -> float:
@@ -46,6 +47,10 @@ def decode(
         float, typer.Option(callback=_finite, help="Weight of the model's log10 probabilities.")
     ] = 2.0,
     word_score: Annotated[float, typer.Option(callback=_finite, help="Added for every word.")] = -1.0,
+    nbest: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Write the N best texts and their scores too.", show_default="no"),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Gets a folder a split.", show_default="decode/ beside the model")
     ] = None,
@@ -65,17 +70,21 @@ def decode(
 
     Each split gets OUT/SPLIT-DECODER/ with hyps.jsonl, decode.json (settings, times, real-time
     factor) and score.json. With --lm, flashlight's beam search over the lexicon runs in processes
-    beside the model. Audio that cannot be read is listed in failed.jsonl; the rest is done all the
-    same, and the exit code is then 4. Shards may run side by side on any machines; under torchrun
-    each process takes one by itself.
+    beside the model; --nbest 100 adds nbest.jsonl, up to 100 texts an utterance with the parts of
+    their scores, for rescoring (a wider --beam finds more of them). Audio that cannot be read is
+    listed in failed.jsonl; the rest is done all the same, and the exit code is then 4. Shards may
+    run side by side on any machines; under torchrun each process takes one by itself.
 
         sew decode
         sew decode --lm 4gram --beam 50 --split dev-clean --split test-clean
         sew decode --model exp/sew-d-mid-ft/model --lm 4gram.bin --lm-weight 1.74 --word-score 0.52 --beam 500
+        sew decode --lm 4gram --beam 500 --nbest 100
         sew decode --model exp/sew-d-mid-ft --shard 1/8           # of eight jobs
         torchrun --nproc-per-node 8 -m sewcli.cli.app decode --lm 4gram
     """
     mine = _shard(shard)
+    if nbest and lm in SINGLE:
+        raise UsageError(f"--lm {lm} finds one text only, not {nbest}", mend="sew decode --lm 4gram --nbest 100")
     chosen = (
         recogniser(model) if model else options.newest_model("ForCTC", mend="first run: sew finetune, or give --model")
     )
@@ -94,7 +103,7 @@ def decode(
         out=out or folder_of(chosen) / "decode",
         device=partial(choose_device, device),
         lm=None if lm == "none" else lm,
-        options=BeamOptions(beam=beam, lm_weight=lm_weight, word_score=word_score),
+        options=BeamOptions(beam=beam, lm_weight=lm_weight, word_score=word_score, nbest=nbest),
         jobs=jobs,
         shard=mine,
     )

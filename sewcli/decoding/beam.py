@@ -12,7 +12,6 @@ import ctypes
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ import numpy as np
 from sewcli.base import log
 from sewcli.base.config import Config
 from sewcli.base.errors import DataError
+from sewcli.decoding.nbest import LN10, Hypothesis
 from sewcli.lm.files import LanguageModelFiles
 from sewcli.lm.lexicon import Entry, read_lexicon
 from sewcli.lm.ngram import UNKNOWN
@@ -40,15 +40,7 @@ class BeamOptions(Config):
     lm_weight: float = 2.0  # on log10 probabilities
     word_score: float = -1.0  # added for every word
     log_add: bool = False  # sum the paths of a hypothesis instead of keeping the best
-    nbest: int = 1
-
-
-@dataclass(frozen=True)
-class Hypothesis:
-    """A text and its score."""
-
-    text: str
-    score: float
+    nbest: int | None = None  # hypotheses of an utterance to keep; None is the best one alone
 
 
 class BeamDecoder:
@@ -95,18 +87,20 @@ class BeamDecoder:
         """
         frames = self._checked(name, emission)
         if not len(emission):
-            return [Hypothesis("", 0.0)]
+            return [Hypothesis("", 0.0, 0.0)]
         # flashlight keeps no reference: `frames` must live until it returns
         results = self._decoder.decode(frames.ctypes.data, len(frames), len(self.vocabulary))
         if not results:
             raise DataError("the search ended without a hypothesis", where=name, mend="a larger --beam")
-        found: dict[str, float] = {}
-        for result in results:
+        found: dict[str, Hypothesis] = {}
+        for result in results:  # best first: of one text the best stays
             text = " ".join(self._texts[self._words.get_entry(word)] for word in result.words if word >= 0)
-            found.setdefault(text, float(result.score))
+            found.setdefault(text, Hypothesis(text, result.score, result.emittingModelScore, result.lmScore * LN10))
+            if len(found) == (self.options.nbest or 1):
+                break
         if len(frames) * self.options.beam * BYTES_PER_STATE > TRIM_ABOVE:
             self._release()
-        return [Hypothesis(text, score) for text, score in list(found.items())[: self.options.nbest]]
+        return list(found.values())
 
     def _checked(self, name: str, emission: np.ndarray) -> np.ndarray:
         """float32, contiguous, finite where it must be, and with an end frame."""

@@ -19,6 +19,7 @@ from sewcli.base import log
 from sewcli.base.errors import DataError
 from sewcli.base.files import atomic_folder, explained, read_json, read_jsonl, write_json, write_jsonl
 from sewcli.data.utterances import Utterance
+from sewcli.decoding.nbest import NBEST
 
 HYPOTHESES, FAILED, SUMMARY = "hyps.jsonl", "failed.jsonl", "decode.json"
 PART, PART_SUMMARY = "part.jsonl", "part.json"
@@ -29,7 +30,7 @@ Shard = tuple[int, int]
 
 @dataclass(frozen=True)
 class Outcome:
-    """Hypotheses and failures as rows of their files, and how long it took."""
+    """Hypotheses (each with its `nbest`, when asked for) and failures as rows of their files, and how long it took."""
 
     rows: list[dict[str, Any]]
     failures: list[dict[str, Any]]
@@ -77,7 +78,7 @@ def write_whole(folder: Path, outcome: Outcome, settings: dict[str, Any]) -> Dec
             f"none of the {len(outcome.failures)} utterances could be decoded; {first['id']}: {first['reason']}",
             where=settings["split"],
         )
-    _write(folder, (HYPOTHESES, SUMMARY), outcome, settings)
+    _write(folder, (HYPOTHESES, SUMMARY), outcome, settings, apart=True)
     figures = outcome.figures()
     log.info(
         f"{folder}: {figures['utterances']} utterances, {outcome.audio_seconds / 60:.1f} min of audio; real-time factor "
@@ -134,9 +135,16 @@ def part_of(folder: Path, shard: Shard) -> Path:
     return shards_of(folder) / f"{shard[0]}-of-{shard[1]}"
 
 
-def _write(folder: Path, names: tuple[str, str], outcome: Outcome, settings: dict[str, Any]) -> None:
+def _write(
+    folder: Path, names: tuple[str, str], outcome: Outcome, settings: dict[str, Any], *, apart: bool = False
+) -> None:
+    """Write the files of a folder; `apart`: n-best lists in their own, which in a shard stay with their hypotheses."""
     with atomic_folder(folder) as temporary:
-        write_jsonl(temporary / names[0], outcome.rows)
+        rows = outcome.rows
+        if apart and any("nbest" in row for row in rows):
+            write_jsonl(temporary / NBEST, ({"id": row["id"], "nbest": row["nbest"]} for row in rows))
+            rows = [{name: value for name, value in row.items() if name != "nbest"} for row in rows]
+        write_jsonl(temporary / names[0], rows)
         if outcome.failures:
             write_jsonl(temporary / FAILED, outcome.failures)
         write_json(temporary / names[1], settings | outcome.figures())

@@ -1,7 +1,8 @@
 """`sew decode`: a recogniser, a prepared corpus and perhaps a language model become hypotheses on disk.
 
 One way for greedy and beam: model -> emissions -> decoder -> `<out>/<split>-<decoder>/hyps.jsonl` (in the corpus's order,
-with the references, so that scoring needs this folder alone), `failed.jsonl`, and `decode.json` with settings and times.
+with the references, so that scoring needs this folder alone), `nbest.jsonl` when asked for, `failed.jsonl`, and `decode.json`
+with settings and times.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from sewcli.base.errors import DataError, SewError
 from sewcli.base.files import sha256
 from sewcli.base.memory import keep_freed_memory
 from sewcli.data.utterances import PREFIX, SUFFIX, Utterance, read_split
-from sewcli.decoding.beam import BeamDecoder, BeamOptions, Hypothesis
+from sewcli.decoding.beam import BeamDecoder, BeamOptions
 from sewcli.decoding.emissions import Clock, emissions
 from sewcli.decoding.greedy import collapse, greedy, greedy_score
+from sewcli.decoding.nbest import Hypothesis, nbest_rows
 from sewcli.decoding.outcome import (
     DecodedSplit,
     Outcome,
@@ -107,7 +109,8 @@ def decode(
         settings = _settings(model, data, files, options, place, pool) | {"decoder": name}
         for split, utterances in work:
             own = {"split": split, **settings, "inputs": inputs[split]}
-            outcome = _decode(recogniser, vocabulary, pool or search, share(utterances, shard), f"{split} {name}")
+            mine, nbest = share(utterances, shard), pool is not None and options.nbest is not None
+            outcome = _decode(recogniser, vocabulary, pool or search, mine, f"{split} {name}", nbest=nbest)
             if shard[1] == 1:
                 done[split] = write_whole(folders[split], outcome, own)
             else:
@@ -166,7 +169,13 @@ def _settings(
 
 
 def _decode(
-    model: CTCModel, vocabulary: Vocabulary, decoder: DecoderPool | str, utterances: Sequence[Utterance], title: str
+    model: CTCModel,
+    vocabulary: Vocabulary,
+    decoder: DecoderPool | str,
+    utterances: Sequence[Utterance],
+    title: str,
+    *,
+    nbest: bool,
 ) -> Outcome:
     failures: dict[str, SewError] = {}
     found: dict[str, list[Hypothesis]] = {}
@@ -191,7 +200,7 @@ def _decode(
             bar.advance(note=f"{audio_seconds / (time.perf_counter() - began):.1f} s of audio a second")
     failed = [{"id": name, "path": str(error.where or ""), "reason": error.what} for name, error in failures.items()]
     return Outcome(
-        rows=[_row(u, found[u.id]) for u in utterances if u.id in found],
+        rows=[_row(u, found[u.id], nbest=nbest) for u in utterances if u.id in found],
         failures=failed,
         audio_seconds=audio_seconds,
         model_seconds=clock.seconds,
@@ -218,17 +227,18 @@ def _best_path(name: str, emission: np.ndarray, vocabulary: Vocabulary, search: 
         return Decoded(name, [], 0.0, DataError("the model gave NaN for this audio", where=name))
     if search == VITERBI:
         path = best_path(emission)
-        hypothesis = Hypothesis(vocabulary.text(collapse(path.labels)), path.score)
+        hypothesis = Hypothesis(vocabulary.text(collapse(path.labels)), path.score, path.score)
     else:
-        hypothesis = Hypothesis(vocabulary.text(greedy(emission)), greedy_score(emission))
+        score = greedy_score(emission)
+        hypothesis = Hypothesis(vocabulary.text(greedy(emission)), score, score)
     return Decoded(name, [hypothesis], time.thread_time() - began)
 
 
-def _row(utterance: Utterance, hypotheses: Sequence[Hypothesis]) -> dict[str, Any]:
+def _row(utterance: Utterance, hypotheses: Sequence[Hypothesis], *, nbest: bool) -> dict[str, Any]:
     best = hypotheses[0]
     row: dict[str, Any] = {"id": utterance.id, "text": best.text, "score": round(best.score, 4)}
     if utterance.text.strip():
         row["reference"] = utterance.text
-    if len(hypotheses) > 1:
-        row["nbest"] = [{"text": h.text, "score": round(h.score, 4)} for h in hypotheses]
+    if nbest:
+        row["nbest"] = nbest_rows(hypotheses)
     return row

@@ -23,7 +23,8 @@ import numpy as np
 from sewcli.base import dist
 from sewcli.base.errors import SewError, UsageError
 from sewcli.base.processes import die_with_parent, leave_signals_to_the_parent
-from sewcli.decoding.beam import BeamDecoder, Hypothesis
+from sewcli.decoding.beam import BeamDecoder
+from sewcli.decoding.nbest import Hypothesis
 
 Build = Callable[[], BeamDecoder]  # must be picklable: functools.partial(BeamDecoder, files, vocabulary, options)
 T = TypeVar("T")

@@ -17,6 +17,7 @@ from sewcli.data.utterances import Utterance, read_split
 from sewcli.decoding.beam import BeamOptions
 from sewcli.decoding.emissions import emissions, plan_batches
 from sewcli.decoding.greedy import greedy
+from sewcli.decoding.nbest import read_nbest
 from sewcli.decoding.pipeline import decode
 from sewcli.lm.build import build_ngram
 from sewcli.models.ctc import CTCModel
@@ -139,6 +140,23 @@ def test_beam_folders_hold_words_of_the_lexicon_whatever_the_jobs(
     assert {name: row["text"] for name, row in rows(again[0].folder).items()} == texts
 
 
+def test_nbest_lists_lie_beside_the_hypotheses_and_shards_join_them(model: Path, corpus: Path, tmp_path: Path) -> None:
+    options = BeamOptions(beam=30, nbest=5)
+    settings = {"device": lambda: CPU, "lm": "3gram", "options": options, "jobs": 1}
+    (whole,) = decode(model, corpus, ["test-x"], out=tmp_path / "whole", **settings)
+    lists = dict(read_nbest(whole.folder))
+    best = rows(whole.folder)
+    assert list(lists) == list(LENGTHS) and any(len(found) == 5 for found in lists.values())
+    for name, found in lists.items():
+        assert (found[0].text, found[0].score) == (best[name]["text"], pytest.approx(best[name]["score"], abs=1e-4))
+    for number in (2, 1):
+        (done,) = decode(model, corpus, ["test-x"], out=tmp_path / "parts", shard=(number, 2), **settings)
+    assert {name: [h.text for h in found] for name, found in read_nbest(done.folder)} == {
+        name: [h.text for h in found] for name, found in lists.items()
+    }
+    assert list(dict(read_nbest(done.folder))) == list(LENGTHS)
+
+
 def test_batches_change_no_emission_and_hide_no_padding(model: Path, corpus: Path) -> None:
     network, _ = load_ctc(model)
     network.train()
@@ -237,6 +255,8 @@ def test_the_commands_decode_score_and_say_what_failed(model: Path, corpus: Path
     code, out, err = sew("score", "--json")
     assert code == 0 and len(out.splitlines()) == 2
 
+    code, out, err = sew("decode", *common, "--nbest", "3")
+    assert code == 2 and "--lm 4gram --nbest" in err
     code, out, err = sew("decode", *common, "--lm", "4gram")
     assert code == 2 and "sew lm ngram --order 4" in err and out == ""
     code, out, err = sew("decode", *common, "--split", "test-y")
