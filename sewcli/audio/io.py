@@ -238,7 +238,7 @@ def _as_float(block: np.ndarray) -> np.ndarray:
 
 def _flac_md5(path: Source) -> bytes | None:
     """The MD5 in the STREAMINFO block that opens every FLAC, or None where the encoder left it out (all zeros)."""
-    head = content_of(path)[:42]
+    head = content_of(path, 42)
     digest = head[26:]
     return digest if head[:4] == b"fLaC" and len(digest) == 16 and any(digest) else None
 

@@ -56,10 +56,13 @@ class Packed(os.PathLike[str]):
 Source = str | Path | Packed
 
 
-def content_of(source: Source) -> bytes:
-    """All bytes of a sound file.
+def content_of(source: Source, size: int = -1) -> bytes:
+    """The first `size` bytes of a sound file, or all of them.
 
     Raises:
         DataError: of a packed one. OSError: of another.
     """
-    return source.read_bytes() if isinstance(source, Packed) else Path(source).read_bytes()
+    if isinstance(source, Packed):
+        return source.read_bytes()[: size if size >= 0 else None]
+    with open(source, "rb") as file:
+        return file.read(size)
