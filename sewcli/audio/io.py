@@ -17,6 +17,7 @@ import numpy as np
 import soundfile
 
 from sewcli.audio import ogg, sphere
+from sewcli.audio.packed import Packed, Source, content_of
 from sewcli.base.errors import DataError
 
 RATE = 16_000
@@ -39,7 +40,7 @@ class AudioInfo:
         return self.samples / self.rate
 
 
-def probe(path: str | Path) -> AudioInfo:
+def probe(path: Source) -> AudioInfo:
     """Read the header alone.
 
     Raises:
@@ -50,7 +51,7 @@ def probe(path: str | Path) -> AudioInfo:
 
 
 def read_wave(
-    path: str | Path, *, start: int = 0, samples: int | None = None, channel: int = 0, rate: int = RATE
+    path: Source, *, start: int = 0, samples: int | None = None, channel: int = 0, rate: int = RATE
 ) -> np.ndarray:
     """Read one channel, from sample `start` on, `samples` of them (None: to the end).
 
@@ -77,7 +78,7 @@ def read_wave(
     return picked
 
 
-def read_channels(path: str | Path) -> tuple[np.ndarray, AudioInfo]:
+def read_channels(path: Source) -> tuple[np.ndarray, AudioInfo]:
     """Decode a whole file into memory, all its channels.
 
     Returns:
@@ -93,9 +94,7 @@ def read_channels(path: str | Path) -> tuple[np.ndarray, AudioInfo]:
     return np.ascontiguousarray(waves.T), info
 
 
-def read_blocks(
-    path: str | Path, *, start: int = 0, samples: int | None = None, channel: int = 0
-) -> Iterator[np.ndarray]:
+def read_blocks(path: Source, *, start: int = 0, samples: int | None = None, channel: int = 0) -> Iterator[np.ndarray]:
     """Read as `read_wave` does, at whatever rate, a block at a time: hours cost no memory.
 
     Damage that only the checksum of a whole file shows is found when the whole file is asked for, after the last block.
@@ -112,7 +111,7 @@ def read_blocks(
             yield _as_float(np.ascontiguousarray(block[:, channel]))
 
 
-def verify(path: str | Path) -> AudioInfo:
+def verify(path: Source) -> AudioInfo:
     """Decode the whole file, as a check that training will be able to read it to its last sample.
 
     A 16-bit FLAC carries the MD5 of its samples, and Ogg pages carry checksums, so that damage in the middle is found too.
@@ -160,15 +159,19 @@ _COPY_AGAIN = "copy or download it again"
 
 
 @contextmanager
-def _opened(path: str | Path) -> Iterator[tuple[soundfile.SoundFile, AudioInfo]]:
+def _opened(path: Source) -> Iterator[tuple[soundfile.SoundFile, AudioInfo]]:
     """An open sound file and what its header says."""
-    path = Path(path)
     with ExitStack() as stack:
         try:
-            if path.stat().st_size == 0:
+            size = path.size if isinstance(path, Packed) else Path(path).stat().st_size
+            if size == 0:
                 raise DataError("an empty file", where=path, mend=_COPY_AGAIN)
-            header = sphere.read_header(path)
-            source = path if header is None else stack.enter_context(sphere.plain(header))
+            header = None if isinstance(path, Packed) else sphere.read_header(Path(path))
+            source: Path | io.IOBase = Path(path)
+            if isinstance(path, Packed):
+                source = io.BytesIO(path.read_bytes())
+            elif header is not None:
+                source = stack.enter_context(sphere.plain(header))
             sound = stack.enter_context(soundfile.SoundFile(source))
         except FileNotFoundError:
             raise DataError("no such sound file", where=path) from None
@@ -190,7 +193,7 @@ def _opened(path: str | Path) -> Iterator[tuple[soundfile.SoundFile, AudioInfo]]
         yield sound, AudioInfo(sound.samplerate, sound.channels, samples, "NIST" if header else sound.format)
 
 
-def _wanted(path: str | Path, info: AudioInfo, start: int, samples: int | None, channel: int) -> int:
+def _wanted(path: Source, info: AudioInfo, start: int, samples: int | None, channel: int) -> int:
     """How many samples to read, once it is certain that the file has them."""
     if not 0 <= channel < info.channels:
         raise DataError(f"no channel {channel}: the file has {info.channels}", where=path)
@@ -204,9 +207,7 @@ def _wanted(path: str | Path, info: AudioInfo, start: int, samples: int | None, 
     return wanted
 
 
-def _blocks(
-    sound: soundfile.SoundFile, path: str | Path, info: AudioInfo, start: int, wanted: int
-) -> Iterator[np.ndarray]:
+def _blocks(sound: soundfile.SoundFile, path: Source, info: AudioInfo, start: int, wanted: int) -> Iterator[np.ndarray]:
     """Blocks of all channels, shape (n, channels): int16 of a whole FLAC with a checksum, which is then held against it."""
     checked = wanted == info.samples and info.format == "FLAC" and sound.subtype == "PCM_16"
     expected = _flac_md5(path) if checked else None
@@ -235,19 +236,18 @@ def _as_float(block: np.ndarray) -> np.ndarray:
     return block / np.float32(32768) if block.dtype == np.int16 else block
 
 
-def _flac_md5(path: str | Path) -> bytes | None:
+def _flac_md5(path: Source) -> bytes | None:
     """The MD5 in the STREAMINFO block that opens every FLAC, or None where the encoder left it out (all zeros)."""
-    with open(path, "rb") as file:
-        head = file.read(42)
-    digest = head[26:42]
+    head = content_of(path, 42)
+    digest = head[26:]
     return digest if head[:4] == b"fLaC" and len(digest) == 16 and any(digest) else None
 
 
-def _truncated(path: str | Path, read: int, promised: int) -> DataError:
+def _truncated(path: Source, read: int, promised: int) -> DataError:
     return DataError(f"truncated: {read} of {promised} samples can be read", where=path, mend=_COPY_AGAIN)
 
 
-def _unreadable(path: str | Path, error: Exception) -> DataError:
+def _unreadable(path: Source, error: Exception) -> DataError:
     reason = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
     return DataError(f"cannot be read as sound ({str(reason).strip().rstrip('.')})", where=path, mend=_COPY_AGAIN)
 

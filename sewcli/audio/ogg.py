@@ -10,7 +10,8 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
+
+from sewcli.audio.packed import Source, content_of
 
 LAST = 4  # the bit of a page's type that ends the stream
 _HEAD = struct.Struct("<4sBBqIIIB")
@@ -18,9 +19,9 @@ _SERIAL, _CHECKSUM = slice(14, 18), slice(22, 26)
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
-def fault(path: str | Path) -> str | None:
+def fault(path: Source) -> str | None:
     """What is wrong with an Ogg file that a decoder would not tell: None when it is whole and every checksum is right."""
-    data = Path(path).read_bytes()
+    data = content_of(path)
     end, ends = 0, False
     for start, end, kind in _pages(data):
         ends = bool(kind & LAST)

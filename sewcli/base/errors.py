@@ -8,8 +8,8 @@ bug. Codes: 0 done; 1 a bug; 2 usage, config or environment; 3 the data are not 
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
-from pathlib import Path
 
 EXIT_BUG = 1
 EXIT_USAGE = 2
@@ -24,7 +24,7 @@ class SewError(Exception):
 
     exit_code = EXIT_USAGE
 
-    def __init__(self, what: str, *, where: str | Path | None = None, mend: str | None = None) -> None:
+    def __init__(self, what: str, *, where: str | os.PathLike[str] | None = None, mend: str | None = None) -> None:
         self.what, self.where, self.mend = what, where, mend
         super().__init__(what)
 
@@ -64,5 +64,5 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" - did you mean {matches[0]!r}?" if matches else ""
 
 
-def _rebuild(cls: type[SewError], what: str, where: str | Path | None, mend: str | None) -> SewError:
+def _rebuild(cls: type[SewError], what: str, where: str | os.PathLike[str] | None, mend: str | None) -> SewError:
     return cls(what, where=where, mend=mend)

@@ -29,6 +29,7 @@ from sewcli.cli import (
     recipes,
     report,
     score,
+    shar,
 )
 
 
@@ -64,6 +65,7 @@ app = typer.Typer(
 )
 app.command("prep")(prep.prep)
 app.command("check")(check.check)
+app.command("shar")(shar.shar)
 app.command("pretrain")(pretrain.pretrain)
 app.command("finetune")(finetune.finetune)
 app.add_typer(lm.app, name="lm")

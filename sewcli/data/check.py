@@ -20,7 +20,7 @@ from sewcli.data.agreement import disagreements, gone, read_summaries
 from sewcli.data.findings import Finding, ordered
 from sewcli.data.leaks import same_ids, same_samples, same_speakers, same_stretches
 from sewcli.data.loading import read_ahead
-from sewcli.data.utterances import Utterance, read_split, require_splits
+from sewcli.data.utterances import Utterance, manifests, read_split, require_splits
 from sewcli.text.tokens import Vocabulary, frames_needed
 
 # benchmarks/check.py shows where these lie in read speech
@@ -110,7 +110,8 @@ def check(
         UsageError: nothing is prepared there, or no such split.
     """
     splits = list(dict.fromkeys(require_splits(data, wanted, default_prefix="")))
-    summaries, findings = read_summaries(data)
+    plain = [split for split in splits if manifests(data, split)[0].parent == data]  # Shar has no account in prep.json
+    summaries, findings = read_summaries(data) if plain else ({}, [])
     if not wanted:
         findings += gone(data, summaries, splits)
     corpus: Corpus = {}
@@ -120,7 +121,7 @@ def check(
         except DataError as error:
             findings.append(Finding("manifest", split, "", str(error.where), error.what))
             continue
-        if summaries:
+        if summaries and split in plain:
             findings += disagreements(data, split, corpus[split], summaries.get(split))
         findings += _label_findings(split, corpus[split], labels)
     chosen = {split: _draw(len(cuts), sample, seed, split) for split, cuts in corpus.items()}

@@ -10,13 +10,15 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import torch
 
 from sewcli.base.rng import numpy_rng
 from sewcli.data.utterances import Utterance
+
+if TYPE_CHECKING:
+    import torch
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -56,6 +58,8 @@ def cropped_batch(ids: Sequence[str], waves: Sequence[np.ndarray], longest: int,
 
 def to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
     """An array on a device; a GPU is not waited for."""
+    import torch  # which reading alone does without
+
     tensor = torch.from_numpy(array)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 

@@ -6,7 +6,7 @@ A manifest line costs microseconds here, where building a lhotse object costs a 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from sewcli.audio.io import RATE, read_wave
+from sewcli.audio.packed import Packed
 from sewcli.base.errors import DataError, UsageError, nearest
 from sewcli.base.files import read_json, read_jsonl
+from sewcli.data import shar
 
 PREFIX, SUFFIX = "cuts_", ".jsonl.gz"
 
@@ -25,7 +27,7 @@ class Utterance:
     """One cut of one channel of one file. `start` and `samples` count samples at `rate` Hz."""
 
     id: str
-    path: Path
+    path: Path | Packed
     start: int
     samples: int
     rate: int
@@ -48,9 +50,15 @@ class Utterance:
 
 
 def splits(data: str | Path) -> list[str]:
-    """Names of the splits prepared in a data folder, sorted."""
-    found = Path(data).glob(f"{PREFIX}*{SUFFIX}")
-    return sorted(path.name[len(PREFIX) : -len(SUFFIX)] for path in found)
+    """Names of the splits prepared in a data folder, as single files or as lhotse's Shar, sorted."""
+    found = [path.name[len(PREFIX) : -len(SUFFIX)] for path in Path(data).glob(f"{PREFIX}*{SUFFIX}")]
+    return sorted({*found, *shar.shar_splits(Path(data))})
+
+
+def manifests(data: str | Path, split: str) -> list[Path]:
+    """The files that hold the cuts of a split, in order: one, or the shards of a Shar."""
+    one = Path(data) / f"{PREFIX}{split}{SUFFIX}"
+    return [one] if one.is_file() else shar.manifests(Path(data) / split) or [one]
 
 
 def require_splits(data: str | Path, wanted: Sequence[str] | None, *, default_prefix: str) -> list[str]:
@@ -93,8 +101,16 @@ def check_rate(utterance: Utterance) -> None:
 
 
 def read_split(data: str | Path, split: str) -> list[Utterance]:
-    """The utterances of one prepared split."""
-    return read_utterances(Path(data) / f"{PREFIX}{split}{SUFFIX}")
+    """The utterances of one prepared split, in the order of its cuts.
+
+    Raises:
+        DataError: missing, broken, or without utterances.
+    """
+    path = manifests(data, split)[0]
+    if path.parent == Path(data):
+        return read_utterances(path)
+    rows = shar.read_rows(Path(data), split)
+    return _utterances(path.parent, ((manifest, row, packed) for manifest, row, packed in rows))
 
 
 def read_utterances(path: str | Path) -> list[Utterance]:
@@ -103,19 +119,26 @@ def read_utterances(path: str | Path) -> list[Utterance]:
     Raises:
         DataError: missing, broken, or without utterances.
     """
-    utterances = []
     root = _root(Path(path))
-    for number, row in enumerate(read_jsonl(path), start=1):
+    return _utterances(path, ((path, row, root) for row in read_jsonl(path)))
+
+
+def _utterances(where: str | Path, rows: Iterable[tuple[str | Path, dict[str, Any], Path | Packed]]) -> list[Utterance]:
+    """Of (manifest, cut, its audio or what relative paths to it begin with)."""
+    utterances: list[Utterance] = []
+    before, number = None, 0
+    for manifest, row, audio in rows:
+        before, number = manifest, number + 1 if manifest == before else 1
         try:
-            utterances.append(_utterance(row, root))
+            utterances.append(_utterance(row, audio))
         except (KeyError, TypeError, IndexError, ValueError, AttributeError, OverflowError) as error:
             raise DataError(
                 f"line {number}: not a cut that can be read ({type(error).__name__}: {error})",
-                where=path,
+                where=manifest,
                 mend="prepare the corpus again with sew prep",
             ) from None
     if not utterances:
-        raise DataError("no utterances in this manifest", where=path, mend="prepare the corpus again with sew prep")
+        raise DataError("no utterances in this manifest", where=where, mend="prepare the corpus again with sew prep")
     return utterances
 
 
@@ -130,7 +153,7 @@ def _root(manifest: Path) -> Path:
         return Path()
 
 
-def _utterance(row: dict[str, Any], root: Path) -> Utterance:
+def _utterance(row: dict[str, Any], audio: Path | Packed) -> Utterance:
     recording = row["recording"]
     rate = int(recording["sampling_rate"])
     if rate <= 0:
@@ -140,12 +163,12 @@ def _utterance(row: dict[str, Any], root: Path) -> Utterance:
     source = next((s for s in recording["sources"] if channel in s["channels"]), None)
     if source is None:
         raise ValueError(f"no source for channel {channel}")
-    if source["type"] != "file":
+    if source["type"] != ("shar" if isinstance(audio, Packed) else "file"):
         raise ValueError(f"a source of type {source['type']!r}")
     supervision = row["supervisions"][0] if row.get("supervisions") else {}
     return Utterance(
         id=str(row["id"]),
-        path=root / source["source"],
+        path=audio if isinstance(audio, Packed) else audio / source["source"],
         start=round(float(row["start"]) * rate),
         samples=round(float(row["duration"]) * rate),
         rate=rate,

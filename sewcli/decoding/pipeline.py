@@ -22,7 +22,7 @@ from sewcli.base import log
 from sewcli.base.errors import DataError, SewError
 from sewcli.base.files import sha256
 from sewcli.base.memory import keep_freed_memory
-from sewcli.data.utterances import PREFIX, SUFFIX, Utterance, read_split
+from sewcli.data.utterances import Utterance, manifests, read_split
 from sewcli.decoding.beam import BeamDecoder, BeamOptions
 from sewcli.decoding.emissions import Clock, emissions
 from sewcli.decoding.greedy import collapse, greedy, greedy_score
@@ -132,7 +132,7 @@ def _fingerprint(
     """A digest of all that decides the hypotheses: weights, cuts, settings, language model."""
     digest = hashlib.sha256(repr(search if isinstance(search, str) else sorted(search.model_dump().items())).encode())
     weights = [model] if model.is_file() else sorted(path for path in model.iterdir() if path.is_file())
-    read = [data / f"{PREFIX}{split}{SUFFIX}", *weights]
+    read = [*manifests(data, split), *weights]
     for path in [*read, *([files.lexicon] if files else [])]:
         digest.update(f"{path.name} {sha256(path) if path.is_file() else ''}\n".encode())
     if files:

@@ -18,7 +18,7 @@ from rich.table import Table
 from sewcli.base import log
 from sewcli.base.errors import DataError, UsageError
 from sewcli.base.files import read_json, read_jsonl, write_json, write_jsonl, write_text
-from sewcli.data.utterances import PREFIX, SUFFIX
+from sewcli.data.utterances import manifests
 from sewcli.scoring import errors as analysis
 from sewcli.scoring import nist
 from sewcli.scoring.significance import interval
@@ -86,8 +86,8 @@ def read_decoded(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
 def read_cuts(decoded: Mapping[str, Any], data: Path | None = None) -> dict[str, dict[str, Any]]:
     """The cuts of a decoded split by their ids; none where the corpus is no longer there."""
-    manifest = _data(decoded, data) / f"{PREFIX}{decoded.get('split')}{SUFFIX}"
-    return {str(cut.get("id")): cut for cut in read_jsonl(manifest)} if manifest.is_file() else {}
+    found = [path for path in manifests(_data(decoded, data), str(decoded.get("split"))) if path.is_file()]
+    return {str(cut.get("id")): cut for path in found for cut in read_jsonl(path)}
 
 
 def speakers_of(

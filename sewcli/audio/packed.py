@@ -1,0 +1,68 @@
+"""Sound files inside an archive: a stretch of a tar file, read without unpacking it (lhotse's Shar keeps audio so).
+
+`Source` is whatever can be opened as sound: a path, or a `Packed` one. Messages name both as a path would be.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from sewcli.base.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Packed(os.PathLike[str]):
+    """One file of an archive.
+
+    Args:
+        archive: a tar file, not compressed.
+        name: of the file in it.
+        start, size: its bytes in the archive; a `size` of -1 says that the archive does not have it.
+    """
+
+    archive: Path
+    name: str
+    start: int
+    size: int
+
+    def __fspath__(self) -> str:
+        return f"{self.archive}/{self.name}"
+
+    def __str__(self) -> str:
+        return self.__fspath__()
+
+    def read_bytes(self) -> bytes:
+        """The file's content.
+
+        Raises:
+            DataError: the archive is gone, ends before the file does, or never had it.
+        """
+        if self.size < 0:
+            raise DataError("not in this archive, which is cut off or damaged", where=self, mend="copy it again")
+        try:
+            with open(self.archive, "rb", buffering=0) as file:
+                content = os.pread(file.fileno(), self.size, self.start)
+        except OSError as error:
+            raise DataError(f"cannot be read ({error.strerror or error})", where=self.archive) from None
+        if len(content) < self.size:
+            raise DataError(
+                f"truncated: the archive ends before byte {self.start + self.size:,}", where=self, mend="copy it again"
+            )
+        return content
+
+
+Source = str | Path | Packed
+
+
+def content_of(source: Source, size: int = -1) -> bytes:
+    """The first `size` bytes of a sound file, or all of them.
+
+    Raises:
+        DataError: of a packed one. OSError: of another.
+    """
+    if isinstance(source, Packed):
+        return source.read_bytes()[: size if size >= 0 else None]
+    with open(source, "rb") as file:
+        return file.read(size)
