@@ -39,6 +39,21 @@ def ngram(
         Path | None,
         typer.Option(help="A file of the only words to know.", show_default="DATA/lm/vocabulary.txt, where it is"),
     ] = None,
+    prune: Annotated[
+        str,
+        typer.Option(
+            metavar="N,N,...",
+            help="Leave out n-grams that occur so often or less, by order; the last is for all higher ones.",
+        ),
+    ] = "0",
+    memory: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            help="GB for the counts; more go to files beside the model.",
+            show_default="half of the machine's",
+        ),
+    ] = None,
     data: options.Data = None,
     out: Annotated[
         Path | None, typer.Option(help="The .arpa or .arpa.gz to write.", show_default="DATA/lm/<ORDER>gram.arpa")
@@ -49,15 +64,21 @@ def ngram(
 
     The probabilities are KenLM's (`lmplz`) to the last digit, without a compiler. Where KenLM's
     `build_binary` is on PATH, the binary that loads in milliseconds is written as well. The perplexity
-    and the unknown words of DATA/text_dev*.txt are shown. About 3 s and 0.5 GB a million words.
+    and the unknown words of DATA/text_dev*.txt are shown. A text that needs more than --memory is
+    sorted in files and merged; the model is the same to the last bit. --prune 0,0,1 leaves out
+    trigrams and higher ones that occur once, as lmplz --prune 0 0 1 does.
 
         sew lm ngram --order 4
+        sew lm ngram --order 4 --prune 0,0,1 --memory 8 librispeech-lm-norm.txt.gz
         sew lm ngram --order 3 --data data/mini
         sew lm ngram --order 4 books.txt.gz transcripts.txt --out data/librispeech/lm/books.arpa.gz
     """
     from sewcli.lm.build import build_ngram
 
-    summary = build_ngram(texts or [], order, data or options.DATA, out, vocabulary)
+    budget = None if memory is None else int(memory * 1e9)
+    summary = build_ngram(
+        texts or [], order, data or options.DATA, out, vocabulary, prune=_thresholds(prune), memory=budget
+    )
     if json:
         print(json_module.dumps(summary, ensure_ascii=False))
     else:
@@ -116,6 +137,16 @@ def official(
         else:
             print(f"{summary['binary'] or summary['model']}: {summary['source']}, {summary['bytes']:,} bytes")
             print(f"{summary['lexicon']}: {summary['lexicon_words']:,} words")
+
+
+def _thresholds(text: str) -> list[int]:
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        numbers = [-1]
+    if min(numbers) < 0:
+        raise UsageError(f"--prune {text!r} is not a list of numbers", mend="for example --prune 0,0,1")
+    return numbers
 
 
 def _show(summary: dict[str, Any]) -> None:

@@ -14,11 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import numpy as np
+
 from sewcli.base.errors import DataError
 from sewcli.base.files import atomic_path
-from sewcli.lm.ngram import SPECIAL, NgramModel
+from sewcli.lm.counts import SPECIAL, blocks
+from sewcli.lm.ngram import NgramModel
 
 SAMPLE = 2000  # unigrams looked at to know the case
+LINES = 20_000  # written at once
 
 
 @dataclass(frozen=True)
@@ -99,23 +103,29 @@ def case_of(words: list[str]) -> str:
 def _blocks(model: NgramModel) -> Iterator[bytes]:
     counts = "".join(f"ngram {k}={count}\n" for k, count in enumerate(model.counts, start=1))
     yield f"\\data\\\n{counts}\n".encode()
-    texts: list[str] = []
     for k, table in enumerate(model.tables, start=1):
         yield f"\\{k}-grams:\n".encode()
-        words = [model.words[i] for i in table.word.tolist()]
-        prefixes = table.prefix.tolist()
-        texts = words if k == 1 else [f"{texts[p]} {word}" for p, word in zip(prefixes, words, strict=True)]
-        probabilities = table.probability.tolist()
-        if k < model.order:
-            rows = zip(probabilities, texts, table.backoff.tolist(), strict=True)
-            # + 0.0 turns -0.0, the log of a weight of exactly 1, into 0
-            lines = (f"{p + 0.0:.7f}\t{text}\t{b + 0.0:.7f}\n" for p, text, b in rows)
-        else:
-            lines = (f"{p + 0.0:.7f}\t{text}\n" for p, text in zip(probabilities, texts, strict=True))
-        while block := "".join(itertools.islice(lines, 20_000)):
-            yield block.encode()
+        for block in blocks(len(table), LINES):
+            columns = [_formatted(table.probability[block]), _texts(model, k, block)]
+            if k < model.order:
+                columns.append(_formatted(table.backoff[block]))
+            yield "".join(f"{line}\n" for line in map("\t".join, zip(*columns, strict=True))).encode()
         yield b"\n"
     yield b"\\end\\\n"
+
+
+def _formatted(values: np.ndarray) -> list[str]:
+    return [f"{value + 0.0:.7f}" for value in values.tolist()]  # + 0.0 turns -0.0, the log of exactly 1, into 0
+
+
+def _texts(model: NgramModel, k: int, block: slice) -> list[str]:
+    """The n-grams of some rows of table k, each as words with blanks between."""
+    keys, size, columns = model.tables[k - 1].key[block], len(model.words), []
+    for table in reversed((None, *model.tables[: k - 1])):
+        columns.append([model.words[word] for word in (keys % size).tolist()])
+        if table is not None:
+            keys = table.key[keys // size]
+    return [" ".join(words) for words in zip(*reversed(columns), strict=True)]
 
 
 @contextmanager

@@ -14,12 +14,22 @@ from sewcli.lm.arpa import write_arpa
 from sewcli.lm.binary import build_binary
 from sewcli.lm.files import FOLDER, LEXICON, lexicon_name, model_name
 from sewcli.lm.lexicon import write_lexicon
-from sewcli.lm.ngram import SPECIAL, NgramModel, estimate, evaluate
+from sewcli.lm.ngram import SPECIAL, NgramModel, estimate, evaluate, thresholds_of
+from sewcli.lm.store import Store, half_of_the_memory
 from sewcli.text.tokens import Vocabulary
+
+TOLD = 100_000  # sentences between two words on how far it is
 
 
 def build_ngram(
-    texts: Sequence[Path], order: int, data: Path, out: Path | None, vocabulary: Path | None = None
+    texts: Sequence[Path],
+    order: int,
+    data: Path,
+    out: Path | None,
+    vocabulary: Path | None = None,
+    *,
+    prune: Sequence[int] = (),
+    memory: int | None = None,
 ) -> dict[str, Any]:
     """Estimate a model and write it with its lexicon.
 
@@ -31,6 +41,8 @@ def build_ngram(
         out: the ARPA file to write; None means `data/lm/<N>gram.arpa`.
         vocabulary: a file of the only words to know, one a line; None means `data/lm/vocabulary.txt` when `texts` is
             empty and it is there, and otherwise all words of the texts.
+        prune: n-grams that stand in the texts so often or less are left out, by order (see `ngram.estimate`).
+        memory: bytes that the counts may take; what is more goes to files beside the model. None: half of the machine's.
 
     Returns:
         Counts, discounts, sizes, and the perplexity and unknown words of each dev text.
@@ -51,7 +63,13 @@ def build_ngram(
         raise UsageError("a language model's file name ends in .arpa or .arpa.gz", where=out)
     log.info(f"{order}-gram model of {', '.join(map(str, sources))}")
     limit = None if vocabulary is None else [word for line in sentences(vocabulary) for word in line]
-    model = estimate((words for path in sources for words in sentences(path)), order, limit)
+    thresholds_of(prune, order)  # a fault of these is better told before the texts are read
+    store = Store(out.absolute().parent, half_of_the_memory() if memory is None else memory)
+    model = estimate(_all_sentences(sources), order, limit, prune=prune, store=store)
+    if store.spilled:
+        log.info(
+            f"sorted in files of {store.spilled / 1e9:.1f} GB in all, as the counts are more than the memory allows"
+        )
     cannot = write_lexicon(model.words[len(SPECIAL) :], Vocabulary.letters(), out.with_name(LEXICON))
     if cannot:
         shown = ", ".join(map(repr, cannot[:5]))
@@ -67,6 +85,7 @@ def build_ngram(
         "texts": [str(path) for path in sources],
         "vocabulary": str(vocabulary) if vocabulary else None,
         "order": order,
+        "prune": list(prune),
         "ngrams": model.counts,
         "discounts": [list(d) for d in model.discounts],
         "lexicon_words": len(model.words) - len(SPECIAL) - len(cannot),
@@ -91,6 +110,18 @@ def sentences(path: Path) -> Iterator[list[str]]:
         raise DataError("a folder, not a text file", where=path) from None
     except (UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
         raise DataError(f"cannot be read to its end ({error})", where=path, mend="give UTF-8 text") from None
+
+
+def _all_sentences(paths: Sequence[Path]) -> Iterator[list[str]]:
+    """The sentences of several files, with the bytes read so far as progress."""
+    total = sum(path.stat().st_size for path in paths if path.is_file())
+    with log.progress("reading (MB)", total // 10**6) as meter:
+        for path in paths:
+            for number, words in enumerate(sentences(path), start=1):
+                yield words
+                if number % TOLD == 0:
+                    meter.advance(0, note=f"{path.name}: {number:,} sentences")
+            meter.advance(path.stat().st_size // 10**6)
 
 
 def _fit(model: NgramModel, path: Path) -> dict[str, Any]:

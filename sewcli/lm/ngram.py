@@ -1,42 +1,47 @@
 """Interpolated modified Kneser-Ney n-gram models (Chen and Goodman 1998; Heafield et al. 2013, section 2), in NumPy.
 
-The numbers are those of KenLM's `lmplz` to the last printed digit, without a compiler. An n-gram is a row of its order's
-table: `prefix` is the row of its first k-1 words in the table below, `word` its last word, so a context is one integer.
+The numbers are those of KenLM's `lmplz` to the last printed digit, without a compiler, pruned or not. An n-gram is a row of
+its order's table, known by its key (see `counts`). All is done block by block, so that large arrays may lie in files.
 Legend: N order, V words with <unk>, <s> and </s>, n_k n-grams of order k, t_i n-grams with adjusted count i.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import itertools
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from sewcli.base import log
 from sewcli.base.errors import DataError, UsageError
+from sewcli.lm.counts import BEGIN, BEGIN_ID, END, SPECIAL, UNKNOWN, UNKNOWN_ID, Counts, blocks, count_ngrams, read_text
+from sewcli.lm.store import Store, half_of_the_memory, is_mapped
 
-UNKNOWN, BEGIN, END = "<unk>", "<s>", "</s>"
-SPECIAL = (UNKNOWN, BEGIN, END)
-UNKNOWN_ID, BEGIN_ID, END_ID = range(3)
+__all__ = ["BEGIN", "END", "SPECIAL", "UNKNOWN", "Fit", "NgramModel", "Table", "estimate", "evaluate"]
+
 MAX_ORDER = 6  # what KenLM is compiled for, in flashlight as well
 FALLBACK = (0.5, 1.0, 1.5)  # discounts where the counts of counts allow none, as lmplz --discount_fallback
+SENTENCES = 1 << 16  # scored at once
 
 
 @dataclass(frozen=True)
 class Table:
-    """The n-grams of one order, sorted by (prefix, word).
+    """The n-grams of one order, sorted by key.
 
-    Shapes: all (n_k,). `prefix` and `word` int64; `probability` and `backoff` float64, log10; `backoff` is 0 (weight 1)
-    where nothing longer begins so, and everywhere in the highest order.
+    Shapes: all (n_k,). `key` int64: the row of the first k-1 words in the table below, times V, plus the last word.
+    `probability` and `backoff` float64, log10; `backoff` is 0 (weight 1) where nothing longer begins so, and everywhere in
+    the highest order.
     """
 
-    prefix: np.ndarray
-    word: np.ndarray
+    key: np.ndarray
     probability: np.ndarray
     backoff: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.word)
+        return len(self.key)
 
 
 @dataclass(frozen=True)
@@ -58,42 +63,64 @@ class NgramModel:
         return [len(table) for table in self.tables]
 
 
-def estimate(sentences: Iterable[Sequence[str]], order: int, vocabulary: Iterable[str] | None = None) -> NgramModel:
-    """Estimate a model from sentences of words (no pruning).
-
-    Memory is about 185 bytes a word at order 4. The result does not depend on the order of the sentences.
+def estimate(
+    sentences: Iterable[Sequence[str]],
+    order: int,
+    vocabulary: Iterable[str] | None = None,
+    *,
+    prune: Sequence[int] = (),
+    store: Store | None = None,
+) -> NgramModel:
+    """Estimate a model from sentences of words. The result does not depend on the order of the sentences.
 
     Args:
         sentences: words in order.
         order: N.
         vocabulary: the only words of the model, seen or not; any other counts as <unk>, as in Kaldi's recipes. None takes
             the words of the text, and <unk> is never seen, as in lmplz.
+        prune: for each order, from the first, n-grams that stand in the text so often or less are left out; the last
+            number is for all higher orders (lmplz --prune). Discounts come from all, and what the pruned ones had goes to
+            the order below.
+        store: where arrays go that are too large for the memory; None: half of this machine's memory, then files in the
+            folder for temporary ones. The result is the same, to the last bit.
 
     Raises:
-        UsageError: the order is not within 1 to 6.
+        UsageError: the order is not within 1 to 6, thresholds that fall or are more than orders, or no disk space left.
         DataError: no words, or one of <s>, </s>, <unk> among them.
     """
     if not 1 <= order <= MAX_ORDER:
         raise UsageError(f"order {order} is not within 1 to {MAX_ORDER} (the most that KenLM reads)")
+    thresholds = thresholds_of(prune, order)
+    store = store or Store(Path(tempfile.gettempdir()), half_of_the_memory())
     known = None if vocabulary is None else (*SPECIAL, *sorted(set(vocabulary) - set(SPECIAL)))
-    words, tokens, depth = _tokens(sentences, known)
-    prefixes, last_words, counts = _adjusted_counts(tokens, depth, len(words), order)
+    text = read_text(sentences, store, known)
+    counts = count_ngrams(text, order, thresholds, store)
+    discounts = tuple(_discounts(table, k, store) for k, table in enumerate(counts, start=1))
+    size = len(text.words)
+    kept_words = size if counts[0].kept is None else int(counts[0].kept.sum())
+    lower = np.full(size, 1.0 / (kept_words - 1))  # below the unigrams: every word but <s> alike
     tables: list[Table] = []
-    discounts = [_discounts(counts[k], k + 1) for k in range(order)]
-    lower = np.full(len(words), 1.0 / (len(words) - 1))  # below the unigrams: every word but <s> alike
-    suffix = np.empty(0, dtype=np.int64)
     for k in range(order):
-        suffix = _suffixes(k, suffix, prefixes, last_words)
-        contexts = 1 if k == 0 else len(tables[k - 1])
-        share, spare = _discounted(counts[k], prefixes[k], contexts, discounts[k])
-        probability = share + spare[prefixes[k]] * lower[suffix]
-        if k == 0:
-            probability[BEGIN_ID] = 1.0  # printed as 0: <s> is only ever a context
-        else:
-            _set_backoffs(tables, spare)
-        tables.append(Table(prefixes[k], last_words[k], np.log10(probability), np.zeros(len(probability))))
-        lower = probability
-    return NgramModel(words, tuple(tables), tuple(discounts))
+        below = tables[-1] if tables else None
+        share, lower = _probabilities(counts[k], size, lower, below, discounts[k], store)
+        tables.append(share)
+    return _pruned(NgramModel(text.words, tuple(tables), discounts), counts, store)
+
+
+def thresholds_of(prune: Sequence[int], order: int) -> tuple[int, ...]:
+    """A threshold for each order; the last one given is for all higher ones too.
+
+    Raises:
+        UsageError: more of them than orders, or one that is less than the one before.
+    """
+    if len(prune) > order:
+        raise UsageError(f"{len(prune)} pruning thresholds for a model of order {order}", mend="at most one an order")
+    if any(low > high for low, high in itertools.pairwise((0, *prune))):
+        raise UsageError(
+            f"pruning thresholds {', '.join(map(str, prune))} fall: n-grams would lose the beginnings they continue",
+            mend="numbers from 0 that do not fall, e.g. 0,0,1",
+        )
+    return tuple(prune[min(k, len(prune) - 1)] if prune else 0 for k in range(order))
 
 
 @dataclass(frozen=True)
@@ -117,109 +144,65 @@ class Fit:
 
 
 def evaluate(model: NgramModel, sentences: Iterable[Sequence[str]]) -> Fit:
-    """Score a text, all positions at once.
+    """Score a text, many sentences at once.
 
     Raises:
         DataError: no words.
     """
-    _, tokens, depth = _tokens(sentences, known=model.words)
-    scores = _score(model, tokens, depth)
-    unknown = tokens == UNKNOWN_ID
-    return Fit(
-        log10_probability=float(scores.sum()),
-        tokens=int((depth > 0).sum()),
-        unknown=int(unknown.sum()),
-        log10_of_unknown=float(scores[unknown].sum()),
-    )
-
-
-def _tokens(
-    sentences: Iterable[Sequence[str]], known: Sequence[str] | None = None
-) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
-    """The words, the text as ids with <s> and </s> around each sentence, and each token's distance from its <s>."""
-    ids: dict[str, int] = {word: i for i, word in enumerate(known or SPECIAL)}
-    tokens: list[int] = []
-    lengths: list[int] = []
-    for number, sentence in enumerate(sentences, start=1):
-        if not set(SPECIAL).isdisjoint(sentence):
-            raise DataError(
-                f"sentence {number} holds one of {', '.join(SPECIAL)} as a word",
-                mend="these mark unknown words and the ends of sentences: remove them from the text",
-            )
-        tokens.append(BEGIN_ID)
-        if known is None:
-            tokens.extend([ids.setdefault(word, len(ids)) for word in sentence])
-        else:
-            tokens.extend([ids.get(word, UNKNOWN_ID) for word in sentence])
-        tokens.append(END_ID)
-        lengths.append(len(sentence) + 2)
-    if len(tokens) == 2 * len(lengths):
-        raise DataError("there are no words in the text", mend="give text files with a sentence a line")
-    text = np.array(tokens, dtype=np.int64)
-    starts = np.cumsum([0, *lengths[:-1]])
-    depth = np.arange(len(text)) - np.repeat(starts, lengths)
-    if known is not None:
-        return tuple(known), text, depth
-    words = (*SPECIAL, *sorted(list(ids)[len(SPECIAL) :]))
-    renumber = np.empty(len(words), dtype=np.int64)
-    renumber[[ids[word] for word in words]] = np.arange(len(words))
-    return words, renumber[text], depth
-
-
-def _adjusted_counts(
-    tokens: np.ndarray, depth: np.ndarray, size: int, order: int
-) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
-    """Prefix, last word and adjusted count of every n-gram, an array an order.
-
-    The adjusted count is the raw count in the highest order and for n-grams that begin with <s>; elsewhere it is the
-    number of different words to the left.
-    """
-    prefixes = [np.zeros(size, dtype=np.int64)]
-    words = [np.arange(size)]
-    raw = [np.bincount(tokens, minlength=size)]
-    begins = [np.arange(size) == BEGIN_ID]
-    counts: list[np.ndarray] = []
-    here = tokens  # the k-gram that ends at each position of the text, -1 where the sentence is shorter
-    for k in range(1, order):
-        ends = np.flatnonzero(depth >= k)
-        keys, first, inverse, number = np.unique(
-            here[ends - 1] * size + tokens[ends], return_index=True, return_inverse=True, return_counts=True
+    fit = Fit(0.0, 0, 0, 0.0)
+    store = Store(Path(tempfile.gettempdir()), half_of_the_memory())
+    for some in _batches(sentences):
+        tokens = read_text(some, store, known=model.words).tokens
+        scores = score_tokens(model, tokens)
+        unknown = tokens == UNKNOWN_ID
+        fit = Fit(
+            log10_probability=fit.log10_probability + float(scores.sum()),
+            tokens=fit.tokens + int((tokens != BEGIN_ID).sum()),
+            unknown=fit.unknown + int(unknown.sum()),
+            log10_of_unknown=fit.log10_of_unknown + float(scores[unknown].sum()),
         )
-        left = np.bincount(here[ends[first]], minlength=len(words[-1]))
-        counts.append(np.where(begins[-1], raw[-1], left))
-        prefixes.append(keys // size)
-        words.append(keys % size)
-        raw.append(number)
-        begins.append(begins[-1][prefixes[-1]])
-        here = np.full(len(tokens), -1, dtype=np.int64)
-        here[ends] = inverse.reshape(-1)
-    counts.append(raw[-1])
-    counts[0][BEGIN_ID] = 0  # never predicted
-    return prefixes, words, counts
+    if not fit.tokens:
+        raise DataError("there are no words in the text", mend="give text files with a sentence a line")
+    return fit
 
 
-def _suffixes(k: int, below: np.ndarray, prefixes: list[np.ndarray], words: list[np.ndarray]) -> np.ndarray:
-    """For each n-gram of table k, the row of its last k words in table k-1 (of unigrams and bigrams: the word itself).
+def score_tokens(model: NgramModel, tokens: np.ndarray) -> np.ndarray:
+    """log10 p of every token given its sentence so far; 0 for <s>. Shape (tokens,)."""
+    size = len(model.words)
+    scores: np.ndarray = model.tables[0].probability[tokens].copy()
+    here = tokens.astype(np.int64)  # the row of the k-gram that ends here, -1 when it was never seen
+    deep = np.ones(len(tokens), dtype=bool)  # whether the sentence has k words up to here
+    backoff = model.tables[0].backoff
+    for table in model.tables[1:]:
+        deep = np.concatenate([[False], deep[:-1]]) & (tokens != BEGIN_ID)
+        before = np.where(deep, np.concatenate([[-1], here[:-1]]), -1)
+        wanted = before * size + tokens
+        rows = np.minimum(np.searchsorted(table.key, wanted), len(table) - 1) if len(table) else np.zeros_like(wanted)
+        found = (before >= 0) & (table.key[rows] == wanted) if len(table) else np.zeros(len(tokens), dtype=bool)
+        price = np.where(before >= 0, backoff[before], 0.0)  # of falling back from a context that exists
+        scores = np.where(found, table.probability[rows] if len(table) else 0.0, scores + price)
+        here, backoff = np.where(found, rows, -1), table.backoff
+    scores[tokens == BEGIN_ID] = 0.0
+    return scores
 
-    The suffix of (prefix, word) is (suffix of prefix, word); `below` holds the suffixes of table k-1.
-    """
-    if k <= 1:
-        return words[k]
-    size = len(words[0])
-    keys = prefixes[k - 1] * size + words[k - 1]
-    rows: np.ndarray = np.searchsorted(keys, below[prefixes[k]] * size + words[k])
-    return rows
+
+def _batches(sentences: Iterable[Sequence[str]]) -> Iterator[list[Sequence[str]]]:
+    iterator = iter(sentences)
+    while some := list(itertools.islice(iterator, SENTENCES)):
+        yield some
 
 
-def _discounts(counts: np.ndarray, order: int) -> tuple[float, float, float]:
+def _discounts(table: Counts, order: int, store: Store) -> tuple[float, float, float]:
     """D_1, D_2, D_3+ from the counts of counts (Chen and Goodman, equation 26)."""
-    t = np.bincount(np.minimum(counts, 5), minlength=6).astype(np.float64)
+    t = np.zeros(6)
+    for block in blocks(len(table), store.rows):
+        t += np.bincount(np.minimum(table.count[block], 5), minlength=6)
     if t[1] and t[2] and t[3]:
         y = t[1] / (t[1] + 2 * t[2])
         found = tuple(float(i - (i + 1) * y * t[i + 1] / t[i]) for i in (1, 2, 3))
         if all(0 <= d <= i for i, d in enumerate(found, start=1)):
             return found[0], found[1], found[2]
-    if not len(counts):
+    if not len(table):
         return FALLBACK
     log.warn(
         f"order {order}: too little text to estimate its discounts "
@@ -228,38 +211,102 @@ def _discounts(counts: np.ndarray, order: int) -> tuple[float, float, float]:
     return FALLBACK
 
 
-def _discounted(
-    counts: np.ndarray, context: np.ndarray, contexts: int, discounts: tuple[float, float, float]
-) -> tuple[np.ndarray, np.ndarray]:
-    """What each n-gram keeps after discounting, (n_k,), and what each context has to spare for the order below."""
-    amounts = np.array([0.0, *discounts])[np.minimum(counts, 3)]
-    total = np.bincount(context, weights=counts, minlength=contexts)
-    spare = np.bincount(context, weights=amounts, minlength=contexts)
-    used = total > 0
-    spare = np.divide(spare, total, out=np.ones(contexts), where=used)  # weight 1: log10 0 where nothing follows
-    return (counts - amounts) / np.where(used, total, 1.0)[context], spare
+def _probabilities(
+    counts: Counts,
+    size: int,
+    lower: np.ndarray,
+    below: Table | None,
+    discounts: tuple[float, float, float],
+    store: Store,
+) -> tuple[Table, np.ndarray]:
+    """The table of an order, and its probabilities as such; sets the back-offs of the table below.
+
+    Args:
+        counts: of this order.
+        size: V.
+        lower: probabilities of the order below.
+        below: its table; None for unigrams.
+        discounts: of this order.
+        store: makes the arrays.
+    """
+    linear, probability = store.zeros(len(counts), np.float64), store.zeros(len(counts), np.float64)
+    amounts = np.array([0.0, *discounts])
+    for block in _whole_contexts(counts.key, size, store.rows):
+        key, count = counts.key[block], counts.count[block]
+        first, context = key[0] // size, key // size - key[0] // size
+        kept = np.ones(len(key), dtype=bool) if counts.kept is None else counts.kept[block]
+        total = _sums(context, count)
+        # integers, which no order of summing changes: how many have each discount, and the counts of those left out
+        discounted = [_sums(context, kept & (np.minimum(count, 3) == i)) for i in (1, 2, 3)]
+        spare = sum(d * n for d, n in zip(discounts, discounted, strict=True)) + _sums(
+            context, np.where(kept, 0, count)
+        )
+        used = total > 0
+        spare = np.divide(spare, total, out=np.ones(len(total)), where=used)  # weight 1 where nothing follows
+        share = (count - amounts[np.minimum(count, 3)]) / np.where(used, total, 1)[context]
+        own = linear[block]
+        own[:] = share + spare[context] * _gathered(lower, key if below is None else counts.suffix[block])
+        if below is None:
+            own[BEGIN_ID] = 1.0  # printed as 0: <s> is only ever a context
+        else:
+            below.backoff[first : first + len(spare)][used] = np.log10(spare[used])
+        probability[block] = np.minimum(np.log10(own), 0.0)
+    return Table(counts.key, probability, store.zeros(len(counts), np.float64)), linear
 
 
-def _set_backoffs(tables: list[Table], spare: np.ndarray) -> None:
-    table = tables[-1]
-    tables[-1] = Table(table.prefix, table.word, table.probability, np.log10(spare))
+def _whole_contexts(key: np.ndarray, size: int, rows: int) -> Iterator[slice]:
+    """Blocks of about `rows` n-grams, no context parted."""
+    begin = 0
+    while begin < len(key):
+        end = min(begin + rows, len(key))
+        if end < len(key):
+            end = int(np.searchsorted(key, (key[end - 1] // size + 1) * size))
+        yield slice(begin, end)
+        begin = end
 
 
-def _score(model: NgramModel, tokens: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """log10 p of every token given its sentence so far; 0 for <s>. Shape (tokens,)."""
-    size = len(model.words)
-    scores: np.ndarray = model.tables[0].probability[tokens].copy()
-    here, backoff = tokens, model.tables[0].backoff  # the row of the k-gram that ends here, -1 when it was never seen
-    for k in range(1, model.order):
-        table = model.tables[k]
-        keys = table.prefix * size + table.word
-        before = np.concatenate([[-1], here[:-1]])
-        before[depth < k] = -1
-        wanted = before * size + tokens
-        rows = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1) if len(keys) else np.zeros_like(wanted)
-        found = (before >= 0) & (keys[rows] == wanted) if len(keys) else np.zeros(len(tokens), dtype=bool)
-        price = np.where(before >= 0, backoff[before], 0.0)  # of falling back from a context that exists
-        scores = np.where(found, table.probability[rows], scores + price)
-        here, backoff = np.where(found, rows, -1), table.backoff
-    scores[depth == 0] = 0.0
-    return scores
+def _sums(context: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Exact sums of integers by context."""
+    sums = np.bincount(context, weights=values, minlength=int(context[-1]) + 1)
+    return sums.astype(np.int64)
+
+
+def _gathered(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """values[rows]; of a mapped array in the order of its rows, which goes through the file once."""
+    if not is_mapped(values):
+        return np.asarray(values[rows])
+    order = np.argsort(rows)
+    found = np.empty(len(rows))
+    found[order] = values[rows[order]]
+    return found
+
+
+def _pruned(model: NgramModel, counts: Sequence[Counts], store: Store) -> NgramModel:
+    """Without what is not kept, rows and words numbered anew."""
+    if all(table.kept is None for table in counts):
+        return model
+    size, words = len(model.words), model.words
+    kept_words = counts[0].kept
+    new_word = np.arange(size) if kept_words is None else np.cumsum(kept_words) - 1
+    if kept_words is not None:
+        words = tuple(itertools.compress(words, kept_words.tolist()))
+    tables: list[Table] = []
+    new_row = np.zeros(1, dtype=np.int64)
+    for table, count in zip(model.tables, counts, strict=True):
+        with (
+            store.writer(np.int64) as keys,
+            store.writer(np.float64) as probabilities,
+            store.writer(np.float64) as backoffs,
+        ):
+            rows, done = store.zeros(len(table), np.int64), 0
+            for block in blocks(len(table), store.rows):
+                kept = np.ones(len(table.key[block]), dtype=bool) if count.kept is None else count.kept[block]
+                key = table.key[block][kept]
+                keys.add(new_row[key // size] * len(words) + new_word[key % size])
+                probabilities.add(table.probability[block][kept])
+                backoffs.add(table.backoff[block][kept])
+                rows[block] = done + np.cumsum(kept) - 1
+                done += len(key)
+            tables.append(Table(keys.finish(), probabilities.finish(), backoffs.finish()))
+        new_row = rows
+    return replace(model, words=words, tables=tuple(tables))

@@ -8,7 +8,9 @@ import pytest
 
 from sewcli.base.errors import DataError, UsageError
 from sewcli.lm.arpa import read_header, write_arpa
-from sewcli.lm.ngram import BEGIN, BEGIN_ID, FALLBACK, estimate, evaluate
+from sewcli.lm.counts import BEGIN, BEGIN_ID, END_ID, UNKNOWN_ID
+from sewcli.lm.ngram import FALLBACK, estimate, evaluate, score_tokens
+from sewcli.lm.store import Store
 
 GOLDEN = Path(__file__).parent / "golden"
 PRINTED = 2e-6
@@ -31,11 +33,12 @@ def entries(path: Path) -> dict[str, tuple[float, float]]:
 
 @pytest.mark.parametrize("golden", sorted(path.name for path in GOLDEN.glob("*.arpa.gz")))
 def test_every_ngram_is_kenlms(golden: str, tmp_path: Path) -> None:
-    name, order = golden.removesuffix(".arpa.gz").split("-")
-    write_arpa(estimate(sentences(name), int(order)), tmp_path / "own.arpa")
+    name, order, *prune = golden.removesuffix(".arpa.gz").split("-")
+    thresholds = [int(n) for n in prune[0].removeprefix("prune").split(",")] if prune else []
+    write_arpa(estimate(sentences(name), int(order), prune=thresholds), tmp_path / "own.arpa")
     own, theirs = entries(tmp_path / "own.arpa"), entries(GOLDEN / golden)
     assert own.keys() == theirs.keys()
-    assert len(own) > 150
+    assert len(own) > 100
     for ngram in own.keys() - {BEGIN}:  # lmplz prints 0 for <s>, as we do
         assert own[ngram] == pytest.approx(theirs[ngram], abs=PRINTED), ngram
     assert own[BEGIN] == pytest.approx(theirs[BEGIN], abs=PRINTED)
@@ -46,8 +49,9 @@ def test_the_golden_texts_try_both_ways_of_discounting() -> None:
     assert FALLBACK in estimate(sentences("small"), 4).discounts
 
 
-def test_probabilities_sum_to_one_after_any_context() -> None:
-    model = estimate(sentences("text"), 4)
+@pytest.mark.parametrize("prune", [[], [0, 0, 1], [0, 1, 2, 3], [2]])
+def test_probabilities_sum_to_one_after_any_context(prune: list[int]) -> None:
+    model = estimate(sentences("text"), 4, prune=prune)
     words = [word for i, word in enumerate(model.words) if i >= 3]
     rng = np.random.default_rng(0)
     contexts = [sentences("text")[i][: rng.integers(1, 4)] for i in rng.integers(0, 320, 8)]
@@ -63,18 +67,18 @@ def test_probabilities_sum_to_one_after_any_context() -> None:
 
 
 def _score_without_end(model, words: list[str]) -> float:
-    from sewcli.lm.ngram import _score, _tokens
-
     if not words:
         return 0.0
-    _, tokens, depth = _tokens([words], known=model.words)
-    return float(_score(model, tokens, depth)[:-1].sum())
+    return float(score_tokens(model, np.array([BEGIN_ID, *map(ids_of(model), words)]))[1:].sum())
+
+
+def ids_of(model):
+    ids = {word: number for number, word in enumerate(model.words)}
+    return lambda word: ids.get(word, UNKNOWN_ID)
 
 
 def _end_of_an_empty_sentence(model) -> float:
-    from sewcli.lm.ngram import END_ID, _score
-
-    return float(_score(model, np.array([BEGIN_ID, END_ID]), np.array([0, 1]))[1])
+    return float(score_tokens(model, np.array([BEGIN_ID, END_ID]))[1])
 
 
 def test_scores_are_kenlms_over_sentences_seen_and_not(tmp_path: Path) -> None:
@@ -163,9 +167,36 @@ def test_words_outside_a_vocabulary_count_as_unknown() -> None:
     unigrams, bigrams = model.tables
     assert (10**unigrams.probability).sum() == pytest.approx(2.0, abs=1e-9)  # <s> counts as certain
     assert unigrams.probability[0] > unigrams.probability[model.words.index("neverseen")]
-    after = bigrams.prefix == 0  # what follows an unknown word: seen ones, and the rest by backing off
+    after = bigrams.key < len(model.words)  # what follows an unknown word: seen ones, and the rest by backing off
     seen_mass = (10 ** bigrams.probability[after]).sum()
-    backed_off = np.delete(10**unigrams.probability, [BEGIN_ID, *bigrams.word[after]]).sum()
+    backed_off = np.delete(10**unigrams.probability, [BEGIN_ID, *bigrams.key[after]]).sum()
     assert seen_mass + 10 ** unigrams.backoff[0] * backed_off == pytest.approx(1.0, abs=1e-9)
     outside = sum(word not in kept for line in text for word in line)
     assert evaluate(model, text).unknown == outside > 0
+
+
+@pytest.mark.parametrize("prune", [[], [0, 0, 1], [1, 2]])
+@pytest.mark.parametrize("order", [1, 2, 4, 6])
+def test_sorted_in_files_the_model_is_the_same_to_the_last_bit(order: int, prune: list[int], tmp_path: Path) -> None:
+    text = sentences("text") * 2 + sentences("small")  # more rows than may be worked on at once
+    prune = prune[:order]
+    plenty, little = Store(tmp_path, 1 << 30), Store(tmp_path, 32 << 10)
+    free = estimate(text, order, prune=prune, store=plenty)
+    tight = estimate(text, order, prune=prune, store=little)
+    assert plenty.spilled == 0 and little.spilled > sum(free.counts)
+    assert sum(map(len, text)) > 4 * little.rows and not list(tmp_path.iterdir())
+    assert (tight.words, tight.discounts, tight.counts) == (free.words, free.discounts, free.counts)
+    for ours, theirs in zip(tight.tables, free.tables, strict=True):
+        assert ours.key.tobytes() == theirs.key.tobytes()
+        assert ours.probability.tobytes() == theirs.probability.tobytes()
+        assert ours.backoff.tobytes() == theirs.backoff.tobytes()
+    assert evaluate(tight, text) == evaluate(free, text)
+    write_arpa(free, tmp_path / "free.arpa")
+    write_arpa(tight, tmp_path / "tight.arpa")
+    assert (tmp_path / "free.arpa").read_bytes() == (tmp_path / "tight.arpa").read_bytes()
+
+
+@pytest.mark.parametrize("prune", [[1, 0], [0, 0, 0, 0], [0, 2, 1]])
+def test_thresholds_that_fall_or_are_too_many_are_refused(prune: list[int]) -> None:
+    with pytest.raises(UsageError, match="pruning thresholds"):
+        estimate(sentences("small"), 3, prune=prune)
