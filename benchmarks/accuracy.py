@@ -42,7 +42,7 @@ LADDER = {
     "sew-micro": "+ MLP predictor heads (SEW)",
     "sew-d-micro": "+ disentangled attention (SEW-D)",
 }
-UPDATES = {"pretrain": 500, "few": 600, "all": 1500}
+UPDATES = {"pretrain": 500, "few": 1000, "all": 1500}
 LMS = {"none": "greedy", "4gram": "4gram*"}  # what --lm is given, and the folders of its results
 
 
