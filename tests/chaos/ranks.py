@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -51,24 +52,27 @@ class Job:
         return self.code is not None
 
     def wait(self, seconds: float = 300) -> int:
-        self.until(self.ended, seconds)
+        self._until(self.ended, seconds, 0.01)
         assert self.code is not None
         return self.code
 
-    def until(self, happened, seconds: float = 300, *, pause: float = 0.002) -> None:
-        """Wait for something to happen in this job's life (a file to appear)."""
-        deadline = time.monotonic() + seconds
-        while not happened():
-            assert time.monotonic() < deadline, self.log
-            assert happened == self.ended or not self.ended() or happened(), self.log
-            time.sleep(pause)
+    def until(self, happened: Callable[[], object], seconds: float = 300, *, pause: float = 0.002) -> None:
+        """Wait for something that happens before this job ends (a file appears)."""
+        self._until(lambda: happened() or self.ended(), seconds, pause)
+        assert happened(), f"the job ended before it happened: {self.code}\n{self.log}"
 
     def kill(self) -> None:
         """SIGKILL to the launcher and all ranks at once; returns when none is left."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self.wait()
-        self.until(lambda: not _alive(self.pid), 60)
+        self._until(lambda: not _alive(self.pid), 60, 0.01)
+
+    def _until(self, happened: Callable[[], object], seconds: float, pause: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not happened():
+            assert time.monotonic() < deadline, self.log
+            time.sleep(pause)
 
 
 def start(arguments: list[str], folder: Path, ranks: int = 1) -> Job:
