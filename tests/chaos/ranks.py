@@ -37,9 +37,9 @@ class Job:
     def log(self) -> str:
         return (self.folder / "log").read_text(errors="replace")
 
-    def rank_codes(self) -> list[str]:
+    def rank_codes(self) -> dict[int, str]:
         """The exit code that each rank left with by itself; of those that were killed there is none."""
-        return [path.read_text() for path in sorted(self.folder.glob("code-*"))]
+        return {int(path.name[5:]): path.read_text() for path in self.folder.glob("code-*")}
 
     def send(self, number: signal.Signals, rank: int | None) -> None:
         """A signal to one rank, or to the one process that there is."""
