@@ -79,7 +79,8 @@ def ways(work: Path, order: int, budget: float) -> dict[str, list[str]]:
         found[f"sew lm ngram{name}"] = [*sew, *ours, "--memory", "16"]
         found[f"sew lm ngram --memory {budget:g}{name}"] = [*sew, *ours, "--memory", str(budget)]
         if lmplz := shutil.which("lmplz"):
-            options = ["-o", str(order), "-S", f"{int(budget * 1000)}M", "-T", str(work), "--text", text, "--arpa", arpa, *theirs]
+            place = ["-T", str(work), "--text", text, "--arpa", arpa]
+            options = ["-o", str(order), "-S", f"{int(budget * 1000)}M", *place, *theirs]
             found[f"lmplz -S {int(budget * 1000)}M{name}"] = [lmplz, *options]
     return found
 

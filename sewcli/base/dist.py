@@ -6,12 +6,17 @@ GPUs talk through nccl and CPUs through gloo: which of them is the device's to s
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
-from sewcli.base.errors import UsageError
+from sewcli.base.errors import SewError, UsageError
 
 if TYPE_CHECKING:
     import torch
+
+STOP = "sew/stop"  # key in the job's store: set once some rank has got a stop signal
+_STORE: list[Any] = []  # the job's key-value store, from `start` on
 
 
 def rank() -> int:
@@ -47,6 +52,7 @@ def start(device: torch.device) -> None:
     """
     import torch
     from torch import distributed
+    from torch.distributed.rendezvous import rendezvous
 
     if world_size() == 1 or distributed.is_initialized():
         return
@@ -54,7 +60,9 @@ def start(device: torch.device) -> None:
     if on_gpu:
         torch.cuda.set_device(device)
     try:
-        distributed.init_process_group("nccl" if on_gpu else "gloo")
+        store, number, size = next(rendezvous("env://"))
+        distributed.init_process_group("nccl" if on_gpu else "gloo", store=store, rank=number, world_size=size)
+        _STORE.append(store)
     except (ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(
@@ -68,7 +76,23 @@ def stop() -> None:
     from torch import distributed
 
     if world_size() > 1 and distributed.is_initialized():
+        _STORE.clear()
         distributed.destroy_process_group()
+
+
+def ask_to_stop() -> None:
+    """Tell all ranks that this one got a stop signal, without a collective: some may be waiting in one, or for data."""
+    with suppress(RuntimeError):  # the others will miss us
+        if _STORE:
+            _STORE[0].set(STOP, "1")
+
+
+def asked_to_stop() -> bool:
+    """Whether some rank has got a stop signal, or the launcher is gone. A question to the store, about 0.1 ms."""
+    try:
+        return bool(_STORE) and bool(_STORE[0].check([STOP]))
+    except RuntimeError:  # `torchrun` keeps the store; who runs the command again must not find us at work
+        return True
 
 
 def sum_(tensor: torch.Tensor) -> torch.Tensor:
@@ -76,7 +100,8 @@ def sum_(tensor: torch.Tensor) -> torch.Tensor:
     if world_size() > 1:
         from torch import distributed
 
-        distributed.all_reduce(tensor)
+        with _together():
+            distributed.all_reduce(tensor)
     return tensor
 
 
@@ -96,4 +121,18 @@ def barrier() -> None:
     if world_size() > 1:
         from torch import distributed
 
-        distributed.barrier()
+        with _together():
+            distributed.barrier()
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    """A collective; when another process has gone, that is what is said, and not how a socket felt about it."""
+    try:
+        yield
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise SewError(
+            f"lost touch with the other processes of this job ({reason})",
+            mend="the log of the one that ended first says why; run the same command to go on from the last checkpoint",
+        ) from None

@@ -80,6 +80,14 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def put_back(path: str | Path) -> None:
+    """Undo what a kill in the last moment of `atomic_folder` may leave: the old folder set aside, the new one not there."""
+    path = Path(path)
+    for old in path.parent.glob(f"{TEMPORARY}*-old-{path.name}"):
+        if not path.exists():
+            os.replace(old, path)
+
+
 def write_bytes(path: str | Path, content: bytes) -> None:
     """Write a file atomically."""
     with atomic_path(path) as temporary:

@@ -101,6 +101,7 @@ def main() -> None:
     try:
         app()
     except SewError as error:
+        _answer_no_more()
         show = log.info if isinstance(error, PoliteStop) else log.warn if isinstance(error, PartialError) else log.error
         show(str(error))
         sys.exit(error.exit_code)
@@ -108,6 +109,7 @@ def main() -> None:
         log.info("interrupted")
         sys.exit(EXIT_INTERRUPTED)
     except Stopped as stopped:
+        _answer_no_more()
         log.info(f"stopped by {stopped}; what was finished is on disk\n  mend: run the same command to go on")
         sys.exit(EXIT_REQUEUE)
     except ReaderGone:
@@ -122,6 +124,12 @@ def main() -> None:
 def _stop(number: int, frame: FrameType | None) -> None:
     """The training loop, which can save first, has a handler of its own while it runs."""
     raise Stopped(signal.Signals(number).name)
+
+
+def _answer_no_more() -> None:
+    """A further signal (torchrun sends one when a rank has left) shall not break into the leaving."""
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
 
 
 if __name__ == "__main__":

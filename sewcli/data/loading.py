@@ -6,11 +6,14 @@ its key, so that what was read ahead and thrown away by a kill changes nothing.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from queue import SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 R = TypeVar("R")
+ASK_EVERY = 0.1  # seconds between two looks at a stop, while data are waited for
+PATIENCE = 2.0  # seconds that the end of an iteration waits for readers still at work
 
 
 @dataclass(frozen=True)
@@ -89,20 +94,72 @@ def labelled_batch(
 
 
 def read_ahead(
-    items: Iterable[T], load: Callable[[T], R], *, threads: int = 2, ahead: int = 4
+    items: Iterable[T],
+    load: Callable[[T], R],
+    *,
+    threads: int = 2,
+    ahead: int = 4,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[tuple[T, R]]:
-    """Yield (item, load(item)) in order, up to `ahead` of them loading in the background."""
-    with ThreadPoolExecutor(threads, thread_name_prefix="read-ahead") as pool:
-        waiting: deque[tuple[T, Future[R]]] = deque()
-        try:
-            for item in items:
-                waiting.append((item, pool.submit(load, item)))
-                if len(waiting) > ahead:
-                    first, future = waiting.popleft()
-                    yield first, future.result()
-            while waiting:
+    """Yield (item, load(item)) in order, up to `ahead` of them loading in the background.
+
+    `stop` is asked while an item is waited for: once it says yes, the iteration ends there and what hangs is left behind.
+    """
+    readers = _Readers(load, threads)
+    waiting: deque[tuple[T, Future[R]]] = deque()
+
+    def arrived() -> bool:
+        while not waiting[0][1].done():
+            if stop():
+                return False
+            wait([waiting[0][1]], timeout=ASK_EVERY)
+        return True
+
+    try:
+        for item in items:
+            waiting.append((item, readers.submit(item)))
+            if len(waiting) > ahead:
+                if not arrived():
+                    return
                 first, future = waiting.popleft()
                 yield first, future.result()
-        finally:
-            for _, future in waiting:
-                future.cancel()
+        while waiting and arrived():
+            first, future = waiting.popleft()
+            yield first, future.result()
+    finally:
+        for _, future in waiting:
+            future.cancel()
+        readers.close()
+
+
+class _Readers(Generic[T, R]):
+    """Threads that load. An executor would wait at its end, and again at the end of the process, for a read that hangs."""
+
+    def __init__(self, load: Callable[[T], R], threads: int) -> None:
+        self._load = load
+        self._tasks: SimpleQueue[tuple[T, Future[R]] | None] = SimpleQueue()
+        self._threads = [Thread(target=self._work, name=f"read-ahead-{n}", daemon=True) for n in range(threads)]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, item: T) -> Future[R]:
+        future: Future[R] = Future()
+        self._tasks.put((item, future))
+        return future
+
+    def close(self) -> None:
+        """End the threads; one that is at work still is waited for a moment."""
+        for _ in self._threads:
+            self._tasks.put(None)
+        deadline = time.monotonic() + PATIENCE
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _work(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            item, future = task
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(self._load(item))
+                except BaseException as error:
+                    future.set_exception(error)

@@ -43,6 +43,7 @@ def emissions(
     batch_seconds: float | None = None,
     on_failure: OnFailure | None = None,
     clock: Clock | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[tuple[Utterance, np.ndarray]]:
     """Yield every utterance with its emission, the longest first; the model's training mode comes back afterwards.
 
@@ -53,6 +54,7 @@ def emissions(
         batch_seconds: padded audio a batch may hold; None chooses by the device.
         on_failure: told of utterances whose audio cannot be used, which are then left out.
         clock: gathers the model's time.
+        stop: asked while audio is waited for; once it says yes, no more is yielded.
 
     Raises:
         SewError: audio that cannot be used, when there is no `on_failure`.
@@ -62,7 +64,8 @@ def emissions(
     was_training = model.training
     model.eval()
     try:
-        for _, read in read_ahead(batches, lambda batch: [_read(utterances[i]) for i in batch], threads=READERS):
+        load = lambda batch: [_read(utterances[i]) for i in batch]  # noqa: E731
+        for _, read in read_ahead(batches, load, threads=READERS, stop=stop):
             readable: list[tuple[Utterance, np.ndarray]] = []
             for utterance, wave in read:
                 if not isinstance(wave, SewError):

@@ -129,7 +129,7 @@ def find_fault(checkpoint: Path) -> str | None:
     for name in (STATE, WEIGHTS, OPTIMIZER):
         if not (checkpoint / name).is_file():
             return f"{name} is missing"
-    if (checkpoint / DONE).read_text().strip() != sha256(checkpoint / STATE):
+    if (checkpoint / DONE).read_bytes().strip() != sha256(checkpoint / STATE).encode():
         return f"{STATE} is damaged (its sha256 differs from the one in {DONE})"
     for name, digest in read_json(checkpoint / STATE)["sha256"].items():
         if sha256(checkpoint / name) != digest:

@@ -130,11 +130,13 @@ class Finetuning:
         """Greedy word error rate on the validation cuts, and one sentence of it to look at."""
         hypotheses: dict[str, str] = {}
         with log.progress("validation", len(self.valid)) as bar:
-            for utterance, emission in emissions(self.model, self.valid, device=device):
+            for utterance, emission in emissions(self.model, self.valid, device=device, stop=lambda: bool(stop)):
                 if stop:
-                    return None
+                    break
                 hypotheses[utterance.id] = self.vocabulary.text(greedy(emission))
                 bar.advance()
+        if stop:
+            return None
         errors = word_errors([u.text for u in self.valid], [hypotheses[u.id] for u in self.valid])
         sample = self.valid[step % len(self.valid)]
         log.info(

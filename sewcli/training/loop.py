@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import resource
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
@@ -19,6 +19,7 @@ import torch
 
 from sewcli.base import dist, log
 from sewcli.base.errors import DataError, PoliteStop
+from sewcli.base.files import put_back, remove_leftovers
 from sewcli.base.rng import seed_torch
 from sewcli.data.loading import WaveBatch, read_ahead
 from sewcli.data.plan import BatchPlan, MicroBatch, Position
@@ -118,8 +119,11 @@ def train(task: Task, exp: Path, device: torch.device) -> TrainingState:
         weight_decay=config.optim.weight_decay,
         fused=True,
     )
+    if dist.is_main():
+        put_back(exp / MODEL)
+        remove_leftovers(exp)
     state = _resume(task, exp, optimizer)
-    if state.step >= config.updates:
+    if state.step >= config.updates and not state.validation_due:
         _restore_model(task, exp, device, state)
         return state
     if device.type == "cuda":
@@ -187,51 +191,61 @@ class _Run:
     metrics: Metrics | None
     stop: StopFlag
     collapse: Finding | None = None
+    bad: int = 0
+    """Updates in a row that were not finite."""
+    audio_samples: float = 0.0
+    """Since the speed was told last, at the time `since`."""
 
     def __post_init__(self) -> None:
         config = self.task.config
+        self.since, self.saved = time.monotonic(), self.state
         self.watch = Watch(self.task.findings, window_of(config.health, config.updates))
         if self.metrics is not None:
             self.watch.history.add(self.metrics.past)
 
     def run(self) -> TrainingState:
         config, updater = self.task.config, _Updater(self.task, self.device, self.optimizer)
-        audio_samples, since, bad = 0.0, time.monotonic(), 0
         if self.state.scaler:
             updater.scaler.load_state_dict(self.state.scaler)
         if self.state.validation_due:
             self._validate()
         with log.progress(self.exp.name, config.updates, done=self.state.step) as bar:
-            for position, step, batches in _loaded_updates(self.task, self.state):
-                lr = self.task.learning_rate(step)
-                row, finite = updater.update(batches, step, lr)
-                audio_samples += row.pop("audio_samples")
-                bad = 0 if finite else bad + 1
-                if not finite:
-                    self._complain(step, lr, bad, batches, updater.finite)
-                scaler = updater.scaler.state_dict() or None
-                self.state = replace(self.state, step=step + 1, position=position, scaler=scaler)
-                if self.metrics:
-                    self.metrics.add({"step": step + 1, "epoch": position.epoch, **row, "lr": lr})
-                note, last = "", self.state.step == config.updates
-                if telling := self.state.step % config.log_every == 0 or last:
-                    note = self._tell(audio_samples / SAMPLE_RATE / (time.monotonic() - since))
-                    audio_samples, since = 0.0, time.monotonic()
-                bar.advance(note=note)
-                if telling and config.health.stop and dist.any_rank(self.collapse is not None):
-                    self._give_up()
-                if last or (self.state.step % config.valid_every == 0 and self.state.step >= config.valid_from):
-                    started = time.monotonic()
-                    self._validate()
-                    since += time.monotonic() - started
-                stopping = dist.any_rank(bool(self.stop)) and not (last and not self.state.validation_due)
-                if last or stopping or self.state.step % config.checkpoint.every == 0:
-                    self._save()
-                if stopping:
-                    _leave(self.stop, f"stopped at update {self.state.step} of {config.updates}", self.exp)
-                if last:
+            loaded = _loaded_updates(self.task, self.state, lambda: bool(self.stop))
+            while self.state.step < config.updates:
+                update = next(loaded, None)  # None: told to stop while waiting for data
+                if dist.any_rank(update is None or bool(self.stop)):
                     break
+                assert update is not None
+                bar.advance(note=self._advance(updater, *update))
+                if self.state.step == config.updates or self.state.step % config.checkpoint.every == 0:
+                    self._save()
+        self._save()
+        if self.state.step < config.updates or self.state.validation_due:
+            _leave(self.stop, f"stopped at update {self.state.step} of {config.updates}", self.exp)
         return self.state
+
+    def _advance(self, updater: _Updater, position: Position, step: int, batches: list[_Numbered]) -> str:
+        """One update, and what is due after it; returns what the progress bar says."""
+        config, lr = self.task.config, self.task.learning_rate(step)
+        row, finite = updater.update(batches, step, lr)
+        self.audio_samples += row.pop("audio_samples")
+        self.bad = 0 if finite else self.bad + 1
+        if not finite:
+            self._complain(step, lr, self.bad, batches, updater.finite)
+        self.state = replace(self.state, step=step + 1, position=position, scaler=updater.scaler.state_dict() or None)
+        if self.metrics:
+            self.metrics.add({"step": step + 1, "epoch": position.epoch, **row, "lr": lr})
+        note, last = "", self.state.step == config.updates
+        if telling := self.state.step % config.log_every == 0 or last:
+            note = self._tell(self.audio_samples / SAMPLE_RATE / (time.monotonic() - self.since))
+            self.audio_samples, self.since = 0.0, time.monotonic()
+        if telling and config.health.stop and dist.any_rank(self.collapse is not None):
+            self._give_up()
+        if last or (self.state.step % config.valid_every == 0 and self.state.step >= config.valid_from):
+            started = time.monotonic()
+            self._validate()
+            self.since += time.monotonic() - started
+        return note
 
     def _complain(self, step: int, lr: float, bad: int, batches: list[_Numbered], finite: list[torch.Tensor]) -> None:
         names = " ".join(suspects(batches, finite))
@@ -287,10 +301,12 @@ class _Run:
         self.state = replace(self.state, validation_due=dist.any_rank(due))
 
     def _save(self) -> None:
+        """Write a checkpoint, if anything has happened since the last one."""
         self._flush()  # rows up to a checkpoint are on disk before it
-        if self.metrics is not None:
+        if self.metrics is not None and self.state != self.saved:
             folder, keep = self.exp / "checkpoints", self.task.config.checkpoint.keep
             checkpoint.save(folder, self.state, self.task.model, self.optimizer, keep=keep)
+            self.saved = self.state
         dist.barrier()
 
 
@@ -383,8 +399,13 @@ class _Updater:
 _Numbered = tuple[int, WaveBatch, float]  # (number in the update, batch, weight: 0 for a stand-in, else 1)
 
 
-def _loaded_updates(task: Task, start: TrainingState) -> Iterator[tuple[Position, int, list[_Numbered]]]:
-    """(position after the update, step, this rank's micro-batches) without end, read ahead across updates."""
+def _loaded_updates(
+    task: Task, start: TrainingState, stop: Callable[[], bool]
+) -> Iterator[tuple[Position, int, list[_Numbered]]]:
+    """(position after the update, step, this rank's micro-batches), read ahead across updates.
+
+    Without end, unless `stop` says yes while data are waited for.
+    """
     rank, world = dist.rank(), dist.world_size()
 
     def wanted() -> Iterator[tuple[Position, int, int, MicroBatch, float, bool]]:
@@ -395,7 +416,8 @@ def _loaded_updates(task: Task, start: TrainingState) -> Iterator[tuple[Position
                 yield position, step, number, micro_batches[number], weight, number == own[-1][0]
 
     batches: list[_Numbered] = []
-    items = read_ahead(wanted(), lambda item: task.load(item[3], item[1], item[2]), threads=task.config.data.threads)
+    threads = task.config.data.threads
+    items = read_ahead(wanted(), lambda item: task.load(item[3], item[1], item[2]), threads=threads, stop=stop)
     for (position, step, number, _, weight, last), batch in items:
         batches.append((number, batch, weight))
         if last:

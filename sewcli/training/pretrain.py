@@ -116,9 +116,10 @@ class Pretraining:
             return self._batch(self.valid_reader, item[1], key(self.config.seed, "valid"), 0, item[0])
 
         with torch.inference_mode(), log.progress("validation", len(batches)) as bar:
-            for (number, _), batch in read_ahead(enumerate(batches), load, threads=self.config.data.threads):
+            threads = self.config.data.threads
+            for (number, _), batch in read_ahead(enumerate(batches), load, threads=threads, stop=lambda: bool(stop)):
                 if stop:
-                    return None
+                    break
                 seed_torch(self.config.seed, "validate", number)
                 with autocast(dtype, device):
                     output = self._forward(batch, step, device)
@@ -127,6 +128,8 @@ class Pretraining:
                     totals[name] = totals.get(name, 0.0) + float(value)
                 perplexities.append(_perplexities(output))
                 bar.advance()
+        if stop:
+            return None
         frames = max(totals["frames"], 1.0)
         row = {
             "loss_bits": totals["contrastive"] / frames / math.log(2),
