@@ -130,13 +130,15 @@ def sew(*arguments: object) -> None:
 
 def outcome(run: Run, exp: Path) -> dict[str, Any] | None:
     """The rates of a run that is done."""
-    rates = {}
+    rates: dict[str, dict[str, float]] = {"wer": {}, "cer": {}}
     for lm, decoder in LMS.items():
         path = next((exp / run.folder / "decode").glob(f"{SPLIT}-{decoder}/score.json"), None)
         if path is None:
             return None
-        rates[lm] = read_json(path)["wer"]
-    return {"model": run.model, "pretrained": run.pretrained, "labels": run.labels, "seed": run.seed, "wer": rates}
+        score = read_json(path)
+        for kind, found in rates.items():
+            found[lm] = score[kind]
+    return {"model": run.model, "pretrained": run.pretrained, "labels": run.labels, "seed": run.seed, **rates}
 
 
 def seconds_of(models: list[str], trials: int = 21) -> dict[str, dict[str, float]]:
@@ -164,8 +166,10 @@ def table(rows: list[dict[str, Any]], times: dict[str, dict[str, float]]) -> str
     ]
     keys = list(dict.fromkeys((r["model"], r["pretrained"], r["labels"]) for r in rows))
     for model, pretrained, labels in keys:
-        mine = [r["wer"] for r in rows if (r["model"], r["pretrained"], r["labels"]) == (model, pretrained, labels)]
-        shown = [spread([wer[lm] for wer in mine]) for lm in LMS]
+        mine = [r for r in rows if (r["model"], r["pretrained"], r["labels"]) == (model, pretrained, labels)]
+        shown = [
+            spread([r[kind][lm] for r in mine]) for kind, lm in (("cer", "none"), ("wer", "none"), ("wer", "4gram"))
+        ]
         ratio = times[model]["median"] / times["sew-micro"]["median"] if "sew-micro" in times else float("nan")
         amount = "10 min" if labels == "few" else "all (73 min)"
         cells = (f"`{model}`", f"{ratio:.2f}", "yes" if pretrained else "no", amount, str(len(mine)), *shown)
