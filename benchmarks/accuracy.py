@@ -161,8 +161,8 @@ def seconds_of(models: list[str], trials: int = 21) -> dict[str, dict[str, float
 def table(rows: list[dict[str, Any]], times: dict[str, dict[str, float]]) -> str:
     """Markdown: mean and standard deviation over the seeds there are."""
     lines = [
-        "| model | time | pre-trained | labels | seeds | WER greedy | WER 4-gram |",
-        "|---|---|---|---|---|---|---|",
+        "| model | time | pre-trained | labels | seeds | CER greedy | WER greedy | WER 4-gram |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     keys = list(dict.fromkeys((r["model"], r["pretrained"], r["labels"]) for r in rows))
     for model, pretrained, labels in keys:
