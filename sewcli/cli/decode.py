@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -13,13 +14,21 @@ import typer
 from sewcli.base import dist
 from sewcli.base.errors import PartialError, UsageError
 from sewcli.cli import options
+from sewcli.decoding.weights import DEFAULT, find_weights
 
 PREFERRED = "test-clean"
 SINGLE = ("none", "viterbi")  # searches that end with one hypothesis
 
 
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
+class Kept(StrEnum):
+    """How emissions are kept."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+
+
+def _finite(value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
         raise typer.BadParameter(f"{value} is not a finite number.")
     return value
 
@@ -42,14 +51,26 @@ def decode(
     lm: Annotated[
         str, typer.Option(help="none (greedy), viterbi (best path), a name in DATA/lm such as 4gram, or a file.")
     ] = "none",
+    lexicon_free: Annotated[
+        bool, typer.Option("--lexicon-free", help="Search for any letters, with a model of letters or none.")
+    ] = False,
     beam: Annotated[int, typer.Option(min=1, help="Hypotheses kept at each frame.")] = 50,
+    weights: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="Weights of the search: a name, or what `sew tune` wrote.")
+    ] = DEFAULT,
     lm_weight: Annotated[
-        float, typer.Option(callback=_finite, help="Weight of the model's log10 probabilities.")
-    ] = 2.0,
-    word_score: Annotated[float, typer.Option(callback=_finite, help="Added for every word.")] = -1.0,
+        float | None,
+        typer.Option(callback=_finite, help="Of the model's log10 probabilities.", show_default="of --weights"),
+    ] = None,
+    word_score: Annotated[
+        float | None, typer.Option(callback=_finite, help="Added for every word.", show_default="of --weights")
+    ] = None,
     nbest: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Write the N best texts and their scores too.", show_default="no"),
+    ] = None,
+    keep_emissions: Annotated[
+        Kept | None, typer.Option(help="Keep the model's output, for sew tune and other searches.", show_default="no")
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Gets a folder a split.", show_default="decode/ beside the model")
@@ -77,14 +98,18 @@ def decode(
 
         sew decode
         sew decode --lm 4gram --beam 50 --split dev-clean --split test-clean
-        sew decode --model exp/sew-d-mid-ft/model --lm 4gram.bin --lm-weight 1.74 --word-score 0.52 --beam 500
-        sew decode --lm 4gram --beam 500 --nbest 100
+        sew decode --model exp/sew-d-mid-ft/model --lm 4gram.bin --weights w2v2-100h-4gram --beam 500
+        sew decode --lm 4gram --beam 500 --nbest 100 --keep-emissions float32
+        sew decode --lm 6gram-letter --lexicon-free
         sew decode --model exp/sew-d-mid-ft --shard 1/8           # of eight jobs
         torchrun --nproc-per-node 8 -m sewcli.cli.app decode --lm 4gram
     """
     mine = _shard(shard)
-    if nbest and lm in SINGLE:
+    if nbest and lm in SINGLE and not lexicon_free:
         raise UsageError(f"--lm {lm} finds one text only, not {nbest}", mend="sew decode --lm 4gram --nbest 100")
+    if lexicon_free and word_score:
+        raise UsageError("--lexicon-free counts no words, so they have no score", mend="leave out --word-score")
+    tuned = find_weights(weights)
     chosen = (
         recogniser(model) if model else options.newest_model("ForCTC", mend="first run: sew finetune, or give --model")
     )
@@ -103,9 +128,16 @@ def decode(
         out=out or folder_of(chosen) / "decode",
         device=partial(choose_device, device),
         lm=None if lm == "none" else lm,
-        options=BeamOptions(beam=beam, lm_weight=lm_weight, word_score=word_score, nbest=nbest),
+        options=BeamOptions(
+            beam=beam,
+            lm_weight=tuned.lm_weight if lm_weight is None else lm_weight,
+            word_score=0.0 if lexicon_free else tuned.word_score if word_score is None else word_score,
+            nbest=nbest,
+            lexicon_free=lexicon_free,
+        ),
         jobs=jobs,
         shard=mine,
+        keep=keep_emissions.value if keep_emissions else None,
     )
     whole = [d for d in done if not d.part and (d.new or dist.is_main())]  # another rank shows what it has joined
     if whole:

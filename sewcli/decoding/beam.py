@@ -1,4 +1,4 @@
-"""Beam search over a lexicon with an n-gram model: flashlight's decoder and its own KenLM, behind guards.
+"""Beam search with an n-gram model: flashlight's decoder and its own KenLM, behind guards; here over a lexicon.
 
 score = acoustic + lm_weight * log10 p(words) + word_score * number of words. Emissions are float32 natural-log
 probabilities (T, V). The defaults are the papers' (SEW section 5: beam 50, weights 2 and -1).
@@ -11,7 +11,9 @@ import contextlib
 import ctypes
 import os
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from sewcli.base import log
 from sewcli.base.config import Config
 from sewcli.base.errors import DataError
 from sewcli.decoding.nbest import LN10, Hypothesis
+from sewcli.decoding.weights import Weights
 from sewcli.lm.files import LanguageModelFiles
 from sewcli.lm.lexicon import Entry, read_lexicon
 from sewcli.lm.ngram import UNKNOWN
@@ -41,50 +44,49 @@ class BeamOptions(Config):
     word_score: float = -1.0  # added for every word
     log_add: bool = False  # sum the paths of a hypothesis instead of keeping the best
     nbest: int | None = None  # hypotheses of an utterance to keep; None is the best one alone
+    lexicon_free: bool = False  # any letters, without a lexicon; words are then not counted, and have no score
+
+    @property
+    def weights(self) -> Weights:
+        """What `sew tune` tunes."""
+        return Weights(self.lm_weight, self.word_score)
 
 
-class BeamDecoder:
-    """A decoder that may be used for any number of utterances, by one thread.
+class Search(ABC):
+    """One of flashlight's decoders, for any number of utterances, by one thread.
 
     Args:
-        files: the language model and its lexicon.
         vocabulary: symbols of the emissions.
         options: settings of the search.
-
-    Raises:
-        DataError: the model or the lexicon cannot be read, or have no word in common.
     """
 
-    def __init__(self, files: LanguageModelFiles, vocabulary: Vocabulary, options: BeamOptions) -> None:
-        from flashlight.lib.text.decoder import SmearingMode, Trie
-        from flashlight.lib.text.dictionary import Dictionary
-
+    def __init__(self, vocabulary: Vocabulary, options: BeamOptions) -> None:
         self.vocabulary, self.options = vocabulary, options
-        entries = read_lexicon(files.lexicon, vocabulary)
-        self._texts = _texts(entries, vocabulary)
-        self._words = Dictionary()
-        for word in dict.fromkeys(entry.word for entry in entries):
-            self._words.add_entry(word)
-        self._unknown = self._words.index_size()
-        self._words.add_entry(UNKNOWN)
-        self._lm = _load_lm(files, self._words)
-        scores = self._word_scores(files, entries)
-        self._trie = Trie(len(vocabulary), vocabulary.boundary)
-        for entry in entries:
-            self._trie.insert(list(entry.spelling), self._words.get_index(entry.word), scores[entry.word])
-        self._trie.smear(SmearingMode.MAX)
+        self._weights = options.weights
         self._decoder = self._new_decoder()
 
-    def decode(self, name: str, emission: np.ndarray) -> list[Hypothesis]:
+    @abstractmethod
+    def _new_decoder(self) -> Any:
+        """flashlight's decoder with the weights of now."""
+
+    @abstractmethod
+    def _hypothesis(self, result: Any) -> Hypothesis:
+        """What flashlight found, as text and scores."""
+
+    def decode(self, name: str, emission: np.ndarray, weights: Weights | None = None) -> list[Hypothesis]:
         """The best hypotheses, best first: at least one, at most `options.nbest` (a beam holds few complete texts).
 
         Args:
             name: the utterance, for messages.
             emission: (T, V) log-probabilities.
+            weights: others than those of the options.
 
         Raises:
             DataError: not emissions of this model, or too long for the memory.
         """
+        if (wanted := weights or self.options.weights) != self._weights:
+            self._weights = wanted
+            self._decoder = self._new_decoder()
         frames = self._checked(name, emission)
         if not len(emission):
             return [Hypothesis("", 0.0, 0.0)]
@@ -94,8 +96,8 @@ class BeamDecoder:
             raise DataError("the search ended without a hypothesis", where=name, mend="a larger --beam")
         found: dict[str, Hypothesis] = {}
         for result in results:  # best first: of one text the best stays
-            text = " ".join(self._texts[self._words.get_entry(word)] for word in result.words if word >= 0)
-            found.setdefault(text, Hypothesis(text, result.score, result.emittingModelScore, result.lmScore * LN10))
+            hypothesis = self._hypothesis(result)
+            found.setdefault(hypothesis.text, hypothesis)
             if len(found) == (self.options.nbest or 1):
                 break
         if len(frames) * self.options.beam * BYTES_PER_STATE > TRIM_ABOVE:
@@ -125,6 +127,62 @@ class BeamDecoder:
         end[0, [Vocabulary.blank, self.vocabulary.boundary]] = 0.0
         return np.ascontiguousarray(np.concatenate([emission, end]), dtype=np.float32)
 
+    def _shared_options(self) -> dict[str, Any]:
+        """Options that all of flashlight's decoders have."""
+        from flashlight.lib.text.decoder import CriterionType
+
+        return {
+            "beam_size": self.options.beam,
+            "beam_size_token": min(self.options.beam_tokens or len(self.vocabulary), len(self.vocabulary)),
+            "beam_threshold": self.options.threshold,
+            "lm_weight": self._weights.lm_weight,
+            "sil_score": 0.0,
+            "log_add": self.options.log_add,
+            "criterion_type": CriterionType.CTC,
+        }
+
+    def _release(self) -> None:
+        """A decoder keeps the beams of its longest utterance, and the C library keeps what is freed."""
+        self._decoder = self._new_decoder()
+        with contextlib.suppress(AttributeError, OSError, TypeError):  # only glibc has it
+            ctypes.CDLL(None).malloc_trim(0)
+
+
+class BeamDecoder(Search):
+    """The search over a lexicon.
+
+    Args:
+        files: the language model and its lexicon.
+        vocabulary: symbols of the emissions.
+        options: settings of the search.
+
+    Raises:
+        DataError: the model or the lexicon cannot be read, or have no word in common.
+    """
+
+    def __init__(self, files: LanguageModelFiles, vocabulary: Vocabulary, options: BeamOptions) -> None:
+        from flashlight.lib.text.decoder import SmearingMode, Trie
+        from flashlight.lib.text.dictionary import Dictionary
+
+        entries = read_lexicon(files.lexicon, vocabulary)
+        self._texts = _texts(entries, vocabulary)
+        self._words = Dictionary()
+        for word in dict.fromkeys(entry.word for entry in entries):
+            self._words.add_entry(word)
+        self._unknown = self._words.index_size()
+        self._words.add_entry(UNKNOWN)
+        self._lm = load_lm(files.model, self._words)
+        scores = self._word_scores(files, entries)
+        self._trie = Trie(len(vocabulary), vocabulary.boundary)
+        for entry in entries:
+            self._trie.insert(list(entry.spelling), self._words.get_index(entry.word), scores[entry.word])
+        self._trie.smear(SmearingMode.MAX)
+        super().__init__(vocabulary, options)
+
+    def _hypothesis(self, result: Any) -> Hypothesis:
+        text = " ".join(self._texts[self._words.get_entry(word)] for word in result.words if word >= 0)
+        return Hypothesis(text, result.score, result.emittingModelScore, result.lmScore * LN10)
+
     def _word_scores(self, files: LanguageModelFiles, entries: list[Entry]) -> dict[str, float]:
         """log10 p(word | <s>) of each word, for the look-ahead; tells whether lexicon and model know each other."""
         start = self._lm.start(False)
@@ -142,29 +200,15 @@ class BeamDecoder:
         return scores
 
     def _new_decoder(self) -> Any:
-        from flashlight.lib.text.decoder import CriterionType, LexiconDecoder, LexiconDecoderOptions
+        from flashlight.lib.text.decoder import LexiconDecoder, LexiconDecoderOptions
 
         options = LexiconDecoderOptions(
-            beam_size=self.options.beam,
-            beam_size_token=min(self.options.beam_tokens or len(self.vocabulary), len(self.vocabulary)),
-            beam_threshold=self.options.threshold,
-            lm_weight=self.options.lm_weight,
-            word_score=self.options.word_score,
-            unk_score=float("-inf"),
-            sil_score=0.0,
-            log_add=self.options.log_add,
-            criterion_type=CriterionType.CTC,
+            **self._shared_options(), word_score=self._weights.word_score, unk_score=float("-inf")
         )
         # The silence is what may repeat between words. With the blank in its place, as in the wav2letter of 2020, a boundary
         # that lasts two frames has no path and costs its acoustic price (measured: 5.6 nats).
         boundary, blank = self.vocabulary.boundary, Vocabulary.blank
         return LexiconDecoder(options, self._trie, self._lm, boundary, blank, self._unknown, [], False)
-
-    def _release(self) -> None:
-        """A decoder keeps the beams of its longest utterance, and the C library keeps what is freed."""
-        self._decoder = self._new_decoder()
-        with contextlib.suppress(AttributeError, OSError, TypeError):  # only glibc has it
-            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _texts(entries: list[Entry], vocabulary: Vocabulary) -> dict[str, str]:
@@ -172,15 +216,20 @@ def _texts(entries: list[Entry], vocabulary: Vocabulary) -> dict[str, str]:
     return {e.word: vocabulary.text(e.spelling) if vocabulary.outside(e.word) else e.word for e in entries}
 
 
-def _load_lm(files: LanguageModelFiles, words: Any) -> Any:
+def load_lm(model: Path, words: Any) -> Any:
+    """flashlight's KenLM over the words of its dictionary.
+
+    Raises:
+        DataError: KenLM cannot read the file.
+    """
     from flashlight.lib.text.decoder.kenlm import KenLM
 
     try:
         with _quiet():
-            return KenLM(str(files.model), words)
+            return KenLM(str(model), words)
     except (RuntimeError, MemoryError) as error:
         reason = str(error).strip().splitlines()[-1:] or ["not a language model"]
-        raise DataError(f"KenLM cannot read it: {reason[0]}", where=files.model, mend="make or copy it again") from None
+        raise DataError(f"KenLM cannot read it: {reason[0]}", where=model, mend="make or copy it again") from None
 
 
 @contextlib.contextmanager

@@ -2,16 +2,15 @@
 
 One way for greedy and beam: model -> emissions -> decoder -> `<out>/<split>-<decoder>/hyps.jsonl` (in the corpus's order,
 with the references, so that scoring needs this folder alone), `nbest.jsonl` when asked for, `failed.jsonl`, and `decode.json`
-with settings and times.
+with settings and times. Emissions that were kept stand in for the model.
 """
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,11 @@ import torch
 
 from sewcli.base import log
 from sewcli.base.errors import DataError, SewError
-from sewcli.base.files import sha256
 from sewcli.base.memory import keep_freed_memory
-from sewcli.data.utterances import Utterance, manifests, read_split
-from sewcli.decoding.beam import BeamDecoder, BeamOptions
-from sewcli.decoding.emissions import Clock, emissions
+from sewcli.data.utterances import Utterance, read_split
+from sewcli.decoding.beam import BeamOptions
 from sewcli.decoding.greedy import collapse, greedy, greedy_score
+from sewcli.decoding.kept import FloatType
 from sewcli.decoding.nbest import Hypothesis, nbest_rows
 from sewcli.decoding.outcome import (
     DecodedSplit,
@@ -37,16 +35,13 @@ from sewcli.decoding.outcome import (
     write_part,
     write_whole,
 )
+from sewcli.decoding.plan import VITERBI, plan_decoder
 from sewcli.decoding.pool import Decoded, DecoderPool, default_jobs
+from sewcli.decoding.source import EmissionSource, Recogniser, Stream, digest
 from sewcli.decoding.viterbi import best_path
-from sewcli.lm.files import LanguageModelFiles, resolve
-from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import load_ctc
 from sewcli.models.source import resolve as resolve_model
 from sewcli.text.tokens import Vocabulary
-
-GREEDY, VITERBI = "greedy", "viterbi"  # the searches without a language model
-HASHED_UP_TO = 1 << 30  # bytes of a language model; a larger one is known by its size and time
 
 
 def decode(
@@ -60,6 +55,7 @@ def decode(
     options: BeamOptions | None = None,
     jobs: int | None = None,
     shard: Shard = (1, 1),
+    keep: FloatType | None = None,
 ) -> list[DecodedSplit]:
     """Decode splits of a corpus, or a shard of each.
 
@@ -73,6 +69,7 @@ def decode(
         options: of the beam search.
         jobs: decoder processes; 0 decodes in this one, None takes a few.
         shard: (i, n) decodes the i-th of n equal shares of each split, and joins them when it is the last.
+        keep: keep the emissions, in this type, for `sew tune` and for other searches.
 
     Returns:
         The folder of each split, or of its shard while others are missing.
@@ -81,42 +78,33 @@ def decode(
         SewError: something is missing or not valid; audio that is not valid only counts as failed.
         DataError: no utterance of a split could be decoded.
     """
-    options = options or BeamOptions()
     keep_freed_memory()
     weights = resolve_model(model)
-    recogniser, vocabulary = load_ctc(weights)
-    search = VITERBI if lm == VITERBI else GREEDY
-    files = resolve(lm, data, vocabulary) if lm and lm != VITERBI else None
-    name = decoder_name(files, options) if files else search
-    folders = {split: out / f"{split}-{name}" for split in splits}
-    inputs = {split: _fingerprint(weights, data, split, files, options if files else search) for split in splits}
-    done = {split: there for split in splits if (there := finished(folders[split], inputs[split]))}
-    if shard[1] > 1:
-        for split in splits:
-            if split not in done and finished(folders[split], inputs[split], shard):
-                part = DecodedSplit(part_of(folders[split], shard), 0, part=True, new=False)
-                done[split] = join(folders[split], shard, read_split(data, split), inputs[split]) or part
-    work = [(split, read_split(data, split)) for split in splits if split not in done]
-    if not work:
-        return list(done.values())
-    with ExitStack() as stack:
-        pool = None
-        if files:
-            build = functools.partial(BeamDecoder, files, vocabulary, options)
-            pool = stack.enter_context(DecoderPool(build, default_jobs() if jobs is None else jobs))
-        place = device()
-        recogniser.to(place).for_inference()
-        settings = _settings(model, data, files, options, place, pool) | {"decoder": name}
-        for split, utterances in work:
-            own = {"split": split, **settings, "inputs": inputs[split]}
-            mine, nbest = share(utterances, shard), pool is not None and options.nbest is not None
-            outcome = _decode(recogniser, vocabulary, pool or search, mine, f"{split} {name}", nbest=nbest)
-            if shard[1] == 1:
-                done[split] = write_whole(folders[split], outcome, own)
-            else:
-                part = write_part(folders[split], shard, outcome, own)
-                done[split] = join(folders[split], shard, utterances, inputs[split]) or part
-    return [done[split] for split in splits]
+    network, vocabulary = load_ctc(weights)
+    plan = plan_decoder(lm, data, vocabulary, options or BeamOptions())
+    recogniser = Recogniser(network, weights, device)
+    parts = [
+        _Part(
+            out / f"{split}-{plan.name}",
+            whole := read_split(data, split),
+            source := EmissionSource(recogniser, data, split, share(whole, shard), out, shard),
+            digest(source.inputs, *plan.marks()),
+            shard,
+        )
+        for split in splits
+    ]
+    done = {part.folder: there for part in parts if not part.source.lacks(keep) and (there := _finished(part))}
+    if work := [part for part in parts if part.folder not in done]:
+        with ExitStack() as stack:
+            count = default_jobs() if jobs is None else jobs
+            pool = stack.enter_context(DecoderPool(plan.build, count)) if plan.build else None
+            settings = {"data": str(data), "model": str(model), **plan.settings(), "jobs": pool.jobs if pool else 0}
+            nbest = plan.options is not None and plan.options.nbest is not None
+            for part in work:
+                outcome, facts = _decode(part.source, vocabulary, pool or plan.name, keep, plan.name, nbest=nbest)
+                own = {"split": part.source.split, **settings, **facts, "inputs": part.inputs}
+                done[part.folder] = _write(part, outcome, own)
+    return [done[part.folder] for part in parts]
 
 
 def share(utterances: Sequence[Utterance], shard: Shard) -> list[Utterance]:
@@ -126,92 +114,76 @@ def share(utterances: Sequence[Utterance], shard: Shard) -> list[Utterance]:
     return [utterances[i] for i in sorted(order[index - 1 :: count])]
 
 
-def _fingerprint(
-    model: Path, data: Path, split: str, files: LanguageModelFiles | None, search: BeamOptions | str
-) -> str:
-    """A digest of all that decides the hypotheses: weights, cuts, settings, language model."""
-    digest = hashlib.sha256(repr(search if isinstance(search, str) else sorted(search.model_dump().items())).encode())
-    weights = [model] if model.is_file() else sorted(path for path in model.iterdir() if path.is_file())
-    read = [*manifests(data, split), *weights]
-    for path in [*read, *([files.lexicon] if files else [])]:
-        digest.update(f"{path.name} {sha256(path) if path.is_file() else ''}\n".encode())
-    if files:
-        facts = files.model.stat()
-        mark = sha256(files.model) if facts.st_size < HASHED_UP_TO else f"{facts.st_size} {facts.st_mtime_ns}"
-        digest.update(f"{files.model.name} {mark}\n".encode())
-    return digest.hexdigest()
+@dataclass(frozen=True)
+class _Part:
+    """A split, or a shard of it: where it goes, the utterances of the whole, and a digest of all that decides the result."""
+
+    folder: Path
+    whole: list[Utterance]
+    source: EmissionSource
+    inputs: str
+    shard: Shard
 
 
-def decoder_name(files: LanguageModelFiles, options: BeamOptions) -> str:
-    """`4gram-beam50` with whatever else is not the default: `4gram-beam50-lm_weight1.5`."""
-    changed = [f"{k}{v}" for k, v in options.model_dump(exclude_defaults=True).items() if k != "beam"]
-    return "-".join([files.name, f"beam{options.beam}", *changed])
+def _finished(part: _Part) -> DecodedSplit | None:
+    """What is there already; shards of which this one was the last are joined."""
+    if there := finished(part.folder, part.inputs):
+        return there
+    if part.shard[1] == 1 or not finished(part.folder, part.inputs, part.shard):
+        return None
+    waiting = DecodedSplit(part_of(part.folder, part.shard), 0, part=True, new=False)
+    return join(part.folder, part.shard, part.whole, part.inputs) or waiting
 
 
-def _settings(
-    model: Path,
-    data: Path,
-    files: LanguageModelFiles | None,
-    options: BeamOptions,
-    device: torch.device,
-    pool: DecoderPool | None,
-) -> dict[str, Any]:
-    return {
-        "data": str(data),
-        "model": str(model),
-        "lm": str(files.model) if files else None,
-        "lexicon": str(files.lexicon) if files else None,
-        **(options.model_dump() if files else {"beam": None}),
-        "jobs": pool.jobs if pool else 0,
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        "threads": torch.get_num_threads(),
-    }
+def _write(part: _Part, outcome: Outcome, settings: dict[str, Any]) -> DecodedSplit:
+    if part.shard[1] == 1:
+        return write_whole(part.folder, outcome, settings)
+    written = write_part(part.folder, part.shard, outcome, settings)
+    return join(part.folder, part.shard, part.whole, part.inputs) or written
 
 
 def _decode(
-    model: CTCModel,
+    source: EmissionSource,
     vocabulary: Vocabulary,
     decoder: DecoderPool | str,
-    utterances: Sequence[Utterance],
-    title: str,
+    keep: FloatType | None,
+    name: str,
     *,
     nbest: bool,
-) -> Outcome:
+) -> tuple[Outcome, dict[str, Any]]:
+    """Hypotheses of a part, and facts about where its emissions come from."""
     failures: dict[str, SewError] = {}
     found: dict[str, list[Hypothesis]] = {}
-    clock, decoder_seconds, audio_seconds = Clock(), 0.0, 0.0
-    lengths = {u.id: u.seconds for u in utterances}
+    decoder_seconds, audio_seconds = 0.0, 0.0
+    lengths = {u.id: u.seconds for u in source.utterances}
     began = time.perf_counter()
-    with log.progress(title, len(utterances)) as bar:
+    with log.progress(f"{source.split} {name}", len(lengths)) as bar:
 
         def fail(utterance: Utterance, error: SewError) -> None:
             failures[utterance.id] = error
             bar.advance()
 
-        device = next(model.parameters()).device
-        stream = emissions(model, utterances, device=device, on_failure=fail, clock=clock)
-        for decoded in _decoded(stream, vocabulary, decoder):
-            decoder_seconds += decoded.seconds
-            audio_seconds += lengths[decoded.name]
-            if decoded.error:
-                failures[decoded.name] = decoded.error
-            else:
-                found[decoded.name] = decoded.hypotheses
-            bar.advance(note=f"{audio_seconds / (time.perf_counter() - began):.1f} s of audio a second")
-    failed = [{"id": name, "path": str(error.where or ""), "reason": error.what} for name, error in failures.items()]
-    return Outcome(
-        rows=[_row(u, found[u.id], nbest=nbest) for u in utterances if u.id in found],
-        failures=failed,
+        with source.opened(fail, keep) as (stream, run):
+            for decoded in _decoded(stream, vocabulary, decoder):
+                decoder_seconds += decoded.seconds
+                audio_seconds += lengths[decoded.name]
+                if decoded.error:
+                    failures[decoded.name] = decoded.error
+                else:
+                    found[decoded.name] = decoded.hypotheses
+                bar.advance(note=f"{audio_seconds / (time.perf_counter() - began):.1f} s of audio a second")
+    outcome = Outcome(
+        rows=[_row(u, found[u.id], nbest=nbest) for u in source.utterances if u.id in found],
+        failures=[{"id": name, "path": str(e.where or ""), "reason": e.what} for name, e in failures.items()],
         audio_seconds=audio_seconds,
-        model_seconds=clock.seconds,
+        model_seconds=run.clock.seconds,
         decoder_seconds=decoder_seconds,
         wall_seconds=time.perf_counter() - began,
     )
+    return outcome, run.facts
 
 
-def _decoded(
-    stream: Iterator[tuple[Utterance, np.ndarray]], vocabulary: Vocabulary, decoder: DecoderPool | str
-) -> Iterator[Decoded]:
+def _decoded(stream: Stream, vocabulary: Vocabulary, decoder: DecoderPool | str) -> Iterator[Decoded]:
     for utterance, emission in stream:
         if isinstance(decoder, str):
             yield _best_path(utterance.id, emission, vocabulary, decoder)

@@ -23,22 +23,24 @@ import numpy as np
 from sewcli.base import dist
 from sewcli.base.errors import SewError, UsageError
 from sewcli.base.processes import die_with_parent, leave_signals_to_the_parent
-from sewcli.decoding.beam import BeamDecoder
+from sewcli.decoding.beam import Search
 from sewcli.decoding.nbest import Hypothesis
+from sewcli.decoding.weights import Weights
 
-Build = Callable[[], BeamDecoder]  # must be picklable: functools.partial(BeamDecoder, files, vocabulary, options)
+Build = Callable[[], Search]  # must be picklable: functools.partial(BeamDecoder, files, vocabulary, options)
 T = TypeVar("T")
 WAITING = 4  # utterances a worker may have before it
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """An utterance's hypotheses, or why there are none, and the CPU seconds it took."""
+    """An utterance's hypotheses, or why there are none, the CPU seconds it took, and the weights it was given."""
 
     name: str
     hypotheses: list[Hypothesis]
     seconds: float
     error: SewError | None = None
+    weights: Weights | None = None
 
 
 def default_jobs() -> int:
@@ -63,7 +65,7 @@ class DecoderPool:
     def __init__(self, build: Build, jobs: int) -> None:
         self.jobs = jobs
         self._running: set[Future[Decoded]] = set()
-        self._decoder: BeamDecoder | None = None
+        self._decoder: Search | None = None
         self._executor: ProcessPoolExecutor | None = None
         if jobs and not _can_fork():
             self._executor = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _start, (build, None))
@@ -79,14 +81,20 @@ class DecoderPool:
                     self._executor.shutdown()
                     raise error
 
-    def put(self, name: str, emission: np.ndarray) -> Iterator[Decoded]:
-        """Hand over an emission (T, V); yields what is done meanwhile, and blocks while too much is waiting."""
+    def put(self, name: str, emission: np.ndarray, weights: Weights | None = None) -> Iterator[Decoded]:
+        """Hand over an emission (T, V); yields what is done meanwhile, and blocks while too much is waiting.
+
+        Args:
+            name: the utterance.
+            emission: (T, V) log-probabilities.
+            weights: others than those of the decoder's options.
+        """
         if self._executor is None:
             assert self._decoder is not None
-            yield _timed(self._decoder, name, emission)
+            yield _timed(self._decoder, name, emission, weights)
             return
         executor = self._executor
-        self._running.add(self._guarded(lambda: executor.submit(_work, name, emission)))
+        self._running.add(self._guarded(lambda: executor.submit(_work, name, emission, weights)))
         while self._running and (len(self._running) > WAITING * self.jobs or any(f.done() for f in self._running)):
             yield from self._finished()
 
@@ -127,10 +135,10 @@ class DecoderPool:
             ) from None
 
 
-_DECODER: BeamDecoder | SewError | None = None  # of this worker, or why it has none
+_DECODER: Search | SewError | None = None  # of this worker, or why it has none
 
 
-def _start(build: Build, built: BeamDecoder | None) -> None:
+def _start(build: Build, built: Search | None) -> None:
     global _DECODER  # noqa: PLW0603 - a process pool has no other place for the state of a worker
     leave_signals_to_the_parent()
     die_with_parent()
@@ -145,17 +153,17 @@ def _ready() -> SewError | None:
     return _DECODER if isinstance(_DECODER, SewError) else None
 
 
-def _work(name: str, emission: np.ndarray) -> Decoded:
-    assert isinstance(_DECODER, BeamDecoder)
-    return _timed(_DECODER, name, emission)
+def _work(name: str, emission: np.ndarray, weights: Weights | None) -> Decoded:
+    assert isinstance(_DECODER, Search)
+    return _timed(_DECODER, name, emission, weights)
 
 
-def _timed(decoder: BeamDecoder, name: str, emission: np.ndarray) -> Decoded:
+def _timed(decoder: Search, name: str, emission: np.ndarray, weights: Weights | None) -> Decoded:
     began = time.thread_time()
     try:
-        return Decoded(name, decoder.decode(name, emission), time.thread_time() - began)
+        return Decoded(name, decoder.decode(name, emission, weights), time.thread_time() - began, weights=weights)
     except SewError as error:
-        return Decoded(name, [], time.thread_time() - began, error)
+        return Decoded(name, [], time.thread_time() - began, error, weights)
 
 
 def _can_fork() -> bool:

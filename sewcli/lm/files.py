@@ -44,6 +44,17 @@ def resolve(lm: str, data: str | Path, vocabulary: Vocabulary) -> LanguageModelF
         DataError: not a language model, an order that cannot be read, or another case than the recogniser's.
     """
     folder = Path(data) / FOLDER
+    model = find_model(lm, data, vocabulary)
+    lexicons = (model.parent / lexicon_name(model_name(model)), model.parent / LEXICON, folder / LEXICON)
+    lexicon = next((path for path in lexicons if path.is_file()), None)
+    if lexicon is None:
+        raise UsageError(f"no {LEXICON} beside the language model", where=model, mend="sew lm ngram writes both")
+    return LanguageModelFiles(model_name(model), model, lexicon)
+
+
+def find_model(lm: str, data: str | Path, vocabulary: Vocabulary) -> Path:
+    """Find and check the model of `--lm` alone, as `resolve` does; a search without a lexicon needs no more."""
+    folder = Path(data) / FOLDER
     given = Path(lm)
     named = [folder / f"{lm}{ending}" for ending in ENDINGS]
     model = next((path for path in named if path.is_file()), None)
@@ -52,11 +63,7 @@ def resolve(lm: str, data: str | Path, vocabulary: Vocabulary) -> LanguageModelF
     if model is None:
         raise _missing(lm, given, folder)
     check_model(model, vocabulary)
-    lexicons = (model.parent / lexicon_name(model_name(model)), model.parent / LEXICON, folder / LEXICON)
-    lexicon = next((path for path in lexicons if path.is_file()), None)
-    if lexicon is None:
-        raise UsageError(f"no {LEXICON} beside the language model", where=model, mend="sew lm ngram writes both")
-    return LanguageModelFiles(model_name(model), model, lexicon)
+    return model
 
 
 def model_name(path: Path) -> str:

@@ -1,0 +1,188 @@
+"""Emissions that are kept, so that other searches and `sew tune` need not run the model again.
+
+`<out>/<split>.emissions/<i>-of-<n>/` holds an (T, V) tensor for each utterance in safetensors files, and emissions.json: what
+they are of (a digest of weights and cuts), their type, what failed, and the model's time. A folder is whole or absent, and
+one that was made of other weights or cuts is never read.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from sewcli.base import log
+from sewcli.base.errors import DataError
+from sewcli.base.files import atomic_folder, read_json, write_json
+from sewcli.data.utterances import Utterance
+
+INDEX = "emissions.json"
+PART = re.compile(r"\d+-of-(\d+)")
+FILE_BYTES = 64 << 20  # of emissions in a file
+FloatType = Literal["float32", "float16"]
+Shard = tuple[int, int]
+
+
+def kept_folder(out: Path, split: str) -> Path:
+    """Where the emissions of a split are."""
+    return out / f"{split}.emissions"
+
+
+class EmissionWriter:
+    """Takes emissions in any order; `keep` makes one."""
+
+    def __init__(self, folder: Path, kind: FloatType) -> None:
+        self._folder, self._type = folder, np.dtype(kind)
+        self._waiting: dict[str, np.ndarray] = {}
+        self._bytes = 0
+        self.files: list[dict[str, Any]] = []
+        self.facts: dict[str, Any] = {}
+
+    def add(self, name: str, emission: np.ndarray) -> None:
+        """Keep the emission (T, V) of an utterance."""
+        self._waiting[name] = np.ascontiguousarray(emission, dtype=self._type)
+        self._bytes += self._waiting[name].nbytes
+        if self._bytes >= FILE_BYTES:
+            self.flush()
+
+    def keeping(self, stream: Iterator[tuple[Utterance, np.ndarray]]) -> Iterator[tuple[Utterance, np.ndarray]]:
+        """The same stream, kept as it goes by."""
+        for utterance, emission in stream:
+            self.add(utterance.id, emission)
+            yield utterance, emission
+
+    def flush(self) -> None:
+        """Write what waits."""
+        if self._waiting:
+            name = f"{len(self.files) + 1:05d}.safetensors"
+            save_file({str(place): value for place, value in enumerate(self._waiting.values())}, self._folder / name)
+            self.files.append({"file": name, "utterances": list(self._waiting)})
+            self._waiting, self._bytes = {}, 0
+
+
+@contextmanager
+def keep(folder: Path, shard: Shard, inputs: str, kind: FloatType) -> Iterator[EmissionWriter]:
+    """A writer of one shard of the emissions in `folder`, which appears when all went well.
+
+    Args:
+        folder: see `kept_folder`.
+        shard: which part of the split it is.
+        inputs: digest of what they are of.
+        kind: float16 halves the size; probabilities are then right to about three digits.
+    """
+    with atomic_folder(_part_of(folder, shard)) as temporary:
+        writer = EmissionWriter(temporary, kind)
+        yield writer
+        writer.flush()
+        write_json(temporary / INDEX, {"inputs": inputs, "type": kind, **writer.facts, "files": writer.files})
+    for other in folder.iterdir():  # of other weights, or another number of shards
+        if PART.fullmatch(other.name) and other != _part_of(folder, shard) and _stale(other, inputs, shard):
+            shutil.rmtree(other, ignore_errors=True)
+
+
+class KeptEmissions:
+    """Emissions on disk, of a whole split or one shard of it.
+
+    Args:
+        folder: see `kept_folder`.
+        inputs: digest of what they must be of.
+        shard: (1, 1) is the split, from its shards when they are all there.
+
+    Raises:
+        DataError: missing, of other weights or cuts, or broken.
+    """
+
+    def __init__(self, folder: Path, inputs: str, shard: Shard = (1, 1)) -> None:
+        self.folder = folder
+        indices = [(part, read_json(part / INDEX)) for part in _parts(folder, shard)]
+        if not indices:
+            mend = "sew decode --keep-emissions float32 keeps them"
+            raise DataError("no emissions are kept here", where=folder, mend=mend)
+        if any(index.get("inputs") != inputs for _, index in indices):
+            raise DataError(
+                "these emissions are of other weights or cuts",
+                where=folder,
+                mend="sew decode --keep-emissions float32 makes them anew",
+            )
+        self.types = {str(index["type"]) for _, index in indices}
+        self.failed = [row for _, index in indices for row in index["failed"]]
+        self.model_seconds = sum(float(index["model_seconds"]) for _, index in indices)
+        self.facts = {name: indices[0][1][name] for name in ("device", "threads")}
+        self._places = {
+            name: (part / file["file"], str(place))
+            for part, index in indices
+            for file in index["files"]
+            for place, name in enumerate(file["utterances"])
+        }
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._places
+
+    def read(self, utterances: Sequence[Utterance]) -> Iterator[tuple[Utterance, np.ndarray]]:
+        """Yield utterances with their emissions, float32 (T, V), file by file: the longest first, as they were made.
+
+        Raises:
+            DataError: a file is missing or cut short.
+        """
+        wanted = {utterance.id: utterance for utterance in utterances}
+        files: dict[Path, list[tuple[str, str]]] = {}
+        for name, (path, key) in self._places.items():
+            if name in wanted:
+                files.setdefault(path, []).append((name, key))
+        for path, entries in files.items():
+            try:
+                with safe_open(path, framework="np") as file:
+                    for name, key in entries:
+                        yield wanted[name], file.get_tensor(key).astype(np.float32)
+            except (OSError, SafetensorError) as error:
+                raise DataError(
+                    f"kept emissions cannot be read ({error})",
+                    where=path,
+                    mend=f"remove {self.folder} and run the same command again",
+                ) from None
+
+
+def find_kept(
+    folder: Path, inputs: str, utterances: Sequence[Utterance], shard: Shard = (1, 1)
+) -> KeptEmissions | None:
+    """Emissions of all these utterances, or None: the model has to run. Tells when there are some that are of no use."""
+    if not folder.is_dir() or not _parts(folder, shard):
+        return None
+    try:
+        kept = KeptEmissions(folder, inputs, shard)
+    except DataError as error:
+        log.info(f"{folder}: {error.what}; not used")
+        return None
+    return kept if not kept.failed and all(u.id in kept for u in utterances) else None
+
+
+def _part_of(folder: Path, shard: Shard) -> Path:
+    return folder / f"{shard[0]}-of-{shard[1]}"
+
+
+def _parts(folder: Path, shard: Shard) -> list[Path]:
+    """The folder of the shard; for a whole split, otherwise those of all its shards."""
+    own = _part_of(folder, shard)
+    if (own / INDEX).is_file():
+        return [own]
+    if shard == (1, 1):
+        names = (PART.fullmatch(part.name) for part in folder.glob("*"))
+        for count in sorted({int(name[1]) for name in names if name}):
+            parts = [_part_of(folder, (number, count)) for number in range(1, count + 1)]
+            if all((part / INDEX).is_file() for part in parts):
+                return parts
+    return []
+
+
+def _stale(part: Path, inputs: str, shard: Shard) -> bool:
+    try:
+        return read_json(part / INDEX).get("inputs") != inputs or shard == (1, 1)
+    except DataError:
+        return True

@@ -1,0 +1,93 @@
+"""Beam search without a lexicon: any letters in any order, under an n-gram model of letters or none (Likhomanenko et al. 2019).
+
+score = acoustic + lm_weight * log10 p(letters), where a letter model's sentence is `T H E | C A T |`. A word score has no
+place here: flashlight would add it for every frame of a boundary. Emissions are float32 log-probabilities (T, V).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sewcli.base.errors import DataError
+from sewcli.decoding.beam import IMPOSSIBLE, BeamOptions, Search, load_lm
+from sewcli.decoding.greedy import collapse
+from sewcli.decoding.nbest import LN10, Hypothesis
+from sewcli.lm.ngram import UNKNOWN
+from sewcli.text.tokens import SPECIAL, Vocabulary
+
+
+class LexiconFreeDecoder(Search):
+    """The search over letters.
+
+    Args:
+        model: an n-gram model of the vocabulary's symbols; None searches without one.
+        vocabulary: symbols of the emissions.
+        options: settings of the search.
+
+    Raises:
+        DataError: the model cannot be read, or does not know the letters.
+    """
+
+    def __init__(self, model: Path | None, vocabulary: Vocabulary, options: BeamOptions) -> None:
+        from flashlight.lib.text.decoder import ZeroLM
+        from flashlight.lib.text.dictionary import Dictionary
+
+        self._scored = model is not None
+        self._silent = [
+            index
+            for index, token in enumerate(vocabulary.tokens)
+            if token in SPECIAL and index not in (Vocabulary.blank, vocabulary.boundary)
+        ]
+        if model is None:
+            self._lm = ZeroLM()
+        else:
+            tokens = Dictionary()
+            for token in vocabulary.tokens:
+                tokens.add_entry(token)
+            tokens.add_entry(f"no such {UNKNOWN}")
+            self._lm = load_lm(model, tokens)
+            self._require_letters(model, vocabulary)
+        super().__init__(vocabulary, options)
+
+    def _new_decoder(self) -> Any:
+        from flashlight.lib.text.decoder import LexiconFreeDecoder as Decoder
+        from flashlight.lib.text.decoder import LexiconFreeDecoderOptions
+
+        options = LexiconFreeDecoderOptions(**self._shared_options())
+        return Decoder(options, self._lm, self.vocabulary.boundary, Vocabulary.blank, [])
+
+    def _hypothesis(self, result: Any) -> Hypothesis:
+        path = np.array(result.tokens[1:-1])  # without the states before the first frame and after the last
+        lm = result.lmScore * LN10 if self._scored else None
+        return Hypothesis(self.vocabulary.text(collapse(path)), result.score, result.emittingModelScore, lm)
+
+    def _checked(self, name: str, emission: np.ndarray) -> np.ndarray:
+        """Symbols that no text has are closed: a model of letters may find `<s>` certain, and flashlight would write it."""
+        frames = super()._checked(name, emission)
+        frames[:, self._silent] = IMPOSSIBLE
+        return frames
+
+    def _require_letters(self, model: Path, vocabulary: Vocabulary) -> None:
+        start = self._lm.start(False)
+        unknown = self._lm.score(start, len(vocabulary))[1]
+        closed = {Vocabulary.blank, *self._silent}
+        strangers = [
+            token
+            for index, token in enumerate(vocabulary.tokens)
+            if index not in closed and self._lm.score(start, index)[1] == unknown
+        ]
+        if vocabulary.tokens[vocabulary.boundary] in strangers:
+            raise DataError(
+                "it is no model of letters: it does not know the word boundary '|'",
+                where=model,
+                mend="sew lm ngram --unit letter --order 6, or leave out --lexicon-free",
+            )
+        if len(strangers) > len(vocabulary) / 2:
+            raise DataError(
+                f"it knows few of the letters of the recogniser (not {', '.join(map(repr, strangers[:5]))})",
+                where=model,
+                mend="letters must be in the same case: sew lm ngram --unit letter, from text in the case of the transcripts",
+            )

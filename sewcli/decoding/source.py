@@ -1,0 +1,130 @@
+"""Where the emissions of a split come from: the model, or what it put out before and was kept.
+
+Kept emissions are used only when they are of the very weights and cuts, of all utterances, and in float32: hypotheses are
+then the same to the last digit. Shapes: T frames, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sewcli.base import log
+from sewcli.base.errors import SewError
+from sewcli.base.files import sha256
+from sewcli.data.utterances import Utterance, manifests
+from sewcli.decoding.emissions import Clock, OnFailure, emissions
+from sewcli.decoding.kept import FloatType, find_kept, keep, kept_folder
+from sewcli.models.ctc import CTCModel
+
+Stream = Iterator[tuple[Utterance, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """The model's time, and facts of its run for decode.json."""
+
+    clock: Clock
+    facts: dict[str, Any]
+
+
+class Recogniser:
+    """A model that goes to its device when it is first needed.
+
+    Args:
+        model: in fp32.
+        weights: its folder or file.
+        device: chooses where it runs.
+    """
+
+    def __init__(self, model: CTCModel, weights: Path, device: Callable[[], torch.device]) -> None:
+        self.weights = weights
+        self._model, self._choose = model, device
+        self._device: torch.device | None = None
+
+    def start(self) -> torch.device:
+        """Where it runs."""
+        if self._device is None:
+            self._device = self._choose()
+            self._model.to(self._device).for_inference()
+        return self._device
+
+    def facts(self) -> dict[str, Any]:
+        """Device and threads."""
+        place = self.start()
+        name = torch.cuda.get_device_name(place) if place.type == "cuda" else place.type
+        return {"device": name, "threads": torch.get_num_threads()}
+
+    def emissions(self, utterances: Sequence[Utterance], fail: OnFailure, clock: Clock) -> Stream:
+        """The longest first; see `sewcli.decoding.emissions`."""
+        return emissions(self._model, utterances, device=self.start(), on_failure=fail, clock=clock)
+
+
+@dataclass
+class EmissionSource:
+    """Emissions of a split, or of a shard of it.
+
+    recogniser: what makes them. data, split: what of. utterances: of the split or shard. out: where they are kept.
+    """
+
+    recogniser: Recogniser
+    data: Path
+    split: str
+    utterances: list[Utterance]
+    out: Path
+    shard: tuple[int, int] = (1, 1)
+    inputs: str = field(init=False)  # digest of weights and cuts
+
+    def __post_init__(self) -> None:
+        path = self.recogniser.weights
+        weights = [path] if path.is_file() else sorted(file for file in path.iterdir() if file.is_file())
+        files = [*manifests(self.data, self.split), *weights]
+        self.inputs = digest(*(f"{file.name} {sha256(file)}" for file in files))
+        self._kept = find_kept(kept_folder(self.out, self.split), self.inputs, self.utterances, self.shard)
+
+    def lacks(self, kind: FloatType | None) -> bool:
+        """Whether emissions of this type are wanted and not kept yet."""
+        return kind is not None and (self._kept is None or self._kept.types != {kind})
+
+    @contextmanager
+    def opened(
+        self, fail: OnFailure, kind: FloatType | None = None, *, halved: bool = False
+    ) -> Iterator[tuple[Stream, Run]]:
+        """A stream of the emissions, the longest first.
+
+        Args:
+            fail: told of utterances whose audio cannot be used.
+            kind: keep them in this type, for those who come later.
+            halved: take kept ones in float16 too, which are right to three digits.
+        """
+        kept = self._kept
+        if kept and not self.lacks(kind) and (halved or kept.types == {"float32"}):
+            log.info(f"{self.split}: the model's output is kept in {kept.folder}, and is not computed again")
+            yield kept.read(self.utterances), Run(Clock(kept.model_seconds), kept.facts)
+            return
+        run = Run(Clock(), self.recogniser.facts())
+        if kind is None:
+            yield self.recogniser.emissions(self.utterances, fail, run.clock), run
+            return
+        failed: list[str] = []
+
+        def failing(utterance: Utterance, error: SewError) -> None:
+            failed.append(utterance.id)
+            fail(utterance, error)
+
+        with keep(kept_folder(self.out, self.split), self.shard, self.inputs, kind) as writer:
+            stream = self.recogniser.emissions(self.utterances, failing, run.clock)
+            yield writer.keeping(stream), run
+            writer.facts = {**run.facts, "model_seconds": run.clock.seconds, "failed": failed}
+
+
+def digest(*marks: str) -> str:
+    """One for all of them."""
+    return hashlib.sha256("\n".join(marks).encode()).hexdigest()

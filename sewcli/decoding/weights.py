@@ -1,0 +1,64 @@
+"""Weights of a beam search by name, and from the file that `sew tune` writes.
+
+`paper` is what SEW (section 5) and wav2vec 2.0's published script decode with. The others are wav2vec 2.0's own, tuned on
+dev-other for each amount of labels with LibriSpeech's 4-gram and a beam of 1500 (appendix, table 7).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sewcli.base.errors import DataError, UsageError, nearest
+
+FILE = "weights.json"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """lm_weight: on the language model's log10 probabilities. word_score: added for every word."""
+
+    lm_weight: float
+    word_score: float
+
+
+DEFAULT = "paper"
+NAMED = {
+    DEFAULT: Weights(2.0, -1.0),
+    "w2v2-10m-4gram": Weights(3.23, -0.26),
+    "w2v2-1h-4gram": Weights(2.90, -1.62),
+    "w2v2-10h-4gram": Weights(2.46, -0.59),
+    "w2v2-100h-4gram": Weights(2.15, -0.52),
+    "w2v2-960h-4gram": Weights(1.74, 0.52),
+}
+
+
+def find_weights(given: str) -> Weights:
+    """Weights by name, or of a file or folder that `sew tune` wrote.
+
+    Raises:
+        UsageError: neither a name nor a file.
+        DataError: the file does not hold two finite numbers.
+    """
+    if given in NAMED:
+        return NAMED[given]
+    path = Path(given) / FILE if Path(given).is_dir() else Path(given)
+    if not path.is_file():
+        raise UsageError(
+            f"no weights {given!r}{nearest(given, NAMED)}",
+            mend=f"one of {', '.join(NAMED)}, or the {FILE} that sew tune writes",
+        )
+    from sewcli.base.files import read_json
+
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise DataError("no weights in this file", where=path, mend="sew tune writes one")
+    return Weights(*(_number(found.get(name), name, path) for name in ("lm_weight", "word_score")))
+
+
+def _number(value: Any, name: str, path: Path) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise DataError(f"{name} is {value!r}, not a number", where=path, mend="sew tune writes such a file")
+    return float(value)
