@@ -30,6 +30,7 @@ from sewcli.cli import (
     report,
     score,
     shar,
+    tune,
 )
 
 
@@ -70,6 +71,7 @@ app.command("pretrain")(pretrain.pretrain)
 app.command("finetune")(finetune.finetune)
 app.add_typer(lm.app, name="lm")
 app.command("decode")(decode.decode)
+app.command("tune")(tune.tune)
 app.command("align")(align.align)
 app.command("score")(score.score)
 app.command("models")(models.models)

@@ -1,0 +1,90 @@
+"""`sew tune`: the weights of the language model that fit a recogniser."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sewcli.cli import options
+from sewcli.cli.decode import folder_of, recogniser
+
+PREFERRED = "dev-other"
+
+
+def tune(
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="A recogniser: its folder, its experiment, a fairseq file or a Hub id.",
+            show_default="the newest below exp/",
+        ),
+    ] = None,
+    data: options.Data = None,
+    split: Annotated[
+        str | None, typer.Option(help="Split to tune on.", show_default="dev-other, or else the first dev*")
+    ] = None,
+    lm: Annotated[str, typer.Option(help="A name in DATA/lm such as 4gram, or a file.")] = "4gram",
+    lexicon_free: Annotated[
+        bool, typer.Option("--lexicon-free", help="Of the search without a lexicon, with a model of letters.")
+    ] = False,
+    beam: Annotated[int, typer.Option(min=1, help="Hypotheses kept at each frame.")] = 50,
+    trials: Annotated[int, typer.Option(min=1, help="Pairs of weights to try at most.")] = 128,
+    out: Annotated[
+        Path | None, typer.Option(help="Gets a folder for this search.", show_default="tune/ beside the model")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=0, help="Decoder processes; 0: none.", show_default="a few")
+    ] = None,
+    device: options.Device = "auto",
+    json: options.Json = False,
+) -> None:
+    """Find the weights of the language model with the fewest word errors on a dev set.
+
+    The model runs once, or not at all where `sew decode --keep-emissions` has
+    kept what it puts out. Then pairs of lm weight (0 to 5) and word score
+    (-5 to 5) are tried: the papers' 2 and -1, a coarse grid, and ever finer
+    steps around the best pair. The grid is shown as a table, rows by lm
+    weight. OUT/SPLIT-DECODER/ holds weights.json, for `sew decode --weights`,
+    and trials.jsonl: a search that was stopped goes on from there.
+
+    A trial takes as long as a search of the split (an hour of speech: about
+    10 s on one core at beam 50). Weights that fit a narrow beam fit a wider
+    one as well or nearly so. Tell results of other splits than the one that
+    was tuned on.
+
+        sew tune --lm 4gram
+        sew tune --model exp/sew-d-mid-ft --split dev-other --lm 4gram --beam 500
+        sew decode --lm 4gram --weights exp/sew-d-mid-ft/tune/dev-other-4gram-beam50
+    """
+    chosen = (
+        recogniser(model) if model else options.newest_model("ForCTC", mend="first run: sew finetune, or give --model")
+    )
+    corpus = data or options.DATA
+
+    from sewcli.base import log
+    from sewcli.data.utterances import require_splits
+    from sewcli.decoding.beam import BeamOptions
+    from sewcli.decoding.surface import print_tuned
+    from sewcli.decoding.tune import tune
+    from sewcli.training.experiment import choose_device
+
+    names = require_splits(corpus, [split] if split else None, default_prefix="dev")
+    home = folder_of(chosen)
+    tuned = tune(
+        chosen,
+        corpus,
+        PREFERRED if PREFERRED in names else names[0],
+        lm=lm,
+        options=BeamOptions(beam=beam, lexicon_free=lexicon_free),
+        out=out or home / "tune",
+        emissions=home / "decode",
+        device=partial(choose_device, device),
+        limit=trials,
+        jobs=jobs,
+    )
+    print_tuned(tuned, as_json=json)
+    free = " --lexicon-free" if lexicon_free else ""
+    log.info(f"use them: sew decode --model {chosen} --data {corpus} --lm {lm}{free} --weights {tuned.folder}")
