@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -21,6 +20,7 @@ import torch
 from sewcli.base import log
 from sewcli.base.errors import DataError, SewError, UsageError
 from sewcli.base.files import explained, read_json, write_json
+from sewcli.base.lock import hold
 from sewcli.base.memory import keep_freed_memory
 from sewcli.data.utterances import Utterance, read_split
 from sewcli.decoding.beam import BeamOptions
@@ -205,10 +205,12 @@ class _Table:
     def __init__(self, folder: Path, inputs: str, settings: dict[str, Any]) -> None:
         self.folder, self._path = folder, folder / TRIALS
         self._trials: dict[Weights, Trial] = {}
+        hold(folder, busy="another sew tune is at work here", mend="wait for it, or give another --out")
         if not _same(folder / SUMMARY, inputs):
-            if folder.exists():
+            if (folder / SUMMARY).exists():
                 log.info(f"{folder}: of another model, data or search; it is made anew")
-                shutil.rmtree(folder)
+            for name in (TRIALS, FILE):
+                (folder / name).unlink(missing_ok=True)
             write_json(folder / SUMMARY, {"inputs": inputs, **settings})
         self._read()
         if self._trials:
