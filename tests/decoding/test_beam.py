@@ -1,5 +1,6 @@
 """The beam search is flashlight's, and each trap of flashlight is closed (see facts in beam.py's docstring)."""
 
+import functools
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from sewcli.base.errors import DataError
 from sewcli.decoding import beam
 from sewcli.decoding.beam import BeamDecoder, BeamOptions
 from sewcli.decoding.greedy import greedy
+from sewcli.decoding.pool import DecoderPool
 from sewcli.lm.arpa import write_arpa
 from sewcli.lm.files import LanguageModelFiles
 from sewcli.lm.lexicon import write_lexicon
@@ -24,41 +26,62 @@ def decoder(lm: LanguageModelFiles) -> BeamDecoder:
     return BeamDecoder(lm, LETTERS, BeamOptions())
 
 
-def plain_flashlight(lm: LanguageModelFiles, values: np.ndarray) -> tuple[str, float]:
+class PlainFlashlight:
     """flashlight as its own examples call it, with the papers' settings."""
-    import torch
-    from flashlight.lib.text import decoder as fl
-    from flashlight.lib.text.decoder.kenlm import KenLM
-    from flashlight.lib.text.dictionary import create_word_dict, load_words
 
-    lexicon = load_words(str(lm.lexicon))
-    words = create_word_dict(lexicon)
-    model = KenLM(str(lm.model), words)
-    trie = fl.Trie(len(LETTERS), LETTERS.boundary)
-    start = model.start(False)
-    for word, spellings in lexicon.items():
-        index = words.get_index(word)
-        for spelling in spellings:
-            trie.insert([LETTERS.tokens.index(s) for s in spelling], index, model.score(start, index)[1])
-    trie.smear(fl.SmearingMode.MAX)
-    options = fl.LexiconDecoderOptions(50, 100, 25.0, 2.0, -1.0, float("-inf"), 0.0, False, fl.CriterionType.CTC)
-    search = fl.LexiconDecoder(
-        options, trie, model, LETTERS.boundary, LETTERS.blank, words.get_index("<unk>"), [], False
-    )
-    tensor = torch.from_numpy(values)
-    best = search.decode(tensor.data_ptr(), *tensor.shape)[0]
-    return " ".join(words.get_entry(w) for w in best.words if w >= 0), best.score
+    def __init__(self, lm: LanguageModelFiles) -> None:
+        from flashlight.lib.text import decoder as fl
+        from flashlight.lib.text.decoder.kenlm import KenLM
+        from flashlight.lib.text.dictionary import create_word_dict, load_words
+
+        lexicon = load_words(str(lm.lexicon))
+        self.words = create_word_dict(lexicon)
+        self.model = KenLM(str(lm.model), self.words)
+        self.trie = fl.Trie(len(LETTERS), LETTERS.boundary)
+        start = self.model.start(False)
+        for word, spellings in lexicon.items():
+            index = self.words.get_index(word)
+            for spelling in spellings:
+                symbols = [LETTERS.tokens.index(s) for s in spelling]
+                self.trie.insert(symbols, index, self.model.score(start, index)[1])
+        self.trie.smear(fl.SmearingMode.MAX)
+        options = fl.LexiconDecoderOptions(50, 100, 25.0, 2.0, -1.0, float("-inf"), 0.0, False, fl.CriterionType.CTC)
+        unknown = self.words.get_index("<unk>")
+        self.search = fl.LexiconDecoder(
+            options, self.trie, self.model, LETTERS.boundary, LETTERS.blank, unknown, [], False
+        )
+
+    def decode(self, values: np.ndarray) -> tuple[str, float]:
+        import torch
+
+        tensor = torch.from_numpy(values)
+        best = self.search.decode(tensor.data_ptr(), *tensor.shape)[0]
+        return " ".join(self.words.get_entry(w) for w in best.words if w >= 0), best.score
 
 
-def test_texts_and_scores_are_those_of_flashlight_called_plainly(
-    decoder: BeamDecoder, lm: LanguageModelFiles, sentences: list[str]
+def with_end(values: np.ndarray) -> np.ndarray:
+    """A frame in which a boundary or a blank costs nothing: ours adds it."""
+    end = np.full((1, 32), beam.IMPOSSIBLE, dtype=np.float32)
+    end[0, [0, 4]] = 0
+    return np.concatenate([values, end])
+
+
+def test_texts_and_scores_of_500_utterances_are_those_of_flashlight_called_plainly(
+    lm: LanguageModelFiles, sentences: list[str]
 ) -> None:
-    for seed, text in enumerate(sentences[:12]):
-        values = emission(text, noise=2.0, seed=seed)
-        end = np.full((1, 32), beam.IMPOSSIBLE, dtype=np.float32)
-        end[0, [0, 4]] = 0
-        hypothesis = decoder.decode("u", values)[0]
-        assert (hypothesis.text, hypothesis.score) == plain_flashlight(lm, np.concatenate([values, end]))
+    """Through the pool of processes, as `sew decode` does; half of them noisy."""
+    plain = PlainFlashlight(lm)
+    rng = np.random.default_rng(5)
+    texts = [" ".join(rng.permutation(sentences[n % len(sentences)].split())) for n in range(500)]
+    values = {f"u{n}": emission(text, noise=2.2 * (n % 2), seed=n) for n, text in enumerate(texts)}
+    found = {}
+    with DecoderPool(functools.partial(BeamDecoder, lm, LETTERS, BeamOptions()), 2) as pool:
+        for name, value in values.items():
+            found |= {d.name: d.hypotheses[0] for d in pool.put(name, value)}
+        found |= {d.name: d.hypotheses[0] for d in pool.drain()}
+    assert len({found[name].text for name in values}) > 400
+    for name, value in values.items():
+        assert (found[name].text, found[name].score) == plain.decode(with_end(value)), name
 
 
 def test_the_score_is_the_sum_it_is_said_to_be(decoder: BeamDecoder, lm: LanguageModelFiles) -> None:

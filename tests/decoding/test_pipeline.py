@@ -157,6 +157,48 @@ def test_nbest_lists_lie_beside_the_hypotheses_and_shards_join_them(model: Path,
     assert list(dict(read_nbest(done.folder))) == list(LENGTHS)
 
 
+@pytest.mark.parametrize("shards", [1, 2])
+def test_kept_emissions_stand_in_for_the_model(shards: int, model: Path, corpus: Path, tmp_path: Path) -> None:
+    options = BeamOptions(beam=20, nbest=3)
+    settings = {"lm": "3gram", "options": options, "jobs": 0}
+    (expected,) = decode(model, corpus, ["test-x"], out=tmp_path / "other", device=lambda: CPU, **settings)
+    for number in range(1, shards + 1):
+        shard = (number, shards)
+        decode(model, corpus, ["test-x"], out=tmp_path / "out", device=lambda: CPU, keep="float32", shard=shard)
+    for name in LENGTHS:
+        (tmp_path / f"{name}.wav").unlink()
+
+    def no_device() -> torch.device:
+        raise AssertionError("the model was to run")
+
+    (found,) = decode(model, corpus, ["test-x"], out=tmp_path / "out", device=no_device, **settings)
+    kept, run = (read_json(folder / "decode.json") for folder in (found.folder, expected.folder))
+    assert kept["device"] == run["device"] and kept["model_seconds"] > 0 and kept["inputs"] == run["inputs"]
+    if shards == 1:  # the same batches
+        assert (found.folder / "hyps.jsonl").read_bytes() == (expected.folder / "hyps.jsonl").read_bytes()
+    assert {n: r["text"] for n, r in rows(found.folder).items()} == {
+        n: r["text"] for n, r in rows(expected.folder).items()
+    }
+    with pytest.raises(AssertionError, match="was to run"):  # float16 is wanted, and not there
+        decode(model, corpus, ["test-x"], out=tmp_path / "out", device=no_device, keep="float16", **settings)
+    save_ctc(CTCModel(lookup("sew-micro"), 32), Vocabulary.letters(), tmp_path / "another" / "model")
+    with pytest.raises(AssertionError, match="was to run"):  # those of other weights do not
+        decode(tmp_path / "another/model", corpus, ["test-x"], out=tmp_path / "out", device=no_device)
+
+
+def test_emissions_in_float16_do_not_change_hypotheses_in_silence(model: Path, corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (first,) = decode(model, corpus, ["test-x"], out=out, device=lambda: CPU, keep="float16")
+    assert read_json(out / "test-x.emissions/1-of-1/emissions.json")["type"] == "float16"
+    before = (first.folder / "decode.json").stat().st_mtime_ns
+    (again,) = decode(model, corpus, ["test-x"], out=out, device=lambda: CPU, keep="float16")
+    assert not again.new and (first.folder / "decode.json").stat().st_mtime_ns == before
+    for name in LENGTHS:
+        (tmp_path / f"{name}.wav").unlink()
+    with pytest.raises(DataError, match="none of the 6"):  # the model runs, and has nothing to hear
+        decode(model, corpus, ["test-x"], out=out, device=lambda: CPU, lm="3gram", jobs=0)
+
+
 def test_batches_change_no_emission_and_hide_no_padding(model: Path, corpus: Path) -> None:
     network, _ = load_ctc(model)
     network.train()
@@ -257,6 +299,12 @@ def test_the_commands_decode_score_and_say_what_failed(model: Path, corpus: Path
 
     code, out, err = sew("decode", *common, "--nbest", "3")
     assert code == 2 and "--lm 4gram --nbest" in err
+    code, out, err = sew("decode", *common, "--lexicon-free", "--nbest", "2", "--beam", "5", "--jobs", "0")
+    assert code == 4 and (tmp_path / "exp/x/decode/test-x-no-lm-free-beam5-nbest2/nbest.jsonl").is_file(), err
+    code, out, err = sew("decode", *common, "--lexicon-free", "--lm", "3gram")
+    assert code == 3 and "--unit letter" in err
+    code, out, err = sew("decode", *common, "--lexicon-free", "--word-score", "1")
+    assert code == 2 and "--word-score" in err
     code, out, err = sew("decode", *common, "--lm", "4gram")
     assert code == 2 and "sew lm ngram --order 4" in err and out == ""
     code, out, err = sew("decode", *common, "--split", "test-y")
