@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,14 @@ import typer
 
 from sewcli.base.errors import UsageError
 from sewcli.cli import options
+
+
+class Unit(StrEnum):
+    """What an n-gram is of."""
+
+    WORD = "word"
+    LETTER = "letter"
+
 
 app = typer.Typer(help="Language models for `sew decode --lm`.", no_args_is_help=True)
 
@@ -35,6 +44,7 @@ def ngram(
         ),
     ] = None,
     order: Annotated[int, typer.Option(min=2, max=6, help="Words in the longest n-gram.")] = 4,
+    unit: Annotated[Unit, typer.Option(help="letter: for sew decode --lexicon-free.")] = Unit.WORD,
     vocabulary: Annotated[
         Path | None,
         typer.Option(help="A file of the only words to know.", show_default="DATA/lm/vocabulary.txt, where it is"),
@@ -56,7 +66,10 @@ def ngram(
     ] = None,
     data: options.Data = None,
     out: Annotated[
-        Path | None, typer.Option(help="The .arpa or .arpa.gz to write.", show_default="DATA/lm/<ORDER>gram.arpa")
+        Path | None,
+        typer.Option(
+            help="The .arpa or .arpa.gz to write.", show_default="DATA/lm/<ORDER>gram.arpa, or <ORDER>gram-letter.arpa"
+        ),
     ] = None,
     json: options.Json = False,
 ) -> None:
@@ -71,13 +84,21 @@ def ngram(
         sew lm ngram --order 4
         sew lm ngram --order 4 --prune 0,0,1 --memory 8 librispeech-lm-norm.txt.gz
         sew lm ngram --order 3 --data data/mini
+        sew lm ngram --order 6 --unit letter      # DATA/lm/6gram-letter.arpa
         sew lm ngram --order 4 books.txt.gz transcripts.txt --out data/librispeech/lm/books.arpa.gz
     """
     from sewcli.lm.build import build_ngram
 
     budget = None if memory is None else int(memory * 1e9)
     summary = build_ngram(
-        texts or [], order, data or options.DATA, out, vocabulary, prune=_thresholds(prune), memory=budget
+        texts or [],
+        order,
+        data or options.DATA,
+        out,
+        vocabulary,
+        prune=_thresholds(prune),
+        memory=budget,
+        letters=unit == Unit.LETTER,
     )
     if json:
         print(json_module.dumps(summary, ensure_ascii=False))
@@ -152,10 +173,12 @@ def _thresholds(text: str) -> list[int]:
 def _show(summary: dict[str, Any]) -> None:
     counts = ", ".join(f"{count:,} {k}-grams" for k, count in enumerate(summary["ngrams"], start=1))
     print(f"{summary['binary'] or summary['model']}: {counts}")
-    print(f"{summary['lexicon']}: {summary['lexicon_words']:,} words")
+    if summary["lexicon"]:
+        print(f"{summary['lexicon']}: {summary['lexicon_words']:,} words")
+    of = "words" if summary["lexicon"] else "letters"
     for fit in summary["dev"]:
         unknown = f"{fit['unknown']:,} unknown ({100 * fit['unknown'] / fit['words']:.1f} %)"
         print(
-            f"{fit['text']}: {fit['words']:,} words with the ends of sentences, {unknown}, "
+            f"{fit['text']}: {fit['words']:,} {of} with the ends of sentences, {unknown}, "
             f"perplexity {fit['perplexity']:.1f} ({fit['perplexity_of_known']:.1f} without the unknown)"
         )

@@ -13,6 +13,7 @@ from sewcli.corpora.lm_text import TEXT, VOCABULARY
 from sewcli.lm.arpa import write_arpa
 from sewcli.lm.binary import build_binary
 from sewcli.lm.files import FOLDER, LEXICON, lexicon_name, model_name
+from sewcli.lm.letters import spelled
 from sewcli.lm.lexicon import write_lexicon
 from sewcli.lm.ngram import SPECIAL, NgramModel, estimate, evaluate, thresholds_of
 from sewcli.lm.store import Store, half_of_the_memory
@@ -30,6 +31,7 @@ def build_ngram(
     *,
     prune: Sequence[int] = (),
     memory: int | None = None,
+    letters: bool = False,
 ) -> dict[str, Any]:
     """Estimate a model and write it with its lexicon.
 
@@ -38,11 +40,12 @@ def build_ngram(
             text that the corpus brings, `data/lm/text.txt.gz`.
         order: N, 2 to 6.
         data: folder of the prepared corpus; its `text_dev*.txt` are what the model's fit is measured on.
-        out: the ARPA file to write; None means `data/lm/<N>gram.arpa`.
+        out: the ARPA file to write; None means `data/lm/<N>gram.arpa`, or `<N>gram-letter.arpa`.
         vocabulary: a file of the only words to know, one a line; None means `data/lm/vocabulary.txt` when `texts` is
             empty and it is there, and otherwise all words of the texts.
         prune: n-grams that stand in the texts so often or less are left out, by order (see `ngram.estimate`).
         memory: bytes that the counts may take; what is more goes to files beside the model. None: half of the machine's.
+        letters: of letters, for a search without a lexicon, and not of words.
 
     Returns:
         Counts, discounts, sizes, and the perplexity and unknown words of each dev text.
@@ -52,44 +55,44 @@ def build_ngram(
         DataError: a text cannot be read or has no words.
     """
     sources = list(texts) or [*sorted(data.glob("text_train*.txt")), *filter(Path.is_file, [data / FOLDER / TEXT])]
-    if vocabulary is None and not texts and (data / FOLDER / VOCABULARY).is_file():
+    if vocabulary is not None and letters:
+        raise UsageError("--vocabulary lists words, and a model of letters knows none", mend="leave it out")
+    if vocabulary is None and not texts and not letters and (data / FOLDER / VOCABULARY).is_file():
         vocabulary = data / FOLDER / VOCABULARY
     if not sources:
         raise UsageError(
             "no training transcripts here", where=data, mend="first run: sew prep librispeech, or name text files"
         )
-    out = out or data / FOLDER / f"{order}gram.arpa"
+    out = out or data / FOLDER / f"{order}gram{'-letter' if letters else ''}.arpa"
     if not out.name.endswith((".arpa", ".arpa.gz")):
         raise UsageError("a language model's file name ends in .arpa or .arpa.gz", where=out)
     log.info(f"{order}-gram model of {', '.join(map(str, sources))}")
     limit = None if vocabulary is None else [word for line in sentences(vocabulary) for word in line]
     thresholds_of(prune, order)  # a fault of these is better told before the texts are read
     store = Store(out.absolute().parent, half_of_the_memory() if memory is None else memory)
-    model = estimate(_all_sentences(sources), order, limit, prune=prune, store=store)
+    symbols = Vocabulary.letters()
+    units = (lambda text: spelled(text, symbols)) if letters else iter
+    model = estimate(units(_all_sentences(sources)), order, limit, prune=prune, store=store)
     if store.spilled:
         log.info(
             f"sorted in files of {store.spilled / 1e9:.1f} GB in all, as the counts are more than the memory allows"
         )
-    cannot = write_lexicon(model.words[len(SPECIAL) :], Vocabulary.letters(), out.with_name(LEXICON))
-    if cannot:
-        shown = ", ".join(map(repr, cannot[:5]))
-        log.warn(f"{len(cannot)} words cannot be spelled in letters and are left out of the lexicon: {shown}")
-    out.with_name(lexicon_name(model_name(out))).unlink(missing_ok=True)  # of an earlier model of this name
+    lexicon_words = None if letters else _write_lexicon(model, symbols, out)
     write_arpa(model, out)
     binary = build_binary(out)
     dev = [path for path in sorted(data.glob("text_dev*.txt")) if path not in sources]
     return {
         "model": str(out),
         "binary": str(binary) if binary else None,
-        "lexicon": str(out.with_name(LEXICON)),
+        "lexicon": None if letters else str(out.with_name(LEXICON)),
         "texts": [str(path) for path in sources],
         "vocabulary": str(vocabulary) if vocabulary else None,
         "order": order,
         "prune": list(prune),
         "ngrams": model.counts,
         "discounts": [list(d) for d in model.discounts],
-        "lexicon_words": len(model.words) - len(SPECIAL) - len(cannot),
-        "dev": [_fit(model, path) for path in dev if path.stat().st_size],
+        "lexicon_words": lexicon_words,
+        "dev": [_fit(model, path, units(sentences(path))) for path in dev if path.stat().st_size],
     }
 
 
@@ -124,8 +127,18 @@ def _all_sentences(paths: Sequence[Path]) -> Iterator[list[str]]:
             meter.advance(path.stat().st_size // 10**6)
 
 
-def _fit(model: NgramModel, path: Path) -> dict[str, Any]:
-    fit = evaluate(model, sentences(path))
+def _write_lexicon(model: NgramModel, symbols: Vocabulary, out: Path) -> int:
+    """The lexicon of a model of words; how many are in it."""
+    cannot = write_lexicon(model.words[len(SPECIAL) :], symbols, out.with_name(LEXICON))
+    if cannot:
+        shown = ", ".join(map(repr, cannot[:5]))
+        log.warn(f"{len(cannot)} words cannot be spelled in letters and are left out of the lexicon: {shown}")
+    out.with_name(lexicon_name(model_name(out))).unlink(missing_ok=True)  # of an earlier model of this name
+    return len(model.words) - len(SPECIAL) - len(cannot)
+
+
+def _fit(model: NgramModel, path: Path, text: Iterator[list[str]]) -> dict[str, Any]:
+    fit = evaluate(model, text)
     return {
         "text": str(path),
         "words": fit.tokens,

@@ -82,6 +82,7 @@ def test_verbs_have_at_most_twelve_options() -> None:
         (("decode", "--lm", "4gram", "--beam", "50"), 2, "sew finetune"),
         (("decode", "--beam", "0"), 2, "--beam"),
         (("lm", "ngram", "--order", "4"), 2, "sew prep librispeech"),
+        (("tune",), 2, "sew finetune"),
         (("score",), 2, "sew decode"),
         (("report",), 2, "sew decode"),
         (("prep", "librispeach"), 2, "librispeech"),
