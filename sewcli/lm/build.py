@@ -51,7 +51,7 @@ def build_ngram(
         UsageError: there is no text.
         DataError: a text cannot be read or has no words.
     """
-    sources = list(texts) or [*sorted(data.glob("text_train*.txt")), *filter(Path.is_file, [data / FOLDER / TEXT])]
+    sources = list(texts) or default_texts(data)
     if vocabulary is None and not texts and (data / FOLDER / VOCABULARY).is_file():
         vocabulary = data / FOLDER / VOCABULARY
     if not sources:
@@ -91,6 +91,11 @@ def build_ngram(
         "lexicon_words": len(model.words) - len(SPECIAL) - len(cannot),
         "dev": [_fit(model, path) for path in dev if path.stat().st_size],
     }
+
+
+def default_texts(data: Path) -> list[Path]:
+    """The training transcripts of a prepared corpus, and the text that it brings for language models."""
+    return [*sorted(data.glob("text_train*.txt")), *filter(Path.is_file, [data / FOLDER / TEXT])]
 
 
 def sentences(path: Path) -> Iterator[list[str]]:
