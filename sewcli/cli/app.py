@@ -28,6 +28,7 @@ from sewcli.cli import (
     pretrain,
     recipes,
     report,
+    rescore,
     score,
     shar,
     tune,
@@ -72,6 +73,7 @@ app.command("finetune")(finetune.finetune)
 app.add_typer(lm.app, name="lm")
 app.command("decode")(decode.decode)
 app.command("tune")(tune.tune)
+app.command("rescore")(rescore.rescore)
 app.command("align")(align.align)
 app.command("score")(score.score)
 app.command("models")(models.models)

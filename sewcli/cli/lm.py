@@ -106,6 +106,62 @@ def ngram(
         _show(summary)
 
 
+@app.command("train")
+def train(
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[TEXT]...",
+            help="Text files, a sentence a line, .gz too.",
+            show_default="the training transcripts, DATA/text_train*.txt, and DATA/lm/text.txt.gz",
+        ),
+    ] = None,
+    data: options.Data = None,
+    exp: Annotated[Path, typer.Option(help="Experiment folder; its model/ is the result.")] = Path("exp/lm"),
+    tokens: Annotated[
+        str | None, typer.Option(help="bpe or unigram (pieces of words), or word.", show_default="bpe")
+    ] = None,
+    vocabulary: Annotated[int | None, typer.Option(min=8, help="Tokens at most.", show_default="2000")] = None,
+    config: Annotated[
+        str | None, typer.Option("--config", "-c", metavar="FILE", help="A YAML file of what differs.")
+    ] = None,
+    updates: Annotated[int | None, typer.Option(min=1, help="Updates in all.", show_default="10000")] = None,
+    seed: options.Seed = None,
+    device: options.Device = "auto",
+    precision: options.Precision = None,
+    sets: options.Sets = None,
+    print_config: options.PrintConfig = False,
+) -> None:
+    """Train a small Transformer language model, for `sew rescore`; the best by DATA/text_dev*.txt is kept.
+
+    The result, EXP/model, is a Hugging Face folder (GPT-2) with its tokenizer. Perplexities are a
+    word, so they compare with those of `sew lm ngram` on the same text. Kill it at any time and run
+    the same command again: it goes on, to the same weights. Needs the extra `hub`.
+
+        sew lm train
+        sew lm train --tokens word --vocabulary 20000 books.txt.gz --exp exp/lm-word
+        sew lm train --set transformer.layers=8 --set transformer.width=512 --set batch.tokens=65536
+        sew rescore exp/sew-tiny-ft/decode/dev-clean-4gram-beam500-nbest100 --lm exp/lm --tune
+    """
+    from sewcli.training.config import LanguageModelConfig
+    from sewcli.training.recipes import compose
+
+    given = options.given
+    where = given(dir=str(data) if data else None, train=texts or None)
+    flags = given(updates=updates, seed=seed, precision=precision, data=where or None)
+    flags |= given(tokenizer=given(kind=tokens, size=vocabulary) or None)
+    resolved = compose(LanguageModelConfig, "lm", config, flags, sets or [])
+    if print_config:
+        from sewcli.base.config import dump_yaml
+
+        print(dump_yaml(resolved), end="")
+        return
+
+    from sewcli.training.language_model import run
+
+    run(resolved, exp, device)
+
+
 @app.command("official")
 def official(
     source: Annotated[

@@ -54,7 +54,7 @@ def build_ngram(
         UsageError: there is no text.
         DataError: a text cannot be read or has no words.
     """
-    sources = list(texts) or [*sorted(data.glob("text_train*.txt")), *filter(Path.is_file, [data / FOLDER / TEXT])]
+    sources = list(texts) or default_texts(data)
     if vocabulary is not None and letters:
         raise UsageError("--vocabulary lists words, and a model of letters knows none", mend="leave it out")
     if vocabulary is None and not texts and not letters and (data / FOLDER / VOCABULARY).is_file():
@@ -94,6 +94,11 @@ def build_ngram(
         "lexicon_words": lexicon_words,
         "dev": [_fit(model, path, units(sentences(path))) for path in dev if path.stat().st_size],
     }
+
+
+def default_texts(data: Path) -> list[Path]:
+    """The training transcripts of a prepared corpus, and the text that it brings for language models."""
+    return [*sorted(data.glob("text_train*.txt")), *filter(Path.is_file, [data / FOLDER / TEXT])]
 
 
 def sentences(path: Path) -> Iterator[list[str]]:

@@ -6,7 +6,7 @@ wav2vec 2.0 appendix B, and the authors' configs where paper and code disagree.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -26,7 +26,14 @@ Count = Annotated[int, Field(ge=0)]
 AtLeastOne = Annotated[int, Field(ge=1)]
 
 
-class DataConfig(Config):
+class ReadingConfig(Config):
+    """How data are read."""
+
+    threads: AtLeastOne = 2
+    """Threads that read ahead."""
+
+
+class DataConfig(ReadingConfig):
     """Which cuts, and how they are cut."""
 
     dir: str = "data/librispeech"
@@ -41,22 +48,48 @@ class DataConfig(Config):
     """Longer utterances are left out (fine-tuning) or cropped (pre-training)."""
     max_rejected: Share = 0.01
     """Share of the utterances that may turn out unreadable in training; they are listed in `rejected.jsonl`."""
-    threads: AtLeastOne = 2
-    """Threads that read audio ahead."""
 
 
-class BatchConfig(Config):
+class UpdateConfig(Config):
+    """How much goes into an update and into a forward pass; an update's passes are dealt out over the ranks."""
+
+    unit: ClassVar[str]
+    """Of the sizes: fields are named by it."""
+    speed: ClassVar[tuple[str, str]]
+    """What a speed is called in metrics.jsonl and to people."""
+    samples: ClassVar[int]
+    """What the plan counts, in one unit."""
+    shorter: ClassVar[str]
+    """How to make the longest passes smaller."""
+
+    @property
+    def size(self) -> float:
+        """Units of an update."""
+        return float(getattr(self, self.unit))
+
+    @property
+    def micro_size(self) -> float:
+        """Units of a forward pass."""
+        return float(getattr(self, f"micro_{self.unit}"))
+
+    @property
+    def micro_batches(self) -> int:
+        """Micro-batches an update."""
+        return max(1, round(self.size / self.micro_size))
+
+
+class BatchConfig(UpdateConfig):
     """Audio per update. An update is round(seconds / micro_seconds) micro-batches, dealt out over the ranks."""
+
+    unit = "seconds"
+    speed = ("audio_per_second", "audio s/s")
+    samples = 16_000
+    shorter = "shorter audio (crop_seconds in pre-training, data.max_seconds in fine-tuning)"
 
     seconds: Positive
     """Audio seconds an update, over all GPUs and accumulation steps."""
     micro_seconds: Positive
     """Padded audio seconds a forward pass. BatchNorm in the predictor heads sees one micro-batch."""
-
-    @property
-    def micro_batches(self) -> int:
-        """Micro-batches an update."""
-        return max(1, round(self.seconds / self.micro_seconds))
 
 
 class OptimConfig(Config):
@@ -140,17 +173,13 @@ class HealthConfig(Config):
     """Updates that are judged together; a hundredth of the run, 50 to 1000, when not given."""
 
 
-class RunConfig(Config):
-    """What pre-training and fine-tuning share."""
+class LoopConfig(Config):
+    """What the training loop reads, whatever it trains."""
 
-    model: str
-    """A name from the zoo (new weights) or a model folder."""
-    overrides: dict[str, Any] = {}
-    """Fields of the model's config to change, e.g. its dropouts."""
     seed: int = 1
     updates: AtLeastOne
-    data: DataConfig = DataConfig()
-    batch: BatchConfig
+    data: ReadingConfig
+    batch: UpdateConfig
     optim: OptimConfig
     checkpoint: CheckpointConfig = CheckpointConfig()
     average: Count = 0
@@ -166,12 +195,23 @@ class RunConfig(Config):
     tensorboard: bool = True
 
     @model_validator(mode="after")
-    def _keeps_what_it_averages(self) -> RunConfig:
+    def _keeps_what_it_averages(self) -> LoopConfig:
         if self.average > self.checkpoint.keep:
             raise ValueError(
                 f"average = {self.average} checkpoints, and checkpoint.keep = {self.checkpoint.keep} are kept"
             )
         return self
+
+
+class RunConfig(LoopConfig):
+    """What pre-training and fine-tuning share."""
+
+    model: str
+    """A name from the zoo (new weights) or a model folder."""
+    overrides: dict[str, Any] = {}
+    """Fields of the model's config to change, e.g. its dropouts."""
+    data: DataConfig = DataConfig()
+    batch: BatchConfig
 
 
 class PretrainConfig(RunConfig):
@@ -214,3 +254,67 @@ class FinetuneConfig(RunConfig):
     """Scale of the gradient into the wave feature extractor; 0 leaves it as pre-trained."""
     time_mask: SpanConfig = SpanConfig(probability=0.65, length=10)
     channel_mask: SpanConfig = SpanConfig(probability=0.5, length=64)
+
+
+class TextsConfig(ReadingConfig):
+    """Texts of a language model, a sentence a line (.gz too)."""
+
+    dir: str = "data/librispeech"
+    """Folder that `sew prep` wrote."""
+    train: Names = ()
+    """Files to train on; the training transcripts `text_train*.txt` and `lm/text.txt.gz` when none is given."""
+    valid: Names = ()
+    """Files to validate on; `text_dev*.txt` when none is given."""
+
+
+class TokensConfig(UpdateConfig):
+    """Tokens per update. An update is round(tokens / micro_tokens) micro-batches, dealt out over the ranks."""
+
+    unit = "tokens"
+    speed = ("tokens_per_second", "tokens/s")
+    samples = 1
+    shorter = "a shorter transformer.context"
+
+    tokens: AtLeastOne = 8192
+    """Tokens an update, over all GPUs and accumulation steps."""
+    micro_tokens: AtLeastOne = 8192
+    """Padded tokens a forward pass."""
+
+
+class TokenizerConfig(Config):
+    """What a language model's tokens are."""
+
+    kind: Literal["bpe", "unigram", "word"] = "bpe"
+    """bpe and unigram: pieces of words, which spell any word; word: whole words, of which rare ones are <unk>."""
+    size: Annotated[int, Field(ge=8)] = 2000
+    """Tokens at most."""
+
+
+class TransformerConfig(Config):
+    """A Transformer that predicts the next token: GPT-2's, small."""
+
+    layers: AtLeastOne = 4
+    heads: AtLeastOne = 4
+    width: AtLeastOne = 256
+    context: Annotated[int, Field(ge=8)] = 256
+    """Tokens that a prediction may look back on; longer sentences are cut into pieces."""
+    dropout: Share = 0.1
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> TransformerConfig:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        return self
+
+
+class LanguageModelConfig(LoopConfig):
+    """A small Transformer language model; sizes for transcripts of some hours to some million words of text."""
+
+    updates: AtLeastOne = 10_000
+    data: TextsConfig = TextsConfig()
+    batch: TokensConfig = TokensConfig()
+    optim: OptimConfig = OptimConfig(lr=1e-3, eps=1e-8, weight_decay=0.01, clip_norm=1.0)
+    schedule: TriStageSchedule = TriStageSchedule(warmup=0.05, hold=0.45)
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    transformer: TransformerConfig = TransformerConfig()
+    valid_every: AtLeastOne = 500

@@ -19,7 +19,7 @@ from sewcli.base.lock import hold
 from sewcli.data.reader import Reader
 from sewcli.data.utterances import Utterance
 from sewcli.training.checkpoint import newest_step
-from sewcli.training.config import PolynomialSchedule, RunConfig, TriStageSchedule
+from sewcli.training.config import LoopConfig, PolynomialSchedule, RunConfig, TriStageSchedule
 from sewcli.training.recipes import read_config
 from sewcli.training.schedule import polynomial
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 FREE = ("checkpoint", "log_every", "tensorboard", "health", "average", "data.threads", "data.dir", "data.max_rejected")
 
 
-def open_experiment(exp: Path, config: RunConfig) -> None:
+def open_experiment(exp: Path, config: LoopConfig) -> None:
     """Take the folder for this process, and write `config.yaml` or check that the one there is this run's.
 
     A key that the file does not have counts as its default. `updates` may change where no update depends on it.
@@ -59,6 +59,17 @@ def record_data(exp: Path, train: Sequence[Utterance], valid: Sequence[Utterance
         UsageError: the prepared corpus has changed under a run.
     """
     now = {"train": _fingerprint(train), "valid": _fingerprint(valid)}
+    keep_fingerprint(exp, now)
+    for name, facts in now.items():
+        log.info(f"{name}: {facts['utterances']} utterances, {facts['hours']:.2f} h, {facts['speakers']} speakers")
+
+
+def keep_fingerprint(exp: Path, now: dict[str, Any]) -> None:
+    """Write what tells the data of a run from others, or hold it against what was written when the run began.
+
+    Raises:
+        UsageError: they are not the same.
+    """
     path = exp / "data.json"
     if path.exists():
         if read_json(path) != now:
@@ -70,8 +81,6 @@ def record_data(exp: Path, train: Sequence[Utterance], valid: Sequence[Utterance
     elif dist.is_main():
         write_json(path, now)
     dist.barrier()
-    for name, facts in now.items():
-        log.info(f"{name}: {facts['utterances']} utterances, {facts['hours']:.2f} h, {facts['speakers']} speakers")
 
 
 def training_facts(config: RunConfig, train: Sequence[Utterance], updates: int) -> dict[str, str]:
@@ -148,7 +157,7 @@ def device_of_rank(name: str, gpus: int, rank: int, processes: int) -> str:
     return f"cuda:{number}"
 
 
-def _config_there(path: Path, config: RunConfig) -> RunConfig:
+def _config_there(path: Path, config: LoopConfig) -> LoopConfig:
     try:
         return read_config(type(config), path)
     except UsageError as error:
@@ -159,7 +168,7 @@ def _config_there(path: Path, config: RunConfig) -> RunConfig:
         ) from None
 
 
-def _check_same_run(exp: Path, there: RunConfig, config: RunConfig) -> None:
+def _check_same_run(exp: Path, there: LoopConfig, config: LoopConfig) -> None:
     then, now = _flat(there.model_dump(mode="json")), _flat(config.model_dump(mode="json"))
     changed = sorted(k for k in then.keys() | now.keys() if then.get(k) != now.get(k) and not k.startswith(FREE))
     mend = "give the new run its own --exp, or run the old config to go on, or remove the folder"
@@ -176,7 +185,7 @@ def _check_same_run(exp: Path, there: RunConfig, config: RunConfig) -> None:
         raise UsageError(f"another run is in this folder: {shown}{more}", where=exp, mend=mend)
 
 
-def _why_not(before: int, config: RunConfig, done: int) -> str | None:
+def _why_not(before: int, config: LoopConfig, done: int) -> str | None:
     """Why a run cannot have another number of updates; None when it can."""
     if isinstance(getattr(config, "schedule", None), TriStageSchedule):
         return f"the learning rate follows shares of the run, so the updates of a run of {before} are not its beginning"
@@ -185,7 +194,7 @@ def _why_not(before: int, config: RunConfig, done: int) -> str | None:
     return None
 
 
-def _warn_of_warmup(config: RunConfig) -> None:
+def _warn_of_warmup(config: LoopConfig) -> None:
     schedule = getattr(config, "schedule", None)
     if isinstance(schedule, PolynomialSchedule) and config.updates < schedule.warmup_updates:
         log.warn(

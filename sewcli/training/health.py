@@ -148,7 +148,7 @@ def finetuning_findings(train: Sequence[Row], valid: Sequence[Row], window: int)
         valid: rows of validations with `empty`, the share of hypotheses without a word.
         window: updates that are judged together.
     """
-    found = _not_finite(train[-window:]) if len(train) >= window else []
+    found = loss_findings(train, window)
     silent = 0
     for row in reversed(valid):
         if row["empty"] < EMPTY:
@@ -168,6 +168,11 @@ def finetuning_findings(train: Sequence[Row], valid: Sequence[Row], window: int)
             )
             found.append(Finding("stuck-at-blanks", f"{what}, and the loss does not fall", mend))
     return found
+
+
+def loss_findings(train: Sequence[Row], window: int) -> list[Finding]:
+    """Whether losses are not finite, of a training that has no other way to fail."""
+    return _not_finite(train[-window:]) if len(train) >= window else []
 
 
 def crowding(crowded: int, utterances: int) -> Finding | None:

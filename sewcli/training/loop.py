@@ -27,14 +27,13 @@ from sewcli.training import checkpoint
 from sewcli.training.bad_batch import dump, suspects
 from sewcli.training.batch_norm import RunningStatistics
 from sewcli.training.checkpoint import TrainingState
-from sewcli.training.config import RunConfig
+from sewcli.training.config import LoopConfig
 from sewcli.training.health import Finding, Row, Watch, window_of
 from sewcli.training.meters import Metrics
 from sewcli.training.precision import autocast, precision
 from sewcli.training.rehearsal import out_of_memory, rehearse
 from sewcli.training.stop import StopFlag, stop_signals
 
-SAMPLE_RATE = 16_000
 MODEL = "model"  # folder of the best model in an experiment's
 MAX_BAD_UPDATES = 3  # updates in a row whose loss or gradient is not finite
 MIN_SCALE = 1e-4  # fp16 gradients that overflow even at this scale are not finite for good
@@ -60,7 +59,7 @@ class Task(Protocol):
     """What the loop trains."""
 
     @property
-    def config(self) -> RunConfig:
+    def config(self) -> LoopConfig:
         """The whole resolved config."""
 
     @property
@@ -237,7 +236,7 @@ class _Run:
             self.metrics.add({"step": step + 1, "epoch": position.epoch, **row, "lr": lr})
         note, last = "", self.state.step == config.updates
         if telling := self.state.step % config.log_every == 0 or last:
-            note = self._tell(self.audio_samples / SAMPLE_RATE / (time.monotonic() - self.since))
+            note = self._tell(self.audio_samples / config.batch.samples / (time.monotonic() - self.since))
             self.audio_samples, self.since = 0.0, time.monotonic()
         if telling and config.health.stop and dist.any_rank(self.collapse is not None):
             self._give_up()
@@ -264,10 +263,11 @@ class _Run:
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         if self.device.type == "cuda":
             memory = torch.cuda.max_memory_allocated(self.device) / 2**20
-        self.metrics.add({"step": self.state.step, "kind": "speed", "audio_per_second": speed, "memory_mb": memory})
+        name, unit = self.task.config.batch.speed
+        self.metrics.add({"step": self.state.step, "kind": "speed", name: speed, "memory_mb": memory})
         self._flush()
         self.collapse = self.watch.judge(self.state.step)
-        return f"{self.task.panel(self.watch.history.train[-1])}, {speed:.0f} audio s/s"
+        return f"{self.task.panel(self.watch.history.train[-1])}, {speed:.0f} {unit}"
 
     def _flush(self) -> None:
         if self.metrics is not None:

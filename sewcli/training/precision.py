@@ -6,10 +6,10 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-from sewcli.training.config import RunConfig
+from sewcli.training.config import LoopConfig
 
 
-def precision(config: RunConfig, device: torch.device) -> torch.dtype:
+def precision(config: LoopConfig, device: torch.device) -> torch.dtype:
     """The dtype of matrix products."""
     if config.precision == "auto":
         return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32

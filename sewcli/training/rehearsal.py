@@ -76,13 +76,13 @@ def out_of_memory(task: Task, device: torch.device) -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError:
-        seconds = task.config.batch.micro_seconds
+        batch = task.config.batch
         had = f" ({_total(device):.0f} GB)" if device.type == "cuda" else ""
         raise UsageError(
-            f"out of memory on {device}{had} with {seconds:g} s in a forward pass",
-            mend=f"--set batch.micro_seconds={seconds / 2:g} (twice as many passes make the same update; BatchNorm in "
-            "predictor heads then sees half as much); or --precision bf16, shorter audio (crop_seconds in pre-training, "
-            "data.max_seconds in fine-tuning), or a GPU that no other process uses",
+            f"out of memory on {device}{had} with {batch.micro_size:g} {batch.unit} in a forward pass",
+            mend=f"--set batch.micro_{batch.unit}={batch.micro_size / 2:g} (twice as many passes make the same update; "
+            f"BatchNorm, where a model has it, then sees half as much); or --precision bf16, {batch.shorter}, "
+            "or a GPU that no other process uses",
         ) from None
 
 
@@ -121,7 +121,7 @@ def dry_run(task: Task, device: torch.device, parts: str) -> None:
         f"largest micro-batches, utterances: {shapes}",
         f"memory: {_memory(device)}",
         f"time: {each_pass:.3f} s a pass and {step:.3f} s a step, {update:.2f} s an update at most "
-        f"({config.batch.seconds / update:.0f} s of audio a second), without waiting for files or other ranks",
+        f"({config.batch.size / update:.0f} {config.batch.speed[1]}), without waiting for files or other ranks",
         f"in all: {config.updates:,} updates, {hours * world:,.1f} {unit}-hours ({hours / 24:,.2f} days)",
     ]
     print("".join(f"# {line}\n" for line in lines) + dump_yaml(config), end="")

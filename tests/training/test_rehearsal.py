@@ -64,7 +64,7 @@ class Hungry(TinyTask):
 
 def test_too_little_memory_is_explained(tmp_path: Path) -> None:
     for work in (lambda t: rehearsal.rehearse(t, CPU), lambda t: train(t, tmp_path, CPU)):
-        with pytest.raises(UsageError, match=r"out of memory on cpu with 0\.5 s in a forward pass") as caught:
+        with pytest.raises(UsageError, match=r"out of memory on cpu with 0\.5 seconds in a forward pass") as caught:
             work(Hungry(tiny_config()))
         assert "--set batch.micro_seconds=0.25" in str(caught.value) and caught.value.exit_code == 2
 

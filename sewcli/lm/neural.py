@@ -1,0 +1,209 @@
+"""Any Hugging Face causal language model, by its folder: the log-probability of whole sentences, begin and end included.
+
+log p(text) = sum of log p(token | <s> and the tokens before), the end among the tokens; natural logarithms, nothing divided
+by the length. That is what `transformers` calls the loss of the same tokens, times their number.
+Legend: B texts of a batch, L tokens with <s> and </s>.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from sewcli.base import log
+from sewcli.base.errors import DataError, UsageError
+from sewcli.lm.arpa import case_of
+from sewcli.lm.counts import SPECIAL
+from sewcli.lm.tokenizer import require_transformers
+
+LOGITS = 1 << 26  # of a batch: 256 MB
+MANY_UNKNOWN, MOST_UNKNOWN = 0.05, 0.5  # shares of the tokens
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Of each text its log-probability, and of all together how many tokens (the ends included) and unknown ones."""
+
+    log_probs: list[float]
+    tokens: int
+    unknown: int
+
+
+class NeuralLanguageModel:
+    """A causal language model with its tokenizer.
+
+    Args:
+        folder: of the model, or of the experiment that `sew lm train` made.
+        device: where it runs.
+
+    Raises:
+        UsageError: no such folder, or `transformers` is not installed.
+        DataError: not a causal language model, or one without a token to begin with.
+    """
+
+    def __init__(self, folder: str | Path, device: torch.device) -> None:
+        self.folder = model_folder(folder)
+        require_transformers()
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        try:
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(str(self.folder), local_files_only=True)
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                str(self.folder), local_files_only=True, use_safetensors=True, dtype=torch.float32
+            )
+        except (OSError, ValueError, KeyError, RuntimeError) as error:  # RuntimeError: weights of other shapes
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise DataError(
+                f"not a causal language model with its tokenizer ({reason})",
+                where=self.folder,
+                mend="give a folder of sew lm train, or of a Hugging Face causal language model (model.safetensors)",
+            ) from None
+        self.model = model.to(device).eval()
+        self.device, config = device, model.config
+        self.end = _first(self.tokenizer.eos_token_id, config.eos_token_id)
+        self.begin = _first(self.tokenizer.bos_token_id, config.bos_token_id, self.end)
+        if self.begin is None:
+            raise DataError("it has no token to begin a sentence with (bos_token, eos_token)", where=self.folder)
+        self.context = int(getattr(config, "max_position_embeddings", None) or 1 << 30)
+        vocabulary = self.tokenizer.get_vocab()
+        self.case = case_of([token for token in vocabulary if token not in SPECIAL])
+        """In which case its tokens are: upper, lower, or mixed."""
+
+    @property
+    def name(self) -> str:
+        """Short, for folders and tables."""
+        return self.folder.parent.name if self.folder.name == "model" else self.folder.name
+
+    def adapted(self, texts: Sequence[str]) -> list[str]:
+        """The texts in the case of the model; of a model with both cases, in lower case."""
+        given = case_of([word for text in texts for word in text.split()])
+        if given in ("mixed", self.case):
+            return list(texts)
+        if self.case == "mixed":
+            log.info(f"{self.folder} knows both cases: it is given the texts in lower case")
+        return [text.upper() if self.case == "upper" else text.lower() for text in texts]
+
+    @torch.inference_mode()
+    def score(self, texts: Sequence[str], title: str = "neural language model") -> Scores:
+        """Log-probabilities, in the order of the texts; equal texts are scored once.
+
+        Raises:
+            DataError: most of the texts' tokens are unknown to it.
+        """
+        distinct = list(dict.fromkeys(texts))
+        sequences = [self._sequence(ids) for ids in self._encoded(distinct)]
+        pieces = [piece for number, ids in enumerate(sequences) for piece in self._pieces(number, ids)]
+        pieces.sort(key=lambda piece: -len(piece.ids))
+        totals = [0.0] * len(distinct)
+        width = int(self.model.config.vocab_size)
+        with log.progress(title, len(pieces)) as bar:
+            while pieces:
+                number = max(1, LOGITS // (width * len(pieces[0].ids)))
+                batch, pieces = pieces[:number], pieces[number:]
+                for piece, value in zip(batch, self._forward(batch), strict=True):
+                    totals[piece.number] += value
+                bar.advance(len(batch))
+        found = dict(zip(distinct, totals, strict=True))
+        return Scores(
+            [found[text] for text in texts], *self._counted(dict(zip(distinct, sequences, strict=True)), texts)
+        )
+
+    def _encoded(self, texts: list[str]) -> list[list[int]]:
+        if not texts:
+            return []
+        ids: list[list[int]] = self.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+        return ids
+
+    def _sequence(self, ids: list[int]) -> list[int]:
+        assert self.begin is not None
+        return [self.begin, *ids] if self.end is None else [self.begin, *ids, self.end]
+
+    def _counted(self, sequences: dict[str, list[int]], texts: Sequence[str]) -> tuple[int, int]:
+        mark = self.tokenizer.unk_token_id
+        mark = None if mark in (self.begin, self.end) else mark  # GPT-2 has one token for all three
+        tokens = sum(len(sequences[text]) - 1 for text in texts)
+        unknown = sum(sequences[text].count(mark) for text in texts) if mark is not None else 0
+        if unknown > MOST_UNKNOWN * tokens:
+            raise DataError(
+                f"{unknown} of the {tokens} tokens of these texts are unknown to it (e.g. in {texts[0]!r})",
+                where=self.folder,
+                mend="use a model of text in the same language, case and form",
+            )
+        if unknown > MANY_UNKNOWN * tokens:
+            log.warn(f"{self.folder} does not know {unknown} of {tokens} tokens")
+        return tokens, unknown
+
+    def _pieces(self, number: int, ids: list[int]) -> list[_Piece]:
+        """The whole sequence; a longer one than the context in pieces that overlap by half, each token scored once."""
+        pieces, begin, done = [], 0, 1
+        while done < len(ids):
+            window = ids[begin : begin + self.context]
+            pieces.append(_Piece(number, window, done - begin))
+            done = begin + len(window)
+            begin += self.context // 2
+        return pieces
+
+    def _forward(self, batch: list[_Piece]) -> list[float]:
+        longest = max(len(piece.ids) for piece in batch)
+        ids = torch.zeros((len(batch), longest), dtype=torch.long)  # (B, L)
+        mask, wanted = torch.zeros_like(ids), torch.zeros_like(ids)
+        for row, piece in enumerate(batch):
+            ids[row, : len(piece.ids)] = torch.tensor(piece.ids)
+            mask[row, : len(piece.ids)] = 1
+            wanted[row, piece.first : len(piece.ids)] = 1
+        ids, mask, wanted = ids.to(self.device), mask.to(self.device), wanted.to(self.device)
+        logits = self.model(input_ids=ids, attention_mask=mask, use_cache=False).logits.float()
+        nats = functional.cross_entropy(logits[:, :-1].transpose(1, 2), ids[:, 1:], reduction="none")  # (B, L-1)
+        found: list[float] = (-(nats * wanted[:, 1:]).double().sum(dim=1)).tolist()
+        return found
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Tokens of text `number`, of which those from `first` on are scored."""
+
+    number: int
+    ids: list[int]
+    first: int
+
+
+def model_folder(given: str | Path) -> Path:
+    """`exp/NAME/model` of `exp/NAME`.
+
+    Raises:
+        UsageError: there is no model.
+    """
+    folder = Path(given)
+    for place in (folder, folder / "model"):
+        if (place / "config.json").is_file():
+            return place
+    raise UsageError(
+        "no neural language model here", where=folder, mend="first run: sew lm train, or give a Hugging Face folder"
+    )
+
+
+def is_neural(given: str | Path) -> bool:
+    """Whether it is a folder with a causal language model, by its config."""
+    for place in (Path(given), Path(given) / "model"):
+        try:
+            architectures = json.loads((place / "config.json").read_text(encoding="utf-8")).get("architectures")
+        except (OSError, ValueError, AttributeError):
+            continue
+        return any("CausalLM" in name or "LMHead" in name for name in architectures or [])
+    return False
+
+
+def _first(*ids: int | list[int] | None) -> int | None:
+    """The first that is given; some models list several ends."""
+    for found in ids:
+        if isinstance(found, list):
+            return found[0]
+        if found is not None:
+            return found
+    return None
