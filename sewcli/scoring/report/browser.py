@@ -156,7 +156,7 @@ def _add_audio(browser: Browser, wanted: int, room: int) -> int:
         return 0
     worst = wanted - wanted // FAIR
     rest, fair = browser.entries[worst:], wanted // FAIR
-    others = [rest[k * len(rest) // fair] for k in range(fair)] if len(rest) > fair else rest
+    others = [rest[(2 * k + 1) * len(rest) // (2 * fair)] for k in range(fair)] if len(rest) > fair else rest
     chosen = [entry for entry in [*browser.entries[:worst], *others] if entry.id in utterances]
     used, unread = 0, 0
     for entry in log.track(chosen, f"audio of {browser.test_set.title}"):

@@ -8,12 +8,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sewcli.base.config import read_yaml
 from sewcli.base.errors import DataError, SewError, UsageError
 from sewcli.base.files import TEMPORARY, read_json
+
+if TYPE_CHECKING:
+    from sewcli.models.config import ModelConfig
 
 CONFIG, METRICS, HYPOTHESES = "config.yaml", "metrics.jsonl", "hyps.jsonl"
 SHARDS = ".shards"
@@ -174,19 +178,25 @@ def _add_model(exp: Experiment) -> None:
 
 def _parameters(folder: Path, architecture: str) -> int | None:
     """Counted without reading the weights; None of what is neither a recogniser nor a pre-trained model."""
+    from sewcli.models.folder import read_config
+    from sewcli.text.tokens import Vocabulary
+
+    if architecture.endswith("ForCTC"):
+        return _count(read_config(folder), len(Vocabulary.load(folder)))
+    return _count(read_config(folder), None) if architecture.endswith("ForPreTraining") else None
+
+
+@cache
+def _count(config: ModelConfig, vocabulary: int | None) -> int:
+    """Of a recogniser with so many symbols, or of a pre-trained model."""
     import torch
 
     from sewcli.models.ctc import CTCModel
-    from sewcli.models.folder import count, read_config
+    from sewcli.models.folder import count
     from sewcli.models.pretraining import PretrainingModel
-    from sewcli.text.tokens import Vocabulary
 
     with torch.device("meta"):
-        if architecture.endswith("ForCTC"):
-            return count(CTCModel(read_config(folder), len(Vocabulary.load(folder))))
-        if architecture.endswith("ForPreTraining"):
-            return count(PretrainingModel(read_config(folder)))
-    return None
+        return count(CTCModel(config, vocabulary) if vocabulary else PretrainingModel(config))
 
 
 def _noted(exp: Experiment, path: Path, read: Callable[[Path], Any]) -> dict[str, Any]:

@@ -199,14 +199,16 @@ def _label(mark: Mark, x: float, y: float, taken: list[tuple[float, float, float
     """The name beside its point, where it covers no other point or name; else left out (the title has it)."""
     for name in (mark.label, mark.brief):
         size = LETTER * len(name)
-        beside, level = (10, -10 - size, -size / 2), (4, -11, 20, -24, 33)
-        for right, down in ((right, down) for down in level for right in beside):
-            box = (x + right, y + down - 11, x + right + size, y + down + 3)
+        beside = (("start", 10.0, 0.0), ("end", -10.0, -size), ("middle", 0.0, -size / 2))
+        for (anchor, right, begin), down in ((side, down) for down in (4, -11, 20, -24, 33) for side in beside):
+            box = (x + right + begin, y + down - 11, x + right + begin + size, y + down + 3)
             inside = box[0] >= LEFT and box[2] <= width and box[1] >= 0
             if inside and not any(box[0] < b[2] and box[2] > b[0] and box[1] < b[3] and box[3] > b[1] for b in taken):
                 taken.append(box)
                 kind = "label paper" if mark.hollow else "label"
-                return Markup('<text class="{}" x="{:g}" y="{:g}">{}</text>').format(kind, box[0], y + down, name)
+                return Markup('<text class="{}" text-anchor="{}" x="{:g}" y="{:g}">{}</text>').format(
+                    kind, anchor, x + right, y + down, name
+                )
     return Markup("")
 
 

@@ -35,38 +35,39 @@ class Table:
 
 
 def summary_table(test_sets: Sequence[TestSet]) -> Table:
-    """A row a system, the best of each test set first."""
+    """A row a system, the best of each test set first; what is asked for most stands left."""
+    scores = [system.decoding.score for test_set in test_sets for system in test_set.systems]
+    nist, several = any(score.get("nist") for score in scores), len(test_sets) > 1
     rows: list[list[str]] = []
     best = set()
-    nist = any(system.decoding.score.get("nist") for test_set in test_sets for system in test_set.systems)
     for test_set in test_sets:
         best.add(len(rows))
         for system in test_set.systems:
-            exp, decoding = system.experiment, system.decoding
-            score = decoding.score
+            exp, decoding, score = system.experiment, system.decoding, system.decoding.score
             rows.append(
                 [
-                    test_set.title,
+                    *([test_set.title] if several else []),
                     system.letter,
                     exp.name,
-                    f"{exp.model or '?'}",
                     decoding.language_model or "none",
-                    f"{exp.parameters / 1e6:.1f} M" if exp.parameters else "–",
-                    _pretraining(exp),
-                    f"{exp.hours:.2f}" if exp.hours is not None else "–",
                     percent(score["wer"]),
                     _between(score.get("wer_interval")),
                     percent(score.get("cer")),
                     *([percent((score.get("nist") or {}).get("wer"))] if nist else []),
                     f"{score.get('words', 0):,}",
                     _time(decoding),
+                    exp.model or "?",
+                    f"{exp.parameters / 1e6:.1f} M" if exp.parameters else "–",
+                    _pretraining(exp),
+                    f"{exp.hours:.2f}" if exp.hours is not None else "–",
                 ]
             )
-    head = ["test set", "", "experiment", "model", "language model", "parameters", "pre-training, updates", "labels, h"]
+    head = [*(["test set"] if several else []), "", "experiment", "language model"]
     head += ["WER, %", "95 % interval", "CER, %", *(["WER by NIST, %"] if nist else []), "words", "real-time factor"]
-    over = {str(s.decoding.score.get("interval_over", "utterances")) for t in test_sets for s in t.systems}
-    note = f"Intervals: bootstrap over {' and '.join(sorted(over))}. Real-time factor: time of model and search / of audio."
-    return Table("Systems", head, rows, left=5, best=frozenset(best), note=note)
+    head += ["model", "parameters", "pre-training, updates", "labels, h"]
+    over = " and ".join(sorted({str(score.get("interval_over", "utterances")) for score in scores}))
+    note = f"Intervals: bootstrap over {over}. Real-time factor: time of model and search, over that of the audio."
+    return Table("Systems", head, rows, left=3 + several, best=frozenset(best), note=note)
 
 
 def run_table(experiments: Sequence[Experiment], curves: dict[str, Curves]) -> Table:

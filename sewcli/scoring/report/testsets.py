@@ -14,7 +14,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from sewcli.base.errors import SewError
-from sewcli.data.utterances import PREFIX, SUFFIX, Utterance, read_split
+from sewcli.data.utterances import Utterance, read_split, splits
 from sewcli.scoring.network import Step, align_words
 from sewcli.scoring.report.experiments import Decoding, Experiment
 from sewcli.scoring.score import read_decoded
@@ -152,7 +152,7 @@ def _test_set(
 
 def _find_corpus(test_set: TestSet, data: Path | None) -> None:
     places = [place for place in (data, test_set.corpus) if place is not None]
-    there = next((p for p in places if (p / f"{PREFIX}{test_set.split}{SUFFIX}").is_file()), None)
+    there = next((place for place in places if test_set.split in splits(place)), None)
     if there is None:
         test_set.notes.append(f"the corpus is not in {places[0]}: no speakers and no audio here (--data tells where)")
         return
