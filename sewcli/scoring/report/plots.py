@@ -225,6 +225,6 @@ def _ticks(low: float, high: float, about: int = 5) -> Iterator[float]:
 
 def _log_ticks(low: float, high: float) -> list[float]:
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    decades = last - first
-    steps = (1, 2, 3, 5) if decades <= 1 else (1, 2, 5) if decades <= 3 else (1,)
+    decades = math.log10(high / low)
+    steps = (1, 2, 3, 5) if decades < 1 else (1, 2, 5) if decades < 3 else (1,)
     return [k * 10.0**power for power in range(first, last + 1) for k in steps]

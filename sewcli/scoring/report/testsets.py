@@ -13,6 +13,7 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
 
+from sewcli.base import log
 from sewcli.base.errors import SewError
 from sewcli.data.utterances import Utterance, read_split, splits
 from sewcli.scoring.network import Step, align_words
@@ -112,7 +113,7 @@ def differences(test_set: TestSet) -> list[Difference]:
     aligned: dict[str, list[list[Step]]] = {}
     names = list(test_set.references)
     whole = [s for s in test_set.shown if s.place.keys() == test_set.references.keys() and s.errors.total.words]
-    for system in whole:
+    for system in log.track(whole, f"compare systems on {test_set.title}"):
         aligned[system.letter] = [
             align_words(test_set.references[name].split(), _said(system.pairs(name))) for name in names
         ]
