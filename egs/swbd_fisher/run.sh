@@ -81,5 +81,5 @@ fi
 
 if run_stage 5; then
   say "5: results"
-  sew report "$exp" --out "$exp/results.json"
+  sew report "$exp" --out "$exp/results.json" --out "$exp/report.html" --out "$exp/report.md"
 fi

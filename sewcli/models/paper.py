@@ -36,6 +36,29 @@ class PaperCost:
     flops: str
 
 
+@dataclass(frozen=True)
+class PaperTime:
+    """A model of table 6: seconds on a V100 for dev-clean, model and greedy search, without reading audio and scoring.
+
+    With the word error rates of its greedy text of test-clean and test-other, in percent, after so many updates of
+    pre-training on 960 hours and fine-tuning on train-clean-100; None where `source` does not tell them.
+    """
+
+    title: str
+    model: str
+    seconds: str
+    updates: int | None = None
+    clean: str | None = None
+    other: str | None = None
+    source: str = "table 6"
+
+    @property
+    def hourly(self) -> float:
+        """Seconds for an hour of audio."""
+        return float(self.seconds) / DEV_CLEAN_HOURS
+
+
+DEV_CLEAN_HOURS = 5.4
 K127 = "the printed count is the k127 model's: {}"
 TRUNCATED = "24.85 M; the printed count is truncated, or that of 127 taps (24.84 M)"
 
@@ -97,6 +120,30 @@ ROWS = (
 COSTS = (
     PaperCost("WFE-O-c512", "sew-tiny+wfe-o-c512+k127", "12.5"),
     PaperCost("WFE-C-c128-l0", "sew-tiny+wfe-c-c128-l0+k127", "4.3"),
+)
+TIMES = (
+    PaperTime("W2V2-tiny", "w2v2-tiny", "7.5"),
+    PaperTime("W2V2-small", "w2v2-small", "12.8"),
+    PaperTime("W2V2-mid", "w2v2-mid", "19.9"),
+    PaperTime("W2V2-base", "w2v2-base", "30.8"),
+    PaperTime("W2V2-large", "w2v2-large", "74.4"),
+    PaperTime("SEW-tiny", "sew-tiny", "6.7", 100_000, "10.6", "23.7"),
+    PaperTime("SEW-small", "sew-small", "11.0"),
+    PaperTime("SEW-mid", "sew-mid", "19.1"),
+    PaperTime("SEW-D-tiny", "sew-d-tiny", "7.5", 100_000, "10.4", "22.8"),
+    PaperTime("SEW-D-small", "sew-d-small", "9.6"),
+    PaperTime("SEW-D-mid", "sew-d-mid", "16.5", 400_000, "4.9", "11.5"),
+    PaperTime("SEW-D-mid, k127", "sew-d-mid-k127", "17.9", 400_000, "5.0", "10.9"),
+    PaperTime("SEW-D-base", "sew-d-base", "26.3"),
+    PaperTime(
+        "SEW-D-base+",
+        "sew-d-base-plus",
+        "27.8",
+        400_000,
+        "4.34",
+        "9.45",
+        "card of asapp/sew-d-base-plus-400k-ft-ls100h",
+    ),
 )
 TITLES = {
     1: "Squeezed context network",

@@ -16,7 +16,7 @@ from sewcli.base import log
 from sewcli.base.errors import DataError
 from sewcli.base.files import write_text
 from sewcli.scoring.errors import side_by_side
-from sewcli.scoring.network import Step, align, network_of
+from sewcli.scoring.network import Step, align_words
 from sewcli.scoring.score import read_cuts, read_decoded, speakers_of
 from sewcli.scoring.significance import compare, matched_pairs
 from sewcli.scoring.wer import WordErrors, word_errors
@@ -92,7 +92,7 @@ def _errors(errors: WordErrors) -> list[int]:
 
 
 def _alignments(references: Sequence[str], hypotheses: Sequence[str]) -> list[list[Step]]:
-    return [align(network_of(r.split()), network_of(h.split())) for r, h in zip(references, hypotheses, strict=True)]
+    return [align_words(r.split(), h.split()) for r, h in zip(references, hypotheses, strict=True)]
 
 
 def _differences(ids: Sequence[str], a: WordErrors, b: WordErrors) -> Iterator[str]:

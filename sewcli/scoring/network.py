@@ -91,6 +91,36 @@ def align(reference: Network, hypothesis: Network) -> list[Step]:
     return _trace(refs, hyps, back, end)
 
 
+def align_words(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Step]:
+    """`align` of plain words, several times as fast: all of a test set by several systems are thousands of them."""
+    if NULL in reference or NULL in hypothesis:
+        return align(network_of(reference), network_of(hypothesis))
+    if list(reference) == list(hypothesis):
+        return [("C", word, word) for word in reference]
+    equal = _word_table(reference, hypothesis)
+    width = len(hypothesis) + 1
+    cost = [[GAP * b for b in range(width)]]
+    for a, row in enumerate(equal, start=1):
+        above, here = cost[-1], [GAP * a]
+        for b, same in enumerate(row):
+            both = above[b] + (0 if same else SUBSTITUTION)
+            here.append(min(both, above[b + 1] + GAP, here[b] + GAP))
+        cost.append(here)
+    steps: list[Step] = []
+    a, b = len(reference), len(hypothesis)
+    while a or b:
+        if a and b and cost[a][b] == cost[a - 1][b - 1] + (0 if equal[a - 1][b - 1] else SUBSTITUTION):
+            a, b = a - 1, b - 1
+            steps.append(("C" if equal[a][b] else "S", reference[a], hypothesis[b]))
+        elif not b or (a and cost[a - 1][b] < cost[a][b - 1]):
+            a -= 1
+            steps.append(("D", reference[a], None))
+        else:
+            b -= 1
+            steps.append(("I", None, hypothesis[b]))
+    return steps[::-1]
+
+
 def count(steps: Sequence[Step]) -> Counts:
     """Errors of an alignment. Optional words count among the reference words, `@` does not."""
     kinds = [kind for kind, _, _ in steps]
@@ -159,6 +189,14 @@ def _equal(one: Arc, other: Arc) -> bool:
         if len(fragment) > 1 and fragment[-1] == "-":
             return word.startswith(fragment[:-1])
     return False
+
+
+def _word_table(reference: Sequence[str], hypothesis: Sequence[str]) -> list[list[bool]]:
+    """Whether each word of the reference is each of the hypothesis."""
+    arcs = [[Arc(word, False, ()) for word in words] for words in (reference, hypothesis)]
+    if any(arc.fragment for words in arcs for arc in words):
+        return [[_equal(one, other) for other in arcs[1]] for one in arcs[0]]
+    return [[one == other for other in hypothesis] for one in reference]
 
 
 def _trace(

@@ -61,6 +61,9 @@ def test_the_miniature_to_a_table_with_few_updates(tmp_path: Path) -> None:
     for row in rows.values():
         assert row["split"] == "test-clean" and row["updates"] in (1, 3) and 1.1 < row["hours"] < 1.3
         assert row["wer_greedy"] > 0.5 and row["wer_lm"] > 0.5, "three updates cannot have learned to read"
+    page, text = ((tmp_path / f"exp/mini/report.{kind}").read_text() for kind in ("html", "md"))
+    assert page.count("<article ") == 320 and page.count("<audio ") == 50 and "<svg " in page
+    assert all(f"{100 * row['wer_lm']:.2f}" in page and f"{100 * row['wer_lm']:.2f}" in text for row in rows.values())
     splits = json.loads((tmp_path / "data/mini/prep.json").read_text())["splits"]
     assert {name: split["utterances"] for name, split in splits.items()} == {
         "train-clean-100": 2600,

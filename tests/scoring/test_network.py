@@ -1,9 +1,11 @@
 """Alignments of references with markup, counted by hand; test_nist.py holds them against sclite."""
 
+import random
+
 import pytest
 
 from sewcli.base.errors import DataError
-from sewcli.scoring.network import align, count, network
+from sewcli.scoring.network import align, align_words, count, network, network_of
 
 
 @pytest.mark.parametrize(
@@ -36,3 +38,11 @@ def test_networks(reference: str, hypothesis: str, words: int, errors: int) -> N
 def test_braces_must_pair(text: str) -> None:
     with pytest.raises(DataError, match="brace"):
         network(text)
+
+
+@pytest.mark.parametrize("words", ["A B C", "A B- -B BB AB BA @ A- -", "A"])
+def test_plain_words_are_aligned_as_networks_of_them(words: str) -> None:
+    rng = random.Random(words)
+    for _ in range(600):
+        pair = [[rng.choice(words.split()) for _ in range(rng.randint(0, 8))] for _ in range(2)]
+        assert align_words(*pair) == align(*map(network_of, pair)), pair

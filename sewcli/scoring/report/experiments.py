@@ -1,0 +1,211 @@
+"""What experiment folders hold for a report: configs, how far each run is, its decode folders.
+
+Nothing here fails because of one folder: what is missing, damaged or not finished becomes a note, which the report shows.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from sewcli.base.config import read_yaml
+from sewcli.base.errors import DataError, SewError, UsageError
+from sewcli.base.files import TEMPORARY, read_json
+
+if TYPE_CHECKING:
+    from sewcli.models.config import ModelConfig
+
+CONFIG, METRICS, HYPOTHESES = "config.yaml", "metrics.jsonl", "hyps.jsonl"
+SHARDS = ".shards"
+PASSED_OVER = {"checkpoints", "tensorboard", "textgrids", "model", "align"}  # folders without experiments in them
+PLAIN = ("greedy", "viterbi")  # decoders without a language model
+
+Stage = Literal["pre-training", "fine-tuning", ""]
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """A decode folder that was scored: what `decode.json` and `score.json` say."""
+
+    folder: Path
+    decoded: dict[str, Any]
+    score: dict[str, Any]
+
+    @property
+    def split(self) -> str:
+        """What was decoded."""
+        return str(self.decoded.get("split"))
+
+    @property
+    def decoder(self) -> str:
+        """Its name: `greedy`, `4gram-beam50`."""
+        return str(self.decoded.get("decoder") or self.folder.name)
+
+    @property
+    def plain(self) -> bool:
+        """Whether no language model took part."""
+        return self.decoder in PLAIN or ("decoder" not in self.decoded and self.decoded.get("lm") in (None, "none"))
+
+    @property
+    def language_model(self) -> str | None:
+        """`4gram, beam 50`; None of a plain decoder."""
+        if self.plain:
+            return None
+        lm, beam = self.decoded.get("lm"), self.decoded.get("beam")
+        return f"{Path(lm).name.split('.')[0]}, beam {beam}" if lm and beam else self.decoder
+
+
+@dataclass
+class Experiment:
+    """An experiment folder. `notes` say what a reader of its results should know."""
+
+    folder: Path
+    name: str = ""
+    config: dict[str, Any] = field(default_factory=dict)
+    stage: Stage = ""
+    model: str | None = None
+    parameters: int | None = None
+    pretrained: bool = False
+    pretrain_updates: int | None = 0
+    hours: float | None = None
+    decodings: list[Decoding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def updates(self) -> int | None:
+        """How many the whole run has."""
+        updates = self.config.get("updates")
+        return updates if isinstance(updates, int) else None
+
+
+def find_experiments(roots: Sequence[Path]) -> list[Experiment]:
+    """Every experiment at or below the folders, in the order of their paths.
+
+    Raises:
+        UsageError: there is none.
+    """
+    found: dict[Path, list[Path]] = {}
+    for root in roots:
+        if not root.is_dir():
+            raise UsageError("no such folder", where=root, mend="give experiment folders, or folders above them")
+        for folder, files in _walk(root):
+            if HYPOTHESES in files:
+                owner = folder.parents[1] if folder.parent.name == "decode" else folder.parent
+                found.setdefault(owner, []).append(folder)
+            elif CONFIG in files or METRICS in files:
+                found.setdefault(folder, [])
+    if not found:
+        raise UsageError("no experiment here or below", where=roots[0], mend="first run: sew pretrain or sew finetune")
+    names = _names(list(found))
+    return [_experiment(folder, names[folder], decoded) for folder, decoded in sorted(found.items())]
+
+
+def _walk(root: Path) -> Iterator[tuple[Path, set[str]]]:
+    for folder, below, files in os.walk(root):
+        below[:] = sorted(
+            name for name in below if name not in PASSED_OVER and not name.startswith(TEMPORARY) and SHARDS not in name
+        )
+        yield Path(folder), set(files)
+
+
+def _names(folders: list[Path]) -> dict[Path, str]:
+    """The folders' own names, with as many of those above as tell them apart."""
+    names = {folder: folder.name or str(folder.absolute().name) for folder in folders}
+    for depth in range(2, 8):
+        often = [name for name in names.values() if list(names.values()).count(name) > 1]
+        if not often:
+            break
+        names = {f: "/".join(f.absolute().parts[-depth:]) if name in often else name for f, name in names.items()}
+    return names
+
+
+def _experiment(folder: Path, name: str, decoded: Iterable[Path]) -> Experiment:
+    exp = Experiment(folder, name)
+    exp.config = _noted(exp, folder / CONFIG, read_yaml)
+    exp.stage = "" if not exp.config else "pre-training" if "temperature" in exp.config else "fine-tuning"
+    train = _noted(exp, folder / "data.json", read_json).get("train")
+    exp.hours = train.get("hours") if isinstance(train, dict) else None
+    for place in decoded:
+        _add_decoding(exp, place)
+    for part in sorted((folder / "decode").glob(f"*{SHARDS}")):
+        if there := len(list(part.glob("*-of-*"))):
+            exp.notes.append(f"{part.name}: {there} shards are decoded, others are missing")
+    _add_model(exp)
+    source = Path(str(exp.config.get("model", "")))
+    exp.pretrained = bool(exp.config) and source.is_dir()
+    ancestor = source.parent / CONFIG
+    if exp.pretrained:
+        exp.pretrain_updates = _noted(exp, ancestor, read_yaml).get("updates") if ancestor.is_file() else None
+    return exp
+
+
+def _add_decoding(exp: Experiment, folder: Path) -> None:
+    try:
+        decoded: Any = read_json(folder / "decode.json")
+        if not (folder / "score.json").is_file():
+            raise DataError("decoded, but not scored: sew score does it", where=folder)
+        score: Any = read_json(folder / "score.json")
+        if (
+            not isinstance(decoded, dict)
+            or not isinstance(score, dict)
+            or not isinstance(score.get("wer"), float | int)
+        ):
+            raise DataError("its summary or its score is damaged: run sew score again", where=folder)
+    except SewError as error:
+        exp.notes.append(f"{error.where}: {error.what}")
+        return
+    exp.decodings.append(Decoding(folder, decoded, score))
+
+
+def _add_model(exp: Experiment) -> None:
+    """Name and size of the model, from its config alone: the experiment's own, or the one that it decoded with."""
+    named = [Path(str(decoding.decoded.get("model"))) for decoding in exp.decodings]
+    folder = next((path for path in (exp.folder / "model", *named) if (path / "config.json").is_file()), None)
+    if folder is None:
+        exp.model = str(exp.config.get("model") or (named[0].name if named else "")) or None
+        return
+    try:
+        card = read_json(folder / "config.json")
+        exp.model = card.get("sew", {}).get("name") or card.get("model_type")
+        exp.parameters = _parameters(folder, str((card.get("architectures") or [""])[0]))
+    except (SewError, AttributeError, TypeError) as error:
+        exp.notes.append(f"{folder}: its config cannot be read ({error})")
+
+
+def _parameters(folder: Path, architecture: str) -> int | None:
+    """Counted without reading the weights; None of what is neither a recogniser nor a pre-trained model."""
+    from sewcli.models.folder import read_config
+    from sewcli.text.tokens import Vocabulary
+
+    if architecture.endswith("ForCTC"):
+        return _count(read_config(folder), len(Vocabulary.load(folder)))
+    return _count(read_config(folder), None) if architecture.endswith("ForPreTraining") else None
+
+
+@cache
+def _count(config: ModelConfig, vocabulary: int | None) -> int:
+    """Of a recogniser with so many symbols, or of a pre-trained model."""
+    import torch
+
+    from sewcli.models.ctc import CTCModel
+    from sewcli.models.folder import count
+    from sewcli.models.pretraining import PretrainingModel
+
+    with torch.device("meta"):
+        return count(CTCModel(config, vocabulary) if vocabulary else PretrainingModel(config))
+
+
+def _noted(exp: Experiment, path: Path, read: Callable[[Path], Any]) -> dict[str, Any]:
+    """A file's mapping; empty when it is not there, or cannot be read, which is noted."""
+    if not path.is_file():
+        return {}
+    try:
+        content = read(path)
+    except SewError as error:
+        exp.notes.append(f"{error.where}: {error.what}")
+        return {}
+    return content if isinstance(content, dict) else {}
