@@ -64,12 +64,8 @@ def test_a_stop_signal_while_the_command_is_being_loaded_leaves_with_75(number) 
     assert out == "" and "libtorch" not in loaded
 
 
-def test_the_command_is_installed_as_the_module_that_runs_it() -> None:
-    """`sew` and `python -m sewcli` are one; `python -m sewcli.cli.app` does the same work."""
+def test_the_command_is_installed_as_the_module_that_catches_signals_first() -> None:
     scripts = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]["scripts"]
     assert scripts == {"sew": "sewcli.__main__:main"}
-    said = [
-        subprocess.run([sys.executable, "-m", module, "--help"], capture_output=True, check=True).stdout
-        for module in ("sewcli", "sewcli.cli.app")
-    ]
-    assert said[0] == said[1] and b"pretrain" in said[0]
+    done = subprocess.run([sys.executable, "-m", "sewcli", "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "pretrain" in done.stdout
