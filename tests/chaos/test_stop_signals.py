@@ -27,7 +27,7 @@ SECONDS = {"batch.seconds": 4, "batch.micro_seconds": 2}
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="watches processes through /proc")
 WHO = [
     pytest.param(None, id="alone"),
-    pytest.param(0, id="rank 0 of 2"),
+    pytest.param(0, id="rank 0 of 2", marks=pytest.mark.long),
     pytest.param(1, id="rank 1 of 2"),
 ]
 
@@ -195,3 +195,15 @@ def test_in_start_up(rank, prepared: Path, tmp_path: Path) -> None:
         running.wait()
     assert running.rank_codes().get(rank or 0) == "75" and "this is a bug" not in running.log, running.log
     assert not (exp / "checkpoints").exists() and updates_done(exp) == 0
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_rank_that_dies_takes_the_job_with_it_and_nothing_else(victim, prepared, undisturbed, tmp_path) -> None:
+    """The other rank says what happened, and does not call it a bug; the same command goes on from the last save."""
+    exp = tmp_path / "exp"
+    running = job(prepared, exp, 0, **{"checkpoint.every": 2})
+    running.until(lambda: checkpoint.newest_step(exp / "checkpoints") >= 2)
+    running.send(signal.SIGKILL, victim)
+    assert running.wait() == 1
+    assert "lost touch with the other processes" in running.log and "this is a bug" not in running.log, running.log
+    ends_as(undisturbed, prepared, exp, 0, **{"checkpoint.every": 2})

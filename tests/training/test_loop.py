@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,46 @@ def test_a_flipped_byte_is_seen_and_the_one_before_is_used(tmp_path: Path, name:
     assert weights(tmp_path, 12) == good and checkpoint.find_fault(tmp_path / "checkpoints" / "step-12") is None
 
 
+def without_done(folder: Path) -> None:
+    (folder / checkpoint.DONE).unlink()
+
+
+def truncated(folder: Path) -> None:
+    with open(folder / checkpoint.WEIGHTS, "r+b") as file:
+        file.truncate(1000)
+
+
+def empty_state(folder: Path) -> None:
+    (folder / checkpoint.STATE).write_bytes(b"")
+
+
+def no_optimizer(folder: Path) -> None:
+    (folder / checkpoint.OPTIMIZER).unlink()
+
+
+def flipped_done(folder: Path) -> None:
+    content = bytearray((folder / checkpoint.DONE).read_bytes())
+    content[5] ^= 0x80  # no letter any more
+    (folder / checkpoint.DONE).write_bytes(content)
+
+
+def other_digits(folder: Path) -> None:
+    """The hash in DONE is of another state.json."""
+    (folder / checkpoint.DONE).write_text("0" * 64 + "\n")
+
+
+@pytest.mark.parametrize("damage", [without_done, truncated, empty_state, no_optimizer, flipped_done, other_digits])
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path: Path, damage, capsys) -> None:
+    train(TinyTask(tiny_config()), tmp_path, CPU)
+    whole, told = weights(tmp_path, 12), train_rows(tmp_path)
+    damage(tmp_path / "checkpoints" / "step-12")
+    assert train(TinyTask(tiny_config()), tmp_path, CPU).step == 12
+    said = capsys.readouterr().err
+    assert "step-12: " in said and "passed over" in said and "going on from update 8" in said
+    assert weights(tmp_path, 12) == whole and train_rows(tmp_path) == told
+    assert checkpoint.find_fault(tmp_path / "checkpoints" / "step-12") is None
+
+
 def test_no_whole_checkpoint_is_an_error_not_a_fresh_start(tmp_path: Path) -> None:
     train(TinyTask(tiny_config()), tmp_path, CPU)
     for folder in (tmp_path / "checkpoints").iterdir():
@@ -209,6 +250,61 @@ def test_a_validation_cut_short_is_made_up_for(tmp_path: Path) -> None:
     train(TinyTask(tiny_config()), tmp_path / "cut", CPU)
     valid = [[row for row in rows(tmp_path / e) if row.get("kind") == "valid"] for e in ("cut", "whole")]
     assert valid[0] == valid[1] and [row["step"] for row in valid[0]] == [5, 10, 12]
+
+
+def test_the_last_validation_is_made_up_for_too(tmp_path: Path) -> None:
+    train(TinyTask(tiny_config()), tmp_path / "whole", CPU)
+    task = TinyTask(tiny_config())
+    task.loss = signalling(task, signal.SIGTERM, at=11)
+    with pytest.raises(PoliteStop, match="update 12 of 12"):
+        train(task, tmp_path / "cut", CPU)
+    assert len([row for row in rows(tmp_path / "cut") if row.get("kind") == "valid"]) == 2
+    state = train(TinyTask(tiny_config()), tmp_path / "cut", CPU)
+    assert state.step == 12 and not state.validation_due
+    assert (
+        rows(tmp_path / "cut")[-1] == rows(tmp_path / "whole")[-1] and rows(tmp_path / "whole")[-1]["kind"] == "valid"
+    )
+    for name in ("checkpoints/step-12/model.safetensors", "checkpoints/step-12/state.json", "model/model.safetensors"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_model_that_a_kill_left_aside_is_put_back(tmp_path: Path) -> None:
+    """The moment between two renames: the old model has its temporary name, the new one has not yet its own."""
+    train(TinyTask(tiny_config()), tmp_path, CPU)
+    best = (tmp_path / "model" / "model.safetensors").read_bytes()
+    (tmp_path / "model").rename(tmp_path / ".tmp-77-old-model")
+    (tmp_path / ".tmp-77-model-x1y2").mkdir()
+    train(TinyTask(tiny_config()), tmp_path, CPU)
+    assert (tmp_path / "model" / "model.safetensors").read_bytes() == best
+    assert not list(tmp_path.glob(".tmp-*"))
+
+
+def test_nothing_is_saved_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stop right after a save finds that all is on disk; one before the first update has nothing to keep."""
+    saved, save = [], checkpoint.save
+    monkeypatch.setattr(
+        checkpoint,
+        "save",
+        lambda folder, state, *rest, **keep: saved.append(state.step) or save(folder, state, *rest, **keep),
+    )
+    task = TinyTask(tiny_config())
+    task.loss = signalling(task, signal.SIGTERM, at=3)
+    with pytest.raises(PoliteStop, match="update 4 of 12"):
+        train(task, tmp_path / "stopped", CPU)
+    assert saved == [4]
+    task = TinyTask(tiny_config())
+    load, sent = task.load, []
+
+    def first_load(*arguments):
+        if not sent:
+            sent.append(os.kill(os.getpid(), signal.SIGTERM))
+            time.sleep(0.5)
+        return load(*arguments)
+
+    task.load = first_load
+    with pytest.raises(PoliteStop, match="update 0 of 12"):
+        train(task, tmp_path / "early", CPU)
+    assert saved == [4] and not (tmp_path / "early" / "checkpoints").exists()
 
 
 def test_a_bad_update_is_skipped_and_named(tmp_path: Path, capsys) -> None:

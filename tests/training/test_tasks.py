@@ -125,22 +125,63 @@ def test_the_ctc_loss_is_that_of_each_utterance_alone(prepared: Path) -> None:
     assert float(total.loss) == pytest.approx(expected, rel=1e-5)
 
 
+def test_the_gradient_of_the_ctc_loss_is_the_formulas(prepared: Path) -> None:
+    """Graves et al. 2006, equation 16: the softmax, less the probability that the path has this label at this frame."""
+    task = finetuning(prepared, "time_mask.probability=0", "channel_mask.probability=0")
+    task.model.eval()
+    kept = []
+
+    def keep(module: torch.nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+        output.retain_grad()
+        kept.append(output)
+
+    task.model.head.register_forward_hook(keep)
+    micro_batch = max(task.plan.epoch(0)[0], key=len)
+    batch = task.load(micro_batch, 0, 0)
+    task.loss(batch, 0, 0, CPU).loss.backward()
+    ((logits,), lengths) = kept, [int(task.model.encoder.frames(int(n))) for n in batch.lengths]
+    assert len(set(lengths)) > 1
+    for row, (index, frames) in enumerate(zip(micro_batch, lengths, strict=True)):
+        log_probs = functional.log_softmax(logits[row, :frames].detach().double(), -1).numpy()
+        expected = np.exp(log_probs) - ctc_occupancy(log_probs, task.labels[index])
+        np.testing.assert_allclose(logits.grad[row, :frames].numpy(), expected, rtol=1e-3, atol=2e-5)
+        assert not logits.grad[row, frames:].any() and np.abs(expected).max() > 0.1
+
+
 def ctc_log_likelihood(log_probs: np.ndarray, labels: list[int], blank: int = 0) -> float:
     """Graves et al. 2006, the forward recursion (equations 6 to 8), in log space."""
-    states = [blank]
-    for label in labels:
-        states += [label, blank]
-    alpha = np.full(len(states), -np.inf)
-    alpha[:2] = log_probs[0, states[:2]]
-    for frame in log_probs[1:]:
-        before = alpha
-        alpha = before.copy()
-        alpha[1:] = np.logaddexp(alpha[1:], before[:-1])
+    return float(np.logaddexp(*ctc_forward(log_probs, with_blanks(labels, blank), blank)[-1, -2:]))
+
+
+def with_blanks(labels: list[int], blank: int) -> list[int]:
+    return [blank, *(state for label in labels for state in (label, blank))]
+
+
+def ctc_forward(log_probs: np.ndarray, states: list[int], blank: int) -> np.ndarray:
+    """(frames, states): the log-probability of all ways to be there."""
+    alpha = np.full((len(log_probs), len(states)), -np.inf)
+    alpha[0, :2] = log_probs[0, states[:2]]
+    for t, frame in enumerate(log_probs[1:], start=1):
+        before, alpha[t] = alpha[t - 1], alpha[t - 1]
+        alpha[t, 1:] = np.logaddexp(alpha[t, 1:], before[:-1])
         for s in range(2, len(states)):
             if states[s] not in (blank, states[s - 2]):
-                alpha[s] = np.logaddexp(alpha[s], before[s - 2])
-        alpha += frame[states]
-    return float(np.logaddexp(alpha[-1], alpha[-2]))
+                alpha[t, s] = np.logaddexp(alpha[t, s], before[s - 2])
+        alpha[t] += frame[states]
+    return alpha
+
+
+def ctc_occupancy(log_probs: np.ndarray, labels: list[int], blank: int = 0) -> np.ndarray:
+    """(frames, V): how probable each symbol is at each frame, given the labels; the way back is the way there, mirrored."""
+    states = with_blanks(labels, blank)
+    there = ctc_forward(log_probs, states, blank)
+    back = ctc_forward(log_probs[::-1], states[::-1], blank)[::-1, ::-1]
+    paths = there + back - log_probs[:, states]  # both count the frame itself
+    shares = np.exp(paths - np.logaddexp(there[-1, -1], there[-1, -2]))
+    occupancy = np.zeros_like(log_probs)
+    for s, state in enumerate(states):
+        occupancy[:, state] += shares[:, s]
+    return occupancy
 
 
 def test_only_the_ctc_layer_learns_while_frozen(prepared: Path, tmp_path: Path) -> None:
