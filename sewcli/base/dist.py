@@ -1,12 +1,12 @@
 """Ranks: the process's place in a `torchrun` job, read from the environment, and the few collectives the loop needs.
 
-GPUs talk through nccl and CPUs through gloo: which of them is the device's to say, not the machine's.
+Tensors on GPUs are summed through nccl, and those on the CPU through gloo, in a job on GPUs too.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +61,9 @@ def start(device: torch.device) -> None:
         torch.cuda.set_device(device)
     try:
         store, number, size = next(rendezvous("env://"))
-        distributed.init_process_group("nccl" if on_gpu else "gloo", store=store, rank=number, world_size=size)
+        distributed.init_process_group(
+            "cpu:gloo,cuda:nccl" if on_gpu else "gloo", store=store, rank=number, world_size=size
+        )
         _STORE.append(store)
     except (ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
@@ -107,13 +109,16 @@ def sum_(tensor: torch.Tensor) -> torch.Tensor:
 
 def any_rank(flag: bool) -> bool:
     """Whether any rank raised `flag` (every rank gets the same answer)."""
-    if world_size() == 1:
-        return flag
-    import torch
-    from torch import distributed
+    return any_each([flag])[0]
 
-    device = "cuda" if distributed.get_backend() == "nccl" else "cpu"
-    return bool(sum_(torch.tensor([int(flag)], device=device)).item())
+
+def any_each(flags: Sequence[bool]) -> list[bool]:
+    """Of each flag, whether any rank raised it. The hosts talk among themselves: no GPU is waited for."""
+    if world_size() == 1 or not flags:
+        return list(flags)
+    import torch
+
+    return [bool(count) for count in sum_(torch.tensor(flags, dtype=torch.int32)).tolist()]
 
 
 def barrier() -> None:

@@ -31,6 +31,7 @@ from sewcli.cli import (
     rescore,
     score,
     shar,
+    submit,
     tune,
 )
 
@@ -81,6 +82,7 @@ app.command("recipes")(recipes.recipes)
 app.command("import")(import_.import_model)
 app.command("export")(export.export)
 app.command("report")(report.report)
+app.command("submit")(submit.submit)
 
 
 def _version(wanted: bool) -> None:

@@ -127,7 +127,7 @@ def blocks(frames: int) -> list[slice]:
     return [slice(start, min(start + size, frames)) for start in range(0, frames, size)]
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1024)  # cropped batches have many lengths
 def offset_buckets(frames: int, buckets: int, max_positions: int, device: torch.device) -> tuple[Tensor, int, int]:
     """Which rows of the position table the offsets from `frames` - 1 down to -(`frames` - 1) use.
 
@@ -138,7 +138,7 @@ def offset_buckets(frames: int, buckets: int, max_positions: int, device: torch.
         offsets = torch.arange(frames - 1, -frames, -1)
         rows = (bucket(offsets, buckets, max_positions) + buckets).clamp(0, 2 * buckets - 1)
         low, high = int(rows[-1]), int(rows[0]) + 1
-        return (rows - low).to(device), low, high
+        return (rows - low).to(device, non_blocking=True), low, high
 
 
 def bucket(offsets: Tensor, buckets: int, max_positions: int) -> Tensor:

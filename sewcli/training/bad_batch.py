@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from sewcli.base import dist
 from sewcli.base.files import atomic_folder, write_json
@@ -21,21 +20,21 @@ from sewcli.data.loading import WaveBatch
 FOLDER = "bad-batch"
 
 
-def suspects(batches: Sequence[tuple[int, WaveBatch, float]], finite: Sequence[Tensor]) -> list[str]:
+def suspects(batches: Sequence[tuple[int, WaveBatch, float]], finite: Sequence[bool]) -> list[str]:
     """Utterances of the micro-batches whose loss is not finite; of all when it is the gradient on every rank.
 
     Args:
         batches: (number, batch, weight) of this rank.
         finite: of each, whether its loss is.
     """
-    bad = [batch for (_, batch, _), good in zip(batches, finite, strict=True) if not bool(good)]
+    bad = [batch for (_, batch, _), good in zip(batches, finite, strict=True) if not good]
     if not dist.any_rank(bool(bad)):
         bad = [batch for _, batch, weight in batches if weight]
     return [name for batch in bad for name in batch.ids]
 
 
 def dump(
-    exp: Path, batches: Sequence[tuple[int, WaveBatch, float]], finite: Sequence[Tensor], step: int, lr: float
+    exp: Path, batches: Sequence[tuple[int, WaveBatch, float]], finite: Sequence[bool], step: int, lr: float
 ) -> Path:
     """Write this rank's batches of update `step`, in place of what an earlier failure left.
 
@@ -52,6 +51,6 @@ def dump(
         for (number, batch, weight), good in zip(batches, finite, strict=True):
             arrays = {f.name: getattr(batch, f.name) for f in fields(batch) if f.name not in ("ids", "texts")}
             np.savez(temporary / f"micro-{number}.npz", **arrays)
-            rows.append({"number": number, "weight": weight, "finite": bool(good), "ids": list(batch.ids)})
+            rows.append({"number": number, "weight": weight, "finite": good, "ids": list(batch.ids)})
         write_json(temporary / "batch.json", {"update": step + 1, "lr": lr, "micro_batches": rows})
     return folder

@@ -7,6 +7,8 @@ of them. An update that is skipped and a micro-batch that only stands in for a m
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import torch
 from torch import Tensor, nn
 
@@ -32,21 +34,20 @@ class RunningStatistics:
         if self._layers and weight:
             self._shares[number] = self._read()
 
-    def finish(self, micro_batches: Tensor, *, keep: bool) -> None:
-        """Call on all ranks after an update of so many micro-batches (a scalar); keep: whether the update counts."""
+    def finish(self, micro_batches: int, *, keep: Tensor) -> None:
+        """Call on all ranks after an update of so many micro-batches; keep: whether it counts (a scalar, on the device)."""
         if self._before is None:
             return
-        (statistics, counts), total = self._before, int(micro_batches)
-        if keep:
-            shares = torch.zeros(total, len(statistics), device=statistics.device)
-            for number, share in self._shares.items():
-                shares[number] = share
-            decay = self._decay(statistics.device)
-            for share in dist.sum_(shares):
-                statistics = statistics * decay + share
-        self._write(statistics)
+        before, counts = self._before
+        shares = torch.zeros(micro_batches, len(before), device=before.device)
+        for number, share in self._shares.items():
+            shares[number] = share
+        statistics = before
+        for share in dist.sum_(shares):
+            statistics = statistics * self._decay + share
+        self._write(torch.where(keep, statistics, before))
         for layer, count in zip(self._layers, counts, strict=True):
-            _count(layer).copy_(count + total * keep)
+            _count(layer).copy_(count + micro_batches * keep)
         self._before, self._shares = None, {}
 
     def _buffers(self) -> list[Tensor]:
@@ -64,12 +65,13 @@ class RunningStatistics:
                 buffer.copy_(statistics[place : place + len(buffer)])
             place += len(buffer)
 
-    def _decay(self, device: torch.device) -> Tensor:
+    @cached_property
+    def _decay(self) -> Tensor:
         """What is left of a value after one micro-batch, for each of the N."""
-        lengths = torch.tensor([len(b) for b in self._buffers()], device=device)
         momenta = [layer.momentum for layer in self._layers for _ in range(2)]
         assert None not in momenta, "a cumulative average depends on how many micro-batches came before"
-        return torch.tensor([1.0 - (m or 0.0) for m in momenta], device=device).repeat_interleave(lengths)
+        parts = [torch.full_like(b, 1.0 - (m or 0.0)) for b, m in zip(self._buffers(), momenta, strict=True)]
+        return torch.cat(parts)
 
 
 def _count(layer: nn.BatchNorm1d) -> Tensor:

@@ -176,8 +176,7 @@ def _restore_optimizer(
     for name, tensor in tensors.items():
         owner, _, part = name.rpartition(":")
         parameter = parameters[owner]
-        on_device = tensor.to(parameter.device) if tensor.dim() else tensor
-        optimizer.state[parameter][part] = on_device
+        optimizer.state[parameter][part] = tensor.to(parameter.device)  # the count of steps too: AdamW is fused
 
 
 def _folders(folder: Path) -> list[Path]:

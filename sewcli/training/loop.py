@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import resource
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
@@ -21,18 +21,19 @@ from sewcli.base import dist, log
 from sewcli.base.errors import DataError, PoliteStop
 from sewcli.base.files import put_back, remove_leftovers
 from sewcli.base.rng import seed_torch
-from sewcli.data.loading import WaveBatch, read_ahead
 from sewcli.data.plan import BatchPlan, MicroBatch, Position
 from sewcli.training import checkpoint
 from sewcli.training.bad_batch import dump, suspects
 from sewcli.training.batch_norm import RunningStatistics
 from sewcli.training.checkpoint import TrainingState
 from sewcli.training.config import LoopConfig
+from sewcli.training.feed import Numbered, loaded_updates
 from sewcli.training.health import Finding, Row, Watch, window_of
 from sewcli.training.meters import Metrics
 from sewcli.training.precision import autocast, precision
 from sewcli.training.rehearsal import out_of_memory, rehearse
 from sewcli.training.stop import StopFlag, stop_signals
+from sewcli.training.verdicts import Verdicts
 
 MODEL = "model"  # folder of the best model in an experiment's
 MAX_BAD_UPDATES = 3  # updates in a row whose loss or gradient is not finite
@@ -198,24 +199,26 @@ class _Run:
     def __post_init__(self) -> None:
         config = self.task.config
         self.since, self.saved = time.monotonic(), self.state
+        self.updater = _Updater(self.task, self.device, self.optimizer)
+        self.verdicts: Verdicts[_Update] = Verdicts(self.device)
         self.watch = Watch(self.task.findings, window_of(config.health, config.updates))
         if self.metrics is not None:
             self.watch.history.add(self.metrics.past)
 
     def run(self) -> TrainingState:
-        config, updater = self.task.config, _Updater(self.task, self.device, self.optimizer)
+        config = self.task.config
         if self.state.scaler:
-            updater.scaler.load_state_dict(self.state.scaler)
+            self.updater.scaler.load_state_dict(self.state.scaler)
         if self.state.validation_due:
             self._validate()
         with log.progress(self.exp.name, config.updates, done=self.state.step) as bar:
-            loaded = _loaded_updates(self.task, self.state, lambda: bool(self.stop))
+            loaded = loaded_updates(self.task, self.state, lambda: bool(self.stop))
             while self.state.step < config.updates:
                 update = next(loaded, None)  # None: told to stop while waiting for data
                 if dist.any_rank(update is None or bool(self.stop)):
                     break
                 assert update is not None
-                bar.advance(note=self._advance(updater, *update))
+                bar.advance(note=self._advance(*update))
                 if self.state.step == config.updates or self.state.step % config.checkpoint.every == 0:
                     self._save()
         self._save()
@@ -223,19 +226,17 @@ class _Run:
             _leave(self.stop, f"stopped at update {self.state.step} of {config.updates}", self.exp)
         return self.state
 
-    def _advance(self, updater: _Updater, position: Position, step: int, batches: list[_Numbered]) -> str:
+    def _advance(self, position: Position, step: int, of_all_ranks: int, batches: list[Numbered]) -> str:
         """One update, and what is due after it; returns what the progress bar says."""
         config, lr = self.task.config, self.task.learning_rate(step)
-        row, finite = updater.update(batches, step, lr)
-        self.audio_samples += row.pop("audio_samples")
-        self.bad = 0 if finite else self.bad + 1
-        if not finite:
-            self._complain(step, lr, self.bad, batches, updater.finite)
-        self.state = replace(self.state, step=step + 1, position=position, scaler=updater.scaler.state_dict() or None)
+        row, facts = self.updater.update(batches, of_all_ranks, step, lr)
+        self._look_at(self.verdicts.put(_Update(step, lr, batches), facts))
+        self.state = replace(self.state, step=step + 1, position=position)
         if self.metrics:
             self.metrics.add({"step": step + 1, "epoch": position.epoch, **row, "lr": lr})
         note, last = "", self.state.step == config.updates
         if telling := self.state.step % config.log_every == 0 or last:
+            self._look_at(self.verdicts.rest())
             note = self._tell(self.audio_samples / config.batch.samples / (time.monotonic() - self.since))
             self.audio_samples, self.since = 0.0, time.monotonic()
         if telling and config.health.stop and dist.any_rank(self.collapse is not None):
@@ -246,14 +247,23 @@ class _Run:
             self.since += time.monotonic() - started
         return note
 
-    def _complain(self, step: int, lr: float, bad: int, batches: list[_Numbered], finite: list[torch.Tensor]) -> None:
-        names = " ".join(suspects(batches, finite))
-        text = f"update {step + 1}: the loss or its gradient is not finite; skipped ({names})"
+    def _look_at(self, told: Iterator[tuple[_Update, list[float]]]) -> None:
+        for update, (finite, audio_samples, *each_finite) in told:
+            self.audio_samples += audio_samples
+            if finite or self.updater.overflows():
+                self.bad = 0
+            else:
+                self.bad += 1
+                self._complain(update, [bool(good) for good in each_finite])
+
+    def _complain(self, update: _Update, finite: list[bool]) -> None:
+        names = " ".join(suspects(update.batches, finite))
+        text = f"update {update.step + 1}: the loss or its gradient is not finite; skipped ({names})"
         log.warn(text, every_rank=True)
-        if bad == MAX_BAD_UPDATES:
+        if self.bad == MAX_BAD_UPDATES:
             raise DataError(
-                f"no finite loss in {bad} updates in a row, the last with {names}",
-                where=dump(self.exp, batches, finite, step, lr),
+                f"no finite loss in {self.bad} updates in a row, the last with {names}",
+                where=dump(self.exp, update.batches, finite, update.step, update.lr),
                 mend="look at these utterances, lower the learning rate (--set optim.lr=...), or use --precision fp32",
             )
 
@@ -280,6 +290,7 @@ class _Run:
         raise DataError(found.what, where=self.exp, mend=f"{found.mend}; {kept}")
 
     def _validate(self) -> None:
+        self._look_at(self.verdicts.rest())
         due = False
         if self.metrics is not None:
             self.task.model.eval()
@@ -302,6 +313,8 @@ class _Run:
 
     def _save(self) -> None:
         """Write a checkpoint, if anything has happened since the last one."""
+        self._look_at(self.verdicts.rest())
+        self.state = replace(self.state, scaler=self.updater.scaler.state_dict() or None)
         self._flush()  # rows up to a checkpoint are on disk before it
         if self.metrics is not None and self.state != self.saved:
             folder, keep = self.exp / "checkpoints", self.task.config.checkpoint.keep
@@ -321,34 +334,51 @@ class _Updater:
         )
         self.parameters = [p for p in task.model.parameters() if p.requires_grad]
         self.statistics = RunningStatistics(task.model)
-        self.finite: list[torch.Tensor] = []
-        """Of each micro-batch of the last update, whether its loss is."""
 
-    def update(self, batches: list[_Numbered], step: int, lr: float) -> tuple[dict[str, Any], bool]:
-        """One optimizer step on this rank's micro-batches; returns (the row to log, whether all was finite)."""
+    def update(
+        self, batches: list[Numbered], of_all_ranks: int, step: int, lr: float
+    ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """One optimizer step on this rank's micro-batches; nothing here waits for the device.
+
+        Args:
+            batches: of this rank.
+            of_all_ranks: micro-batches of the update.
+            step: updates done before this one.
+            lr: its learning rate.
+
+        Returns:
+            The row to log, and what the host acts upon: whether all was finite (otherwise the update was skipped), audio
+            samples of all ranks, and whether the loss of each of `batches` was finite.
+        """
         self.task.model.train()
-        totals = self._accumulate(batches, step)
+        totals, each_finite = self._accumulate(batches, step)
+        new = [p for p in self.parameters if p not in self.optimizer.state]
+        learned = dist.any_each([p.grad is not None for p in new])
         for parameter in self.parameters:  # a layer dropped in every micro-batch still takes part, with a zero gradient
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
         self._reduce(totals)
-        self._leave_alone_what_never_learned()
+        self._leave_alone_what_never_learned(new, learned)
         norm = self._scale_gradients(totals["size"])
-        finite = bool(torch.isfinite(norm) & torch.isfinite(totals["loss"]))
+        finite = torch.isfinite(norm) & torch.isfinite(totals["loss"])
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        self.statistics.finish(totals["micro_batches"], keep=finite)
-        if finite:
-            self.scaler.step(self.optimizer)
+        self.statistics.finish(of_all_ranks, keep=finite)
+        self.optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined] # the fused kernel then leaves all as it is
+        self.optimizer.step()
         if self.scaler.is_enabled():
             self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
-        overflow = self.scaler.is_enabled() and self.scaler.get_scale() > MIN_SCALE
-        return _row(totals) | {"grad_norm": norm}, finite or overflow
+        facts = torch.stack([finite.double(), totals.pop("audio_samples"), *(each.double() for each in each_finite)])
+        return _row(totals) | {"grad_norm": norm}, facts
 
-    def _accumulate(self, batches: list[_Numbered], step: int) -> dict[str, torch.Tensor]:
+    def overflows(self) -> bool:
+        """Whether fp16 gradients that are not finite only say that the loss scale is still too large."""
+        return self.scaler.is_enabled() and self.scaler.get_scale() > MIN_SCALE
+
+    def _accumulate(self, batches: list[Numbered], step: int) -> tuple[dict[str, torch.Tensor], list[torch.Tensor]]:
         totals: dict[str, torch.Tensor] = {}
-        self.finite = []
+        finite = []
         for number, batch, weight in batches:
             seed_torch(self.task.config.seed, "update", step, number)
             self.statistics.before_forward()
@@ -357,14 +387,14 @@ class _Updater:
                     result = self.task.loss(batch, step, number, self.device)
                 self.scaler.scale(result.loss * weight).backward()
             self.statistics.after_forward(number, weight)
-            self.finite.append(torch.isfinite(result.loss.detach()))
+            finite.append(torch.isfinite(result.loss.detach()))
             values = {"loss": result.loss, "size": result.size, **result.sums}
             values |= {f"mean:{name}": value for name, value in result.means.items()}
             values |= {"micro_batches": torch.ones((), device=self.device)}
             values |= {"audio_samples": torch.full((), float(batch.samples), device=self.device)}
             for name, value in values.items():
                 totals[name] = totals.get(name, 0.0) + value.detach().double() * weight
-        return totals
+        return totals, finite
 
     def _reduce(self, totals: dict[str, torch.Tensor]) -> None:
         if dist.world_size() == 1:
@@ -375,14 +405,22 @@ class _Updater:
         for parameter, gradient in zip(self.parameters, flat.split([p.numel() for p in self.parameters]), strict=True):
             parameter.grad = gradient.view_as(parameter)
 
-    def _leave_alone_what_never_learned(self) -> None:
-        """No weight decay for a frozen parameter: nothing happens to one before its first gradient that is not zero."""
-        new = [p for p in self.parameters if p not in self.optimizer.state]
-        if not new:
+    def _leave_alone_what_never_learned(self, new: Sequence[torch.Tensor], learned: Sequence[bool]) -> None:
+        """No weight decay for a frozen parameter: nothing happens to one before its first gradient that is not zero.
+
+        Args:
+            new: parameters that the optimizer has not met.
+            learned: whether each of them got a gradient, on any rank.
+        """
+        for parameter, touched in zip(new, learned, strict=True):
+            if not touched:
+                parameter.grad = None
+        touched_now = [p for p in new if p.grad is not None]
+        if not touched_now:
             return
-        norms = torch.stack(torch._foreach_norm([p.grad for p in new if p.grad is not None], float("inf")))
-        for parameter, learned in zip(new, (norms != 0).tolist(), strict=True):  # NaN is not zero
-            if not learned:
+        norms = torch.stack(torch._foreach_norm([p.grad for p in touched_now if p.grad is not None], float("inf")))
+        for parameter, moved in zip(touched_now, (norms != 0).tolist(), strict=True):  # NaN is not zero
+            if not moved:
                 parameter.grad = None
 
     def _scale_gradients(self, size: torch.Tensor) -> torch.Tensor:
@@ -396,51 +434,20 @@ class _Updater:
         return norm
 
 
-_Numbered = tuple[int, WaveBatch, float]  # (number in the update, batch, weight: 0 for a stand-in, else 1)
+@dataclass(frozen=True)
+class _Update:
+    """An update whose outcome is not known yet; `step` were done before it."""
+
+    step: int
+    lr: float
+    batches: list[Numbered]
 
 
-def _loaded_updates(
-    task: Task, start: TrainingState, stop: Callable[[], bool]
-) -> Iterator[tuple[Position, int, list[_Numbered]]]:
-    """(position after the update, step, this rank's micro-batches), read ahead across updates.
-
-    Without end, unless `stop` says yes while data are waited for.
-    """
-    rank, world = dist.rank(), dist.world_size()
-
-    def wanted() -> Iterator[tuple[Position, int, int, MicroBatch, float, bool]]:
-        for step, (position, micro_batches) in enumerate(_updates(task.plan, start.position), start=start.step):
-            own = [(number, 1.0) for number in range(rank, len(micro_batches), world)]
-            own = own or [(rank % len(micro_batches), 0.0)]  # every rank takes part in every update
-            for number, weight in own:
-                yield position, step, number, micro_batches[number], weight, number == own[-1][0]
-
-    batches: list[_Numbered] = []
-    threads = task.config.data.threads
-    items = read_ahead(wanted(), lambda item: task.load(item[3], item[1], item[2]), threads=threads, stop=stop)
-    for (position, step, number, _, weight, last), batch in items:
-        batches.append((number, batch, weight))
-        if last:
-            yield position, step, batches
-            batches = []
-
-
-def _updates(plan: BatchPlan, start: Position) -> Iterator[tuple[Position, list[MicroBatch]]]:
-    """(the position after the update, its micro-batches), without end."""
-    epoch, offset = start.epoch, start.offset
-    while True:
-        updates = plan.epoch(epoch)
-        for number in range(offset, len(updates)):
-            after = Position(epoch, number + 1) if number + 1 < len(updates) else Position(epoch + 1, 0)
-            yield after, updates[number]
-        epoch, offset = epoch + 1, 0
-
-
-def _row(totals: dict[str, torch.Tensor]) -> dict[str, Any]:
+def _row(totals: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     size, micro_batches = totals["size"].clamp(min=1), totals["micro_batches"]
-    row: dict[str, Any] = {"audio_samples": totals["audio_samples"].item(), "size": totals["size"]}
+    row = {"size": totals["size"]}
     for name, value in totals.items():
-        if name not in ("audio_samples", "size", "micro_batches"):
+        if name not in ("size", "micro_batches"):
             mean, _, rest = name.rpartition(":")
             row[rest] = value / (micro_batches if mean else size)
     return row

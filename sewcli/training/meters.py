@@ -12,6 +12,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from sewcli.base.errors import DataError
 from sewcli.base.files import explained, read_jsonl, write_jsonl
 from sewcli.base.log import warn
@@ -41,7 +43,7 @@ class Metrics:
 
     def flush(self) -> list[dict[str, Any]]:
         """Write what is waiting; returns it as plain numbers."""
-        rows = [{name: _number(value) for name, value in row.items()} for row in self._waiting]
+        rows = _plain(self._waiting)
         self._waiting.clear()
         if rows:
             with explained(self.path), open(self.path, "a", encoding="utf-8") as file:
@@ -79,6 +81,15 @@ class Metrics:
         self.past = kept[-PAST:]
 
 
-def _number(value: Any) -> Any:
-    number = value.item() if hasattr(value, "item") else value
-    return None if isinstance(number, float) and not math.isfinite(number) else number  # JSON has no NaN
+def _plain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of plain values; all tensors in them are fetched from their device together."""
+    tensors = [value for row in rows for value in row.values() if isinstance(value, torch.Tensor)]
+    numbers = iter(torch.stack([tensor.double() for tensor in tensors]).tolist() if tensors else ())
+    return [
+        {name: _finite(next(numbers) if isinstance(value, torch.Tensor) else value) for name, value in row.items()}
+        for row in rows
+    ]
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value  # JSON has no NaN

@@ -12,6 +12,7 @@ from sewcli.base.errors import UsageError
 VERBS = (
     "prep",
     "check",
+    "shar",
     "pretrain",
     "finetune",
     "lm",
@@ -23,6 +24,7 @@ VERBS = (
     "import",
     "export",
     "report",
+    "submit",
 )
 
 

@@ -40,7 +40,7 @@ def update(module: nn.Module, batches: list[torch.Tensor], numbers: range, *, ke
         statistics.before_forward()
         module(batches[number])
         statistics.after_forward(number, 1.0)
-    statistics.finish(torch.tensor(float(len(batches))), keep=keep)
+    statistics.finish(len(batches), keep=torch.tensor(keep))
 
 
 def test_one_rank_gets_what_torch_gives(batches: list[torch.Tensor]) -> None:
@@ -75,7 +75,7 @@ def test_a_stand_in_and_a_skipped_update_leave_no_trace(batches: list[torch.Tens
     statistics.before_forward()
     module(batches[0])
     statistics.after_forward(0, 0.0)
-    statistics.finish(torch.tensor(0.0), keep=True)
+    statistics.finish(0, keep=torch.tensor(True))
     assert all(torch.equal(buffer, before[name]) for name, buffer in state(module).items())
     update(module, [batch * float("nan") for batch in batches], range(5), keep=False)
     assert all(torch.equal(buffer, before[name]) for name, buffer in state(module).items())

@@ -1,0 +1,59 @@
+"""The micro-batches of a run, update by update, dealt out over the ranks and read ahead by threads.
+
+Which they are is a function of the plan and the position alone: a run that goes on, on whatever number of ranks, gets the
+micro-batches that an undisturbed one would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from sewcli.base import dist
+from sewcli.data.loading import WaveBatch, read_ahead
+from sewcli.data.plan import BatchPlan, MicroBatch, Position
+from sewcli.training.checkpoint import TrainingState
+
+if TYPE_CHECKING:
+    from sewcli.training.loop import Task
+
+Numbered = tuple[int, WaveBatch, float]
+"""(number in the update, batch, weight: 0 for a stand-in, else 1)"""
+
+
+def loaded_updates(
+    task: Task, start: TrainingState, stop: Callable[[], bool]
+) -> Iterator[tuple[Position, int, int, list[Numbered]]]:
+    """(position after the update, step, micro-batches of all ranks, those of this rank), read ahead across updates.
+
+    Without end, unless `stop` says yes while data are waited for.
+    """
+    rank, world = dist.rank(), dist.world_size()
+
+    def wanted() -> Iterator[tuple[Position, int, int, int, MicroBatch, float, bool]]:
+        for step, (position, micro_batches) in enumerate(_in_order(task.plan, start.position), start=start.step):
+            count = len(micro_batches)
+            own = [(number, 1.0) for number in range(rank, count, world)]
+            own = own or [(rank % count, 0.0)]  # every rank takes part in every update
+            for number, weight in own:
+                yield position, step, count, number, micro_batches[number], weight, number == own[-1][0]
+
+    batches: list[Numbered] = []
+    threads = task.config.data.threads
+    items = read_ahead(wanted(), lambda item: task.load(item[4], item[1], item[3]), threads=threads, stop=stop)
+    for (position, step, count, number, _, weight, last), batch in items:
+        batches.append((number, batch, weight))
+        if last:
+            yield position, step, count, batches
+            batches = []
+
+
+def _in_order(plan: BatchPlan, start: Position) -> Iterator[tuple[Position, list[MicroBatch]]]:
+    """(the position after the update, its micro-batches), without end."""
+    epoch, offset = start.epoch, start.offset
+    while True:
+        updates = plan.epoch(epoch)
+        for number in range(offset, len(updates)):
+            after = Position(epoch, number + 1) if number + 1 < len(updates) else Position(epoch + 1, 0)
+            yield after, updates[number]
+        epoch, offset = epoch + 1, 0
