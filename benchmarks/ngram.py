@@ -91,7 +91,8 @@ def measure(work: Path, name: str, command: list[str]) -> dict[str, Any]:
     """Run a command to its end, look at its memory now and then, and at its model."""
     began, before = time.monotonic(), os.times()
     own, mapped = 0, 0
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+    environment = {**os.environ, "PATH": os.defpath}  # no build_binary: ours would go on to make a binary
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment) as process:
         while process.poll() is None:
             own, mapped = max(own, kilobytes(process.pid, "RssAnon")), max(mapped, kilobytes(process.pid, "VmHWM"))
             time.sleep(0.05)
