@@ -4,9 +4,9 @@
 
 The text has a vocabulary by Zipf's law and words that follow one another, so that counts fall off as in real text. Each way
 runs as its users run it, as a process of its own on one core, one after another: ours in memory, ours with a small budget
-(sorted in files), and lmplz with that budget, each pruned and not. Told are wall and CPU seconds, the most memory of its own
-(RssAnon) and with mapped file pages (VmHWM), n-grams written, and whether the models agree: as many n-grams of each order,
-and the same score of a text that was held out (by the `kenlm` module). lmplz is left out where it is not on PATH.
+(sorted in files), and lmplz with that budget, the last two pruned as well. Told are wall and CPU seconds, the most memory of
+its own (RssAnon) and with mapped file pages (VmHWM), n-grams written, and whether the models agree: as many n-grams of each
+order, and the same score of a text that was held out (by the `kenlm` module). lmplz is left out where it is not on PATH.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ import numpy as np
 from sewcli.base.files import write_json
 from sewcli.lm.arpa import read_header
 
-LETTERS = np.array(list("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
-TYPES = 200_000
+LETTERS = np.array(["", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ"])
+TYPES = 2_000_000  # many are seen once
+LONGEST = 10  # letters a word
 LENGTH = 20  # words a sentence
 AT_ONCE = 100_000  # sentences
 HELD_OUT = 2000  # sentences
@@ -76,10 +77,11 @@ def ways(work: Path, order: int, budget: float) -> dict[str, list[str]]:
     sew += ["--data", str(work)]
     found = {}
     for name, ours, theirs in (("", [], []), (" --prune 0,0,1", ["--prune", "0,0,1"], ["--prune", "0", "0", "1"])):
-        found[f"sew lm ngram{name}"] = [*sew, *ours, "--memory", "16"]
+        if not ours:
+            found["sew lm ngram"] = [*sew, "--memory", "16"]
         found[f"sew lm ngram --memory {budget:g}{name}"] = [*sew, *ours, "--memory", str(budget)]
         if lmplz := shutil.which("lmplz"):
-            place = ["-T", str(work), "--text", text, "--arpa", arpa]
+            place = ["-T", str(work), "--text", text, "--arpa", arpa, "--discount_fallback"]
             options = ["-o", str(order), "-S", f"{int(budget * 1000)}M", *place, *theirs]
             found[f"lmplz -S {int(budget * 1000)}M{name}"] = [lmplz, *options]
     return found
@@ -89,7 +91,8 @@ def measure(work: Path, name: str, command: list[str]) -> dict[str, Any]:
     """Run a command to its end, look at its memory now and then, and at its model."""
     began, before = time.monotonic(), os.times()
     own, mapped = 0, 0
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+    environment = {**os.environ, "PATH": os.defpath}  # no build_binary: ours would go on to make a binary
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment) as process:
         while process.poll() is None:
             own, mapped = max(own, kilobytes(process.pid, "RssAnon")), max(mapped, kilobytes(process.pid, "VmHWM"))
             time.sleep(0.05)
@@ -133,8 +136,9 @@ def held_out_score(arpa: Path, text: Path) -> float:
 def make_text(path: Path, words: int, seed: int) -> None:
     """Sentences of LENGTH words: a word by Zipf's law, or (six times of ten) one of those that like to follow the last."""
     rng = np.random.default_rng(seed)
-    names = np.random.default_rng(99)  # the same words in every text
-    types = np.array(["".join(LETTERS[names.integers(0, 26, 3 + i % 8)]) for i in range(TYPES)])
+    letters = np.random.default_rng(99).integers(1, 27, (TYPES, LONGEST))  # the same words in every text
+    letters[np.arange(LONGEST) >= 3 + np.arange(TYPES)[:, None] % (LONGEST - 2)] = 0
+    types = np.ascontiguousarray(LETTERS[letters]).view(f"<U{LONGEST}")[:, 0]
     with open(path, "w", encoding="utf-8") as file:
         for begin in range(0, words // LENGTH, AT_ONCE):
             count = min(AT_ONCE, words // LENGTH - begin)

@@ -106,6 +106,55 @@ def ngram(
         _show(summary)
 
 
+@app.command("score")
+def score(
+    model: Annotated[
+        str,
+        typer.Argument(metavar="LM", help="A name in DATA/lm, a .bin, .arpa or .arpa.gz, or a neural model's folder."),
+    ],
+    texts: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[TEXT]...",
+            help="Text files, a sentence a line, .gz too.",
+            show_default="every split's transcripts, DATA/text_*.txt",
+        ),
+    ] = None,
+    data: options.Data = None,
+    device: options.Device = "auto",
+    json: options.Json = False,
+) -> None:
+    """Tell how well a language model predicts texts: perplexity, and unknown words (OOV), text by text.
+
+    Of n-gram models the figures are those of KenLM's `query`: ends of sentences count as words, and
+    the perplexity is told with unknown words (at the price of <unk>) and without. Of neural models
+    (needs the extra `hub`) it is told a word, which compares with those, and a token.
+
+        sew lm score 4gram
+        sew lm score books.arpa.gz data/librispeech/text_dev-clean.txt
+        sew lm score exp/lm --json
+    """
+    corpus = data or options.DATA
+    chosen = texts or sorted(path for path in corpus.glob("text_*.txt") if path.stat().st_size)
+    if not chosen:
+        raise UsageError("no transcripts here", where=corpus, mend="first run: sew prep, or name text files")
+
+    from sewcli.decoding.perplexity import neural_fit, ngram_fit
+    from sewcli.lm.files import locate_model
+    from sewcli.lm.neural import NeuralLanguageModel, is_neural
+
+    if is_neural(model):
+        from sewcli.training.experiment import choose_device
+
+        neural = NeuralLanguageModel(model, choose_device(device))
+        fits = (neural_fit(neural, text) for text in chosen)
+    else:
+        file = locate_model(model, corpus)
+        fits = (ngram_fit(file, text) for text in chosen)
+    for fit in fits:
+        print(json_module.dumps(fit, ensure_ascii=False) if json else _told(fit, "words"), flush=True)
+
+
 @app.command("train")
 def train(
     texts: Annotated[
@@ -233,8 +282,15 @@ def _show(summary: dict[str, Any]) -> None:
         print(f"{summary['lexicon']}: {summary['lexicon_words']:,} words")
     of = "words" if summary["lexicon"] else "letters"
     for fit in summary["dev"]:
-        unknown = f"{fit['unknown']:,} unknown ({100 * fit['unknown'] / fit['words']:.1f} %)"
-        print(
-            f"{fit['text']}: {fit['words']:,} {of} with the ends of sentences, {unknown}, "
-            f"perplexity {fit['perplexity']:.1f} ({fit['perplexity_of_known']:.1f} without the unknown)"
-        )
+        print(_told(fit, of))
+
+
+def _told(fit: dict[str, Any], of: str) -> str:
+    """A line on how well a text is predicted."""
+    count = f"{fit['text']}: {fit['words']:,} {of} with the ends of sentences"
+    if "token_perplexity" in fit:
+        unknown = f"{fit['unknown']:,} unknown of {fit['tokens']:,} tokens"
+        return f"{count}, {unknown}, perplexity {fit['perplexity']:.1f} ({fit['token_perplexity']:.1f} a token)"
+    unknown = f"{fit['unknown']:,} unknown ({100 * fit['unknown'] / fit['words']:.1f} %)"
+    known = f"{fit['perplexity_of_known']:.1f} without the unknown"
+    return f"{count}, {unknown}, perplexity {fit['perplexity']:.1f} ({known})"

@@ -65,12 +65,11 @@ def rescore(
     found = None
     if tune:
         chosen, found = tune_weights(lists)
-        before, after, oracle = (
-            100 * found[name] / found["words"] for name in ("errors_before", "errors", "errors_oracle")
-        )
+        kinds = ("errors", "errors_before", "errors_ngram", "errors_oracle")
+        after, before, ngram, oracle = (f"{100 * found[kind] / found['words']:.2f} %" for kind in kinds)
         log.info(
-            f"lm weight {chosen.lm_weight:g}, word score {chosen.word_score:g}, nn weight {chosen.nn_weight:g}: "
-            f"WER {after:.2f} %, was {before:.2f} %, and could be {oracle:.2f} % with these lists ({found['trials']} trials)"
+            f"lm weight {chosen.lm_weight:g}, word score {chosen.word_score:g}, nn weight {chosen.nn_weight:g}: WER {after}; "
+            f"it was {before}, is {ngram} with the n-gram model alone at its best, and {oracle} with the best of each list"
         )
     elif chosen is None and nn_weight is None:
         log.warn("the weights are not tuned: --nn-weight 0.5 is a guess (--tune on a dev split finds better ones)")

@@ -128,7 +128,10 @@ def score_lists(folder: Path, scorer: TextScorer) -> Lists:
 
 
 def tune_weights(lists: Sequence[Lists]) -> tuple[RescoreWeights, dict[str, Any]]:
-    """The weights of fewest word errors on these lists, and what was found: errors with them, before, and at best.
+    """The weights of fewest word errors on these lists, and what was found.
+
+    Errors are told with these weights, before, with the best weights of the n-gram model alone, and of the best choice from
+    each list (the oracle).
 
     Raises:
         DataError: no utterance has a reference.
@@ -154,14 +157,17 @@ def tune_weights(lists: Sequence[Lists]) -> tuple[RescoreWeights, dict[str, Any]
         return [sum(map(_errors, parts, errors, [_weights(point)] * len(parts))) for point in points]
 
     start = (first.lm_weight, first.word_score, 0.0)
-    tried = grid_search(AXES, [start], count, TRIALS)
+    ngram = grid_search(AXES[:2], [start[:2]], lambda points: count([(*point, 0.0) for point in points]), TRIALS)
+    known = {(*point, 0.0): found for point, found in ngram.items()}
+    best_ngram = min(known, key=lambda point: known[point])
+    tried = grid_search(AXES, [start, best_ngram], count, TRIALS)
     best = best_point(AXES, tried)
     oracle = sum(
         int(np.where(np.isfinite(p[0]), e, np.iinfo(np.int64).max).min(axis=1).sum())
         for p, e in zip(parts, errors, strict=True)
     )
-    facts = {"words": words, "errors": tried[best], "errors_before": tried[start], "errors_oracle": oracle}
-    return _weights(best), {**facts, "trials": len(tried)}
+    facts = {"words": words, "errors": tried[best], "errors_before": tried[start], "errors_ngram": known[best_ngram]}
+    return _weights(best), {**facts, "errors_oracle": oracle, "trials": len(tried)}
 
 
 def rescore(lists: Lists, scorer: TextScorer, weights: RescoreWeights, tuned: dict[str, Any] | None = None) -> Path:

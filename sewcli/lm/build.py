@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,23 @@ def sentences(path: Path) -> Iterator[list[str]]:
         raise DataError("a folder, not a text file", where=path) from None
     except (UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
         raise DataError(f"cannot be read to its end ({error})", where=path, mend="give UTF-8 text") from None
+
+
+def lines_of(paths: Iterable[Path], size: int = 4096) -> Iterator[list[str]]:
+    """The lines of texts that have words, `size` at a time, with one blank between words.
+
+    Raises:
+        DataError: as `sentences`.
+    """
+    lines: list[str] = []
+    for path in paths:
+        for words in sentences(path):
+            lines.append(" ".join(words))
+            if len(lines) == size:
+                yield lines
+                lines = []
+    if lines:
+        yield lines
 
 
 def _all_sentences(paths: Sequence[Path]) -> Iterator[list[str]]:

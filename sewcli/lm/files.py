@@ -54,15 +54,22 @@ def resolve(lm: str, data: str | Path, vocabulary: Vocabulary) -> LanguageModelF
 
 def find_model(lm: str, data: str | Path, vocabulary: Vocabulary) -> Path:
     """Find and check the model of `--lm` alone, as `resolve` does; a search without a lexicon needs no more."""
-    folder = Path(data) / FOLDER
-    given = Path(lm)
+    model = locate_model(lm, data)
+    check_model(model, vocabulary)
+    return model
+
+
+def locate_model(lm: str, data: str | Path) -> Path:
+    """The file of `--lm`, whatever is in it.
+
+    Raises:
+        UsageError: there is no such model.
+    """
+    folder, given = Path(data) / FOLDER, Path(lm)
     named = [folder / f"{lm}{ending}" for ending in ENDINGS]
-    model = next((path for path in named if path.is_file()), None)
-    if model is None and given.is_file():
-        model = given
+    model = next((path for path in (*named, given) if path.is_file()), None)
     if model is None:
         raise _missing(lm, given, folder)
-    check_model(model, vocabulary)
     return model
 
 
@@ -101,6 +108,12 @@ def check_model(path: Path, vocabulary: Vocabulary) -> None:
 
 def _missing(lm: str, given: Path, folder: Path) -> UsageError:
     known = sorted({model_name(p) for ending in ENDINGS for p in folder.glob(f"*{ending}")})
+    if any((place / "config.json").is_file() for place in (given, given / "model")):
+        return UsageError(
+            "a folder, of a neural language model perhaps: it does not search, it rescores n-best lists",
+            where=lm,
+            mend=f"sew decode --lm 4gram --nbest 100, and then: sew rescore FOLDER --lm {lm}",
+        )
     if given.suffix or len(given.parts) > 1:
         return UsageError("no such language model", where=lm, mend="give a .bin, .arpa or .arpa.gz file, or a name")
     number = re.fullmatch(r"(\d+)-?gram", lm)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from sewcli.base.memory import keep_freed_memory
 from sewcli.base.rng import seed_torch
 from sewcli.data.loading import to_device
 from sewcli.data.plan import BatchPlan, MicroBatch
-from sewcli.lm.build import default_texts, sentences
+from sewcli.lm.build import default_texts, lines_of
 from sewcli.lm.counts import BEGIN_ID, END_ID
 from sewcli.lm.tokenizer import require_transformers, train_tokenizer
 from sewcli.training.average import average_run
@@ -254,7 +254,7 @@ def encode(tokenizer: Any, paths: Sequence[Path], context: int) -> Sentences:
     tokens: list[np.ndarray] = []
     starts, words = [0], 0
     with log.progress("encoding (sentences)", None) as bar:
-        for lines in _batches(paths):
+        for lines in lines_of(paths):
             for line, ids in zip(
                 lines, tokenizer(lines, add_special_tokens=False, verbose=False)["input_ids"], strict=True
             ):
@@ -276,24 +276,12 @@ def _tokenizer(config: LanguageModelConfig, exp: Path, train: Sequence[Path]) ->
     folder = exp / TOKENIZER
     if dist.is_main() and not folder.is_dir():
         log.info(f"finding {config.tokenizer.size} tokens ({config.tokenizer.kind}) in {', '.join(map(str, train))}")
-        lines = (line for some in _batches(train) for line in some)
+        lines = (line for some in lines_of(train) for line in some)
         found = train_tokenizer(lines, config.tokenizer.kind, config.tokenizer.size, config.transformer.context)
         with atomic_folder(folder) as temporary:
             found.save_pretrained(temporary)
     dist.barrier()
     return PreTrainedTokenizerFast.from_pretrained(str(folder))
-
-
-def _batches(paths: Sequence[Path], size: int = 1000) -> Iterator[list[str]]:
-    lines: list[str] = []
-    for path in paths:
-        for words in sentences(path):
-            lines.append(" ".join(words))
-            if len(lines) == size:
-                yield lines
-                lines = []
-    if lines:
-        yield lines
 
 
 def _fingerprint(text: Sentences) -> dict[str, Any]:
