@@ -94,18 +94,15 @@ class EmissionSource:
         return kind is not None and (self._kept is None or self._kept.types != {kind})
 
     @contextmanager
-    def opened(
-        self, fail: OnFailure, kind: FloatType | None = None, *, halved: bool = False
-    ) -> Iterator[tuple[Stream, Run]]:
+    def opened(self, fail: OnFailure, kind: FloatType | None = None) -> Iterator[tuple[Stream, Run]]:
         """A stream of the emissions, the longest first.
 
         Args:
             fail: told of utterances whose audio cannot be used.
             kind: keep them in this type, for those who come later.
-            halved: take kept ones in float16 too, which are right to three digits.
         """
         kept = self._kept
-        if kept and not self.lacks(kind) and (halved or kept.types == {"float32"}):
+        if kept and not self.lacks(kind) and kept.types == {"float32"}:
             log.info(f"{self.split}: the model's output is kept in {kept.folder}, and is not computed again")
             yield kept.read(self.utterances), Run(Clock(kept.model_seconds), kept.facts)
             return
