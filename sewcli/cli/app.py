@@ -31,6 +31,7 @@ from sewcli.cli import (
     rescore,
     score,
     shar,
+    transcribe,
     tune,
 )
 
@@ -75,6 +76,7 @@ app.command("decode")(decode.decode)
 app.command("tune")(tune.tune)
 app.command("rescore")(rescore.rescore)
 app.command("align")(align.align)
+app.command("transcribe")(transcribe.transcribe)
 app.command("score")(score.score)
 app.command("models")(models.models)
 app.command("recipes")(recipes.recipes)
