@@ -31,7 +31,7 @@ from sewcli.decoding.beam import BeamDecoder, BeamOptions
 from sewcli.decoding.emissions import Clock, forward
 from sewcli.decoding.transcribe.inputs import Recording
 from sewcli.decoding.transcribe.output import Folder, Sheet, Stdout
-from sewcli.decoding.transcribe.stretches import Cutter, Stretch
+from sewcli.decoding.transcribe.stretches import LONGEST, Cutter, Stretch
 from sewcli.decoding.transcribe.windows import Layout, Stitcher, Windows
 from sewcli.decoding.transcribe.words import Line, Reader
 from sewcli.lm.files import LanguageModelFiles, check_model, model_name, resolve
@@ -40,6 +40,7 @@ from sewcli.models.folder import load_ctc
 from sewcli.text.tokens import Vocabulary
 
 WINDOW, LIVE_WINDOW = 24.0, 10.0  # seconds of a window: of a file, of a pipe
+LINE, LIVE_LINE = LONGEST, 10.0  # seconds of talk without a pause in a line
 OVERLAP = 6.0  # seconds that windows share, at most half of one
 SLACK = 5  # seconds of audio between two steps of the progress bar
 
@@ -77,11 +78,11 @@ class Recogniser:
 class Listener:
     """One voice of a recording: samples in, lines out as they become final."""
 
-    def __init__(self, recogniser: Recogniser, layout: Layout, name: str) -> None:
+    def __init__(self, recogniser: Recogniser, layout: Layout, name: str, longest: float = LINE) -> None:
         self._with, self._name = recogniser, name
         self._windows = Windows(layout)
         self._stitcher = Stitcher(layout, recogniser.vocabulary)
-        self._cutter = Cutter(recogniser.vocabulary, recogniser.times.step / RATE)
+        self._cutter = Cutter(recogniser.vocabulary, recogniser.times.step / RATE, longest)
 
     def hear(self, samples: np.ndarray) -> Iterator[Line]:
         """Take samples (S,) at 16 kHz."""
@@ -185,7 +186,8 @@ def _write_down(
 ) -> None:
     """One recording, from its first block to the end of its transcripts."""
     name, began, before = name_of(recording.source), time.perf_counter(), report.audio_seconds
-    listeners = [Listener(recogniser, layout, name) for _ in range(stream.channels)]
+    longest = LIVE_LINE if recording.source == PIPE else LINE
+    listeners = [Listener(recogniser, layout, name, longest) for _ in range(stream.channels)]
     seconds, shown = 0.0, 0
 
     def put(number: int, lines: Iterator[Line]) -> None:
