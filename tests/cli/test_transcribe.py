@@ -260,7 +260,7 @@ def test_a_pipe_is_a_recording_and_ctrl_c_its_end(
     microphone = Microphone(until=21)
     done = heard(microphone)
     assert done.returncode == 0
-    assert "1 recording" in done.stderr and "0.3 min" in done.stderr or "0.4 min" in done.stderr
+    assert ("1 recording" in done.stderr and "0.3 min" in done.stderr) or "0.4 min" in done.stderr
     assert microphone.seconds < 23
     assert len(done.stdout.splitlines()) >= 2  # lines of talk without a pause are final after 10 s
 
