@@ -21,7 +21,7 @@ from sewcli.audio.packed import Packed, Source, content_of
 from sewcli.base.errors import DataError
 
 RATE = 16_000
-BLOCK = 1 << 18  # samples decoded at a time: 16 s, so that an hour-long file costs no memory
+BLOCK = 1 << 18  # samples decoded at a time, of all channels: 16 s, so that an hour-long file costs no memory
 UNKNOWN = 1 << 62  # what libsndfile counts in a FLAC that was encoded through a pipe
 
 
@@ -109,6 +109,20 @@ def read_blocks(path: Source, *, start: int = 0, samples: int | None = None, cha
         wanted = _wanted(path, info, start, samples, channel)
         for block in _blocks(sound, path, info, start, wanted):
             yield _as_float(np.ascontiguousarray(block[:, channel]))
+
+
+@contextmanager
+def open_channels(path: Source) -> Iterator[tuple[AudioInfo, Iterator[np.ndarray]]]:
+    """Read all channels from the first sample to the last, a block at a time: hours cost no memory.
+
+    Yields:
+        What the header says, and blocks, float32, shape (n, channels), in [-1, 1); NaN and infinities are left in.
+
+    Raises:
+        DataError: as `read_blocks`; what is found in the middle of the file, while the blocks are read.
+    """
+    with _opened(path) as (sound, info):
+        yield info, (_as_float(block) for block in _blocks(sound, path, info, 0, info.samples))
 
 
 def verify(path: Source) -> AudioInfo:
@@ -216,7 +230,8 @@ def _blocks(sound: soundfile.SoundFile, path: Source, info: AudioInfo, start: in
         if start:
             sound.seek(start)
         while read < wanted:
-            block = sound.read(min(BLOCK, wanted - read), dtype="int16" if expected else "float32", always_2d=True)
+            most = max(BLOCK // info.channels, 1)
+            block = sound.read(min(most, wanted - read), dtype="int16" if expected else "float32", always_2d=True)
             if not len(block):
                 raise _truncated(path, start + read, info.samples)
             read += len(block)

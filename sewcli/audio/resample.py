@@ -6,9 +6,13 @@ resamplers give different samples, and what is prepared must not depend on what 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 
 from sewcli.audio.io import RATE
+
+QUALITY = "VHQ"
 
 
 def to_16k(wave: np.ndarray, rate: int) -> np.ndarray:
@@ -25,4 +29,33 @@ def to_16k(wave: np.ndarray, rate: int) -> np.ndarray:
         return wave
     import soxr  # imported late: most corpora never need it
 
-    return np.asarray(soxr.resample(wave, rate, RATE, quality="VHQ"))
+    return np.asarray(soxr.resample(wave, rate, RATE, quality=QUALITY))
+
+
+def blocks_to_16k(blocks: Iterable[np.ndarray], rate: int) -> Iterator[np.ndarray]:
+    """Resample a stream of any length to 16 kHz: joined, the blocks are what `to_16k` makes of the whole, to rounding.
+
+    Args:
+        blocks: float32, each of shape (n, channels).
+        rate: of them, in Hz.
+
+    Yields:
+        float32, shape (m, channels); none is empty.
+    """
+    if rate == RATE:
+        yield from (block for block in blocks if len(block))
+        return
+    import soxr
+
+    stream, channels = None, 0
+    for block in blocks:
+        if stream is None:
+            channels = block.shape[1]
+            stream = soxr.ResampleStream(rate, RATE, channels, dtype="float32", quality=QUALITY)
+        made = stream.resample_chunk(np.ascontiguousarray(block))
+        if len(made):
+            yield made
+    if stream is not None:
+        made = stream.resample_chunk(np.zeros((0, channels), dtype=np.float32), last=True)
+        if len(made):
+            yield made

@@ -32,6 +32,7 @@ from sewcli.cli import (
     score,
     shar,
     submit,
+    transcribe,
     tune,
 )
 
@@ -76,6 +77,7 @@ app.command("decode")(decode.decode)
 app.command("tune")(tune.tune)
 app.command("rescore")(rescore.rescore)
 app.command("align")(align.align)
+app.command("transcribe")(transcribe.transcribe)
 app.command("score")(score.score)
 app.command("models")(models.models)
 app.command("recipes")(recipes.recipes)

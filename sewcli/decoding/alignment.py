@@ -86,7 +86,7 @@ def align_utterance(
     except DataError as error:
         raise DataError(error.what, where=name, mend=error.mend) from None
     path = forced_path(name, emission, labels)
-    letters = _letters(path.labels, emission, vocabulary, times, seconds)
+    letters = letter_spans(path.labels, emission, vocabulary, times, seconds)
     return Alignment(_words(labels, text, letters, vocabulary), [s for s in letters if s.text != "|"], path)
 
 
@@ -141,7 +141,7 @@ def compare(
     return Difference(aligner, what, other.score, ours.score, int(apart[0]) if len(apart) else None)
 
 
-def _letters(
+def letter_spans(
     path: np.ndarray, emission: np.ndarray, vocabulary: Vocabulary, times: FrameTimes, seconds: float
 ) -> list[Span]:
     """A span for each label of the path; its confidence is the geometric mean of the label's probability."""
@@ -167,7 +167,10 @@ def _words(labels: Sequence[int], text: str, letters: Sequence[Span], vocabulary
     words = text.split()
     if not words:
         return []
-    return [
-        Span(word, group[0].start, group[-1].end, float(np.prod([s.confidence for s in group])) ** (1 / len(group)))
-        for word, group in zip(words, groups, strict=True)
-    ]
+    return [word_span(word, group) for word, group in zip(words, groups, strict=True)]
+
+
+def word_span(word: str, letters: Sequence[Span]) -> Span:
+    """A word from its first letter to its last; its confidence is the geometric mean of theirs."""
+    sure = float(np.prod([letter.confidence for letter in letters])) ** (1 / len(letters))
+    return Span(word, letters[0].start, letters[-1].end, sure)

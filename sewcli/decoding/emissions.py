@@ -107,12 +107,12 @@ def _run(
         if int(model.encoder.frames(len(wave))) <= 0:
             yield utterance, np.zeros((0, model.head.out_features), dtype=np.float32)
     if long_enough:
-        found = _forward(model, [wave for _, wave in long_enough], device, clock)
+        found = forward(model, [wave for _, wave in long_enough], device, clock)
         for (utterance, _), emission in zip(long_enough, found, strict=True):
             yield utterance, emission
 
 
-def _forward(model: CTCModel, waves: Sequence[np.ndarray], device: torch.device, clock: Clock) -> list[np.ndarray]:
+def forward(model: CTCModel, waves: Sequence[np.ndarray], device: torch.device, clock: Clock) -> list[np.ndarray]:
     """Emissions of one batch; a batch too large for the GPU is halved."""
     padded, lengths = padded_waves(waves)
     began = time.perf_counter()
@@ -133,4 +133,4 @@ def _forward(model: CTCModel, waves: Sequence[np.ndarray], device: torch.device,
     else:
         clock.seconds += time.perf_counter() - began
         return [np.ascontiguousarray(rows[:count]) for rows, count in zip(scores, frames, strict=True)]
-    return _forward(model, waves[:half], device, clock) + _forward(model, waves[half:], device, clock)
+    return forward(model, waves[:half], device, clock) + forward(model, waves[half:], device, clock)

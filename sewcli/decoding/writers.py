@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-CHANNEL = 1  # an utterance is one channel
-
 
 @dataclass(frozen=True)
 class Span:
@@ -22,11 +20,11 @@ class Span:
     confidence: float
 
 
-def ctm(name: str, spans: Iterable[Span]) -> str:
-    """Lines of one utterance; blanks in its name, which would be columns, become `_`."""
+def ctm(name: str, spans: Iterable[Span], channel: int = 1) -> str:
+    """Lines of one utterance or recording; blanks in its name, which would be columns, become `_`."""
     column = "_".join(name.split())
     return "".join(
-        f"{column} {CHANNEL} {s.start:.3f} {max(s.end - s.start, 0):.3f} {s.text} {s.confidence:.3f}\n" for s in spans
+        f"{column} {channel} {s.start:.3f} {max(s.end - s.start, 0):.3f} {s.text} {s.confidence:.3f}\n" for s in spans
     )
 
 

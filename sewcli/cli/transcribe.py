@@ -1,0 +1,182 @@
+"""`sew transcribe`: a recording of any length becomes text, captions or words with their times."""
+
+from __future__ import annotations
+
+import io
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from sewcli.base import log
+from sewcli.base.errors import DataError, PartialError, UsageError, nearest
+from sewcli.cli import options
+from sewcli.cli.decode import recogniser as find
+
+if TYPE_CHECKING:
+    from sewcli.decoding.transcribe.run import Report
+
+LISTED = 5  # failures named in the last line
+
+
+class Format(StrEnum):
+    """Forms of a transcript."""
+
+    TEXT = "text"
+    JSONL = "jsonl"
+    SRT = "srt"
+    VTT = "vtt"
+    CTM = "ctm"
+    TEXTGRID = "textgrid"
+
+
+class Channels(StrEnum):
+    """What becomes of several channels."""
+
+    MIX = "mix"
+    SPLIT = "split"
+
+
+def transcribe(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE...", help="Sound files, folders (searched to the bottom), patterns, or - for a pipe."
+        ),
+    ],
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="A recogniser: its folder, its experiment, a fairseq file or a Hub id.",
+            show_default="the newest below exp/",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Gets a file for each recording and format.", show_default="stdout")
+    ] = None,
+    form: Annotated[
+        str, typer.Option("--format", "-f", help="text, jsonl, srt, vtt, ctm, textgrid, or several with commas.")
+    ] = "text",
+    channels: Annotated[
+        Channels, typer.Option(help="mix: the mean of all channels; split: a transcript of each.")
+    ] = Channels.MIX,
+    lm: Annotated[
+        str | None, typer.Option(help="A language model: .bin, .arpa or .arpa.gz.", show_default="none: greedy")
+    ] = None,
+    lexicon: Annotated[
+        Path | None, typer.Option(help="Its words and their spellings.", show_default="the one beside it")
+    ] = None,
+    lm_weight: Annotated[float, typer.Option(help="Weight of the language model's log10 probabilities.")] = 2.0,
+    word_score: Annotated[float, typer.Option(help="Added for every word.")] = -1.0,
+    rate: Annotated[
+        int, typer.Option(min=1000, max=1_000_000, help="Hz of raw samples that come through a pipe.")
+    ] = 16_000,
+    force: Annotated[
+        bool, typer.Option("--force", help="Do again what is done; overwrite what is in the way.")
+    ] = False,
+    device: options.Device = "auto",
+) -> None:
+    """Write down what is said in recordings of any format, rate and length.
+
+    Every format of libsndfile is read (WAV, FLAC, Ogg, Opus, MP3, AIFF, SPHERE
+    and more). The model hears windows of 24 s, one goes on where the other ends
+    between two words, and memory does not grow with the recording. A line is
+    what is said between two pauses of half a second.
+
+    Words have times, as in `sew align`, and confidences: the geometric mean of
+    the probabilities that the model gives their letters. Captions (srt, vtt)
+    have at most two lines of 42 characters and last at most 7 s.
+
+    With --out, a recording whose files are there already, made with the same
+    model and settings, is passed over. What cannot be read is listed at the
+    end; the rest is done all the same, and the exit code is then 4.
+
+    - reads a pipe: a WAV as it comes, any other sound file at its end,
+    everything else as raw mono samples of 16 bits at --rate. Lines appear
+    some seconds after they are said; Ctrl-C ends the recording.
+
+        sew transcribe talk.mp3 --model exp/sew-tiny-ft
+        sew transcribe interviews/ 'calls/*.wav' --out text --format text,srt
+        sew transcribe call.sph --channels split -f ctm --lm lm/4gram.bin
+        arecord -q -f S16_LE -r 16000 -c 1 | sew transcribe -
+        ffmpeg -v error -i film.mkv -f wav - | sew transcribe - -f srt
+    """
+    formats = _formats(form)
+
+    from sewcli.decoding.transcribe.inputs import expand
+
+    recordings, vain = expand(files)
+    if out is None:
+        _check_stdout(formats, len(recordings), channels)
+    chosen = find(model) if model else options.newest_model("ForCTC", mend="give --model, a folder or a Hub id")
+
+    from sewcli.decoding.beam import BeamOptions
+    from sewcli.decoding.transcribe.output import Folder, Stdout
+    from sewcli.decoding.transcribe.run import Recogniser, transcribe
+    from sewcli.models.source import resolve
+    from sewcli.training.experiment import choose_device
+
+    recogniser = Recogniser(resolve(chosen), lm, lexicon, BeamOptions(lm_weight=lm_weight, word_score=word_score))
+    recogniser.on(choose_device(device))
+    for error in vain:
+        log.error(str(error))
+    target: Folder | Stdout = Stdout(formats[0], sys.stdout, labelled=len(recordings) > 1)
+    if out:
+        target = Folder(out, formats, f"{recogniser.digest} {channels}", force)
+    report = transcribe(
+        recogniser,
+        recordings,
+        target,
+        mode=channels.value,
+        pipe=cast(io.BufferedIOBase, sys.stdin.buffer),
+        rate=rate,
+        quiet=out is None and sys.stdout.isatty(),
+    )
+    if report.recordings or report.skipped:
+        log.info(_summary(report))
+    if failed := [*vain, *report.failures]:
+        names = ", ".join(str(error.where) for error in failed[:LISTED])
+        more = f" and {len(failed) - LISTED} more" if len(failed) > LISTED else ""
+        if not report.recordings + report.skipped:
+            raise failed[0] if len(failed) == 1 else DataError(f"nothing could be transcribed: {names}{more}")
+        raise PartialError(
+            f"{len(failed)} input{'s have' if len(failed) > 1 else ' has'} no transcript; all others are done",
+            where=f"{names}{more}",
+            mend="each is explained above; the same command does only what is missing"
+            if out
+            else "each is explained above",
+        )
+
+
+def _formats(given: str) -> list[str]:
+    """The formats of `--format`, each once."""
+    names = list(dict.fromkeys(name.strip().lower() for name in given.split(",") if name.strip()))
+    for name in names:
+        if name not in list(Format):
+            raise UsageError(f"no format {name!r}{nearest(name, Format)}", mend=f"one of {', '.join(Format)}")
+    if not names:
+        raise UsageError("--format names no format", mend="for example --format text,srt")
+    return names
+
+
+def _check_stdout(formats: list[str], recordings: int, channels: Channels) -> None:
+    """Refuse what would make a mixture of files on stdout."""
+    if len(formats) > 1:
+        raise UsageError(f"{len(formats)} formats on stdout", mend="--out DIR, or a single --format")
+    if formats[0] in (Format.SRT, Format.VTT, Format.TEXTGRID) and (recordings > 1 or channels is Channels.SPLIT):
+        raise UsageError(f"several transcripts as {formats[0]} on stdout", mend="--out DIR gives each a file")
+
+
+def _summary(report: Report) -> str:
+    """What was done, and how fast."""
+    done = f"{report.recordings} recording{'s' * (report.recordings != 1)}"
+    before = f" ({report.skipped} were done before)" if report.skipped else ""
+    if not report.audio_seconds:
+        return f"{done}{before}"
+    factor = report.wall_seconds / report.audio_seconds
+    return (
+        f"{done}{before}, {report.words:,} words in {report.audio_seconds / 60:.1f} min of audio, "
+        f"{report.wall_seconds:.1f} s: real-time factor {factor:.4f} ({1 / factor:.0f} x real time)"
+    )
