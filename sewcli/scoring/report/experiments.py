@@ -24,7 +24,8 @@ SHARDS = ".shards"
 PASSED_OVER = {"checkpoints", "tensorboard", "textgrids", "model", "align"}  # folders without experiments in them
 PLAIN = ("greedy", "viterbi")  # decoders without a language model
 
-Stage = Literal["pre-training", "fine-tuning", ""]
+Stage = Literal["pre-training", "fine-tuning", "language model", ""]
+STAGES: dict[str, Stage] = {"temperature": "pre-training", "vocabulary": "fine-tuning", "transformer": "language model"}
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def _names(folders: list[Path]) -> dict[Path, str]:
 def _experiment(folder: Path, name: str, decoded: Iterable[Path]) -> Experiment:
     exp = Experiment(folder, name)
     exp.config = _noted(exp, folder / CONFIG, read_yaml)
-    exp.stage = "" if not exp.config else "pre-training" if "temperature" in exp.config else "fine-tuning"
+    exp.stage = next((stage for key, stage in STAGES.items() if key in exp.config), "")
     train = _noted(exp, folder / "data.json", read_json).get("train")
     exp.hours = train.get("hours") if isinstance(train, dict) else None
     for place in decoded:
