@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CONFIG, METRICS, HYPOTHESES = "config.yaml", "metrics.jsonl", "hyps.jsonl"
 SHARDS = ".shards"
-PASSED_OVER = {"checkpoints", "tensorboard", "textgrids", "model", "align"}  # folders without experiments in them
+PASSED_OVER = {"checkpoints", "tensorboard", "textgrids"}  # many files, and no experiment
 PLAIN = ("greedy", "viterbi")  # decoders without a language model
 
 Stage = Literal["pre-training", "fine-tuning", "language model", ""]
@@ -53,11 +53,11 @@ class Decoding:
 
     @property
     def language_model(self) -> str | None:
-        """`4gram, beam 50`; None of a plain decoder."""
+        """`4gram, beam 50`, or the decoder's name where that is not all of it; None of a plain decoder."""
         if self.plain:
             return None
-        lm, beam = self.decoded.get("lm"), self.decoded.get("beam")
-        return f"{Path(lm).name.split('.')[0]}, beam {beam}" if lm and beam else self.decoder
+        name, beam = Path(str(self.decoded.get("lm"))).name.split(".")[0], self.decoded.get("beam")
+        return f"{name}, beam {beam}" if self.decoder == f"{name}-beam{beam}" else self.decoder
 
 
 @dataclass

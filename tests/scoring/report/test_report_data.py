@@ -24,7 +24,9 @@ def test_rows_have_intervals_and_every_language_model(exp: Path, capsys: pytest.
     decoding(exp / "good" / "decode" / "test-3gram-beam5", "3gram-beam5", texts, texts, data=None, split="test")
     decoding(exp / "good" / "decode" / "test-viterbi", "viterbi", texts, texts, data=None, split="test")
     rows = [row for row in result_rows(find_experiments([exp])) if row["name"] == "good"]
-    assert {row["lm"] for row in rows} == {"4gram, beam 50"} and len(rows) == 2, "one for each of the two"
+    assert {row["lm"] for row in rows} == {"4gram, beam 50", "3gram-beam5"} and len(rows) == 2, (
+        "one for each of the two"
+    )
     scores = {path.parent.name: read_json(path) for path in exp.glob("good/decode/*/score.json")}
     for row in rows:
         assert row["wer_greedy"] == scores["test-greedy"]["wer"] > 0, "and not Viterbi's"
