@@ -17,7 +17,7 @@ from typing import Any
 BINS = 100
 LARGEST = 1e300  # of a number that is taken for one: no infinity, no NaN, no integer of a thousand digits
 TRAIN = ("loss_bits", "accuracy", "code_perplexity", "loss", "lr")
-VALID = ("loss_bits", "accuracy", "wer")
+VALID = ("loss_bits", "accuracy", "wer", "perplexity")
 
 
 @dataclass(frozen=True)

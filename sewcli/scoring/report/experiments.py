@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 CONFIG, METRICS, HYPOTHESES = "config.yaml", "metrics.jsonl", "hyps.jsonl"
 SHARDS = ".shards"
-PASSED_OVER = {"checkpoints", "tensorboard", "textgrids", "model", "align"}  # folders without experiments in them
+PASSED_OVER = {"checkpoints", "tensorboard", "textgrids"}  # many files, and no experiment
 PLAIN = ("greedy", "viterbi")  # decoders without a language model
 
-Stage = Literal["pre-training", "fine-tuning", ""]
+Stage = Literal["pre-training", "fine-tuning", "language model", ""]
+STAGES: dict[str, Stage] = {"temperature": "pre-training", "vocabulary": "fine-tuning", "transformer": "language model"}
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,11 @@ class Decoding:
 
     @property
     def language_model(self) -> str | None:
-        """`4gram, beam 50`; None of a plain decoder."""
+        """`4gram, beam 50`, or the decoder's name where that is not all of it; None of a plain decoder."""
         if self.plain:
             return None
-        lm, beam = self.decoded.get("lm"), self.decoded.get("beam")
-        return f"{Path(lm).name.split('.')[0]}, beam {beam}" if lm and beam else self.decoder
+        name, beam = Path(str(self.decoded.get("lm"))).name.split(".")[0], self.decoded.get("beam")
+        return f"{name}, beam {beam}" if self.decoder == f"{name}-beam{beam}" else self.decoder
 
 
 @dataclass
@@ -126,7 +127,7 @@ def _names(folders: list[Path]) -> dict[Path, str]:
 def _experiment(folder: Path, name: str, decoded: Iterable[Path]) -> Experiment:
     exp = Experiment(folder, name)
     exp.config = _noted(exp, folder / CONFIG, read_yaml)
-    exp.stage = "" if not exp.config else "pre-training" if "temperature" in exp.config else "fine-tuning"
+    exp.stage = next((stage for key, stage in STAGES.items() if key in exp.config), "")
     train = _noted(exp, folder / "data.json", read_json).get("train")
     exp.hours = train.get("hours") if isinstance(train, dict) else None
     for place in decoded:

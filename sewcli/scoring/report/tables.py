@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sewcli.scoring.errors import by_group, by_length, top_errors
-from sewcli.scoring.report.curves import Curves
+from sewcli.scoring.report.curves import Curves, Point
 from sewcli.scoring.report.experiments import Decoding, Experiment
 from sewcli.scoring.report.testsets import TestSet, differences
 from sewcli.scoring.significance import DRAWS
@@ -75,9 +75,7 @@ def run_table(experiments: Sequence[Experiment], curves: dict[str, Curves]) -> T
     rows = []
     for exp in experiments:
         mine = curves[exp.name]
-        bits, wers = mine.valid.get("loss_bits"), mine.valid.get("wer")
-        best = min(bits or wers or [], key=lambda point: point.mean, default=None)
-        figure = "–" if best is None else f"{best.mean:.3f} bits" if bits else f"WER {percent(best.mean)} %"
+        best, figure = _best_validation(mine)
         rows.append(
             [
                 exp.name,
@@ -225,6 +223,15 @@ def _nist_table(test_set: TestSet) -> Table | None:
     tools = {str(s.decoding.score["nist"].get("tool")) for s in test_set.systems if s.decoding.score.get("nist")}
     head = ["", "part", "WER, %", "substitutions", "deletions", "insertions", "words"]
     return Table("By NIST's rules (STM and GLM)", head, rows, left=2, note=f"scored with: {', '.join(sorted(tools))}")
+
+
+def _best_validation(curves: Curves) -> tuple[Point | None, str]:
+    """The least of what a run is chosen by, and how it is told."""
+    for name, told in (("loss_bits", "{:.3f} bits"), ("wer", "WER {:.2%}"), ("perplexity", "perplexity {:,.1f}")):
+        if points := curves.valid.get(name):
+            best = min(points, key=lambda point: point.mean)
+            return best, told.format(best.mean).replace("%", " %")
+    return None, "–"
 
 
 def _pretraining(exp: Experiment) -> str:

@@ -11,9 +11,10 @@ from sewcli.base.files import read_json, read_jsonl, write_json, write_jsonl
 from sewcli.scoring.report.browser import pieces
 from sewcli.scoring.report.curves import BINS, Point, read_curves, thinned
 from sewcli.scoring.report.experiments import find_experiments
+from sewcli.scoring.report.figures import curve_groups
 from sewcli.scoring.report.markdown import sparkline
 from sewcli.scoring.report.rows import print_rows, result_rows
-from sewcli.scoring.report.tables import error_tables, pair_table, summary_table
+from sewcli.scoring.report.tables import error_tables, pair_table, run_table, summary_table
 from sewcli.scoring.report.testsets import differences, find_test_sets
 from sewcli.scoring.score import score_folder
 
@@ -23,7 +24,9 @@ def test_rows_have_intervals_and_every_language_model(exp: Path, capsys: pytest.
     decoding(exp / "good" / "decode" / "test-3gram-beam5", "3gram-beam5", texts, texts, data=None, split="test")
     decoding(exp / "good" / "decode" / "test-viterbi", "viterbi", texts, texts, data=None, split="test")
     rows = [row for row in result_rows(find_experiments([exp])) if row["name"] == "good"]
-    assert {row["lm"] for row in rows} == {"4gram, beam 50"} and len(rows) == 2, "one for each of the two"
+    assert {row["lm"] for row in rows} == {"4gram, beam 50", "3gram-beam5"} and len(rows) == 2, (
+        "one for each of the two"
+    )
     scores = {path.parent.name: read_json(path) for path in exp.glob("good/decode/*/score.json")}
     for row in rows:
         assert row["wer_greedy"] == scores["test-greedy"]["wer"] > 0, "and not Viterbi's"
@@ -158,6 +161,24 @@ def test_pairs_and_breakdowns_are_those_of_the_counts(exp: Path) -> None:
     assert len(speakers.rows) == 5 and sum(int(row[1]) for row in speakers.rows) == 24
     top = tables["Most frequent substitutions"].rows
     assert "-> <i>WRONG</i>" in top[0][1]
+
+
+def test_stages_are_told_apart(exp: Path) -> None:
+    write_json(exp / "lm" / "config.yaml", {"updates": 2, "tokenizer": {}, "transformer": {}})
+    rows = [{"step": 1, "loss": 5.0, "lr": 1e-3}, {"step": 2, "loss": 4.0, "lr": 1e-3}]
+    write_jsonl(exp / "lm" / "metrics.jsonl", [*rows, {"step": 2, "kind": "valid", "perplexity": 123.4}])
+    experiments = find_experiments([exp])
+    assert [(e.name, e.stage) for e in experiments] == [
+        *(("good", "fine-tuning"), ("lm", "language model"), ("poor", "fine-tuning"), ("pre", "pre-training"))
+    ]
+    curves = {e.name: read_curves(e.folder / "metrics.jsonl") for e in experiments}
+    best = {row[0]: row[6] for row in run_table(experiments, curves).rows}
+    assert best["lm"] == "perplexity 123.4" and best["pre"].endswith(" bits") and best["good"].startswith("WER 30.8")
+    assert [group.stage for group in curve_groups(experiments, curves)] == [
+        "Pre-training",
+        "Fine-tuning",
+        "Language model",
+    ]
 
 
 def test_pieces_of_an_alignment() -> None:
