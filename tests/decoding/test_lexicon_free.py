@@ -7,7 +7,6 @@ import pytest
 from speech_like import LETTERS, emission, frames
 
 from sewcli.base.errors import DataError
-from sewcli.decoding import beam
 from sewcli.decoding.beam import BeamDecoder, BeamOptions
 from sewcli.decoding.greedy import greedy
 from sewcli.decoding.lexicon_free import LexiconFreeDecoder
