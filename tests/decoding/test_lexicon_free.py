@@ -7,7 +7,7 @@ import pytest
 from speech_like import LETTERS, emission, frames
 
 from sewcli.base.errors import DataError
-from sewcli.decoding.beam import BeamDecoder, BeamOptions
+from sewcli.decoding.beam import IMPOSSIBLE, BeamDecoder, BeamOptions
 from sewcli.decoding.greedy import greedy
 from sewcli.decoding.lexicon_free import LexiconFreeDecoder
 from sewcli.decoding.nbest import LN10
@@ -104,9 +104,12 @@ def test_without_a_model_clear_emissions_give_the_greedy_text_and_no_lm_score(se
 
 def test_symbols_that_no_text_has_are_not_written(letter_model: Path) -> None:
     decoder = LexiconFreeDecoder(letter_model, LETTERS, BeamOptions(word_score=0, lexicon_free=True))
-    values = frames("NO", peak=0.5)
-    values[1, 1] = np.log(0.9)  # `<s>`, which a model finds certain
-    assert decoder.decode("u", values) == decoder.decode("u", frames("NO", peak=0.5))
+    values = frames("NO", peak=0.999)
+    values[1, [1, LETTERS.tokens.index("O")]] = values[1, [LETTERS.tokens.index("O"), 1]]  # `<s>` is heard, not O
+    closed = values.copy()
+    closed[:, 1:4] = IMPOSSIBLE
+    assert decoder.decode("u", values) == decoder.decode("u", closed)
+    assert decoder.decode("u", values)[0].am < -5  # of another symbol of that frame, all of which are unlikely
 
 
 def test_a_model_of_words_is_refused_with_the_mend(lm: LanguageModelFiles) -> None:
