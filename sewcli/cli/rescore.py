@@ -53,7 +53,8 @@ def rescore(
         raise UsageError("--tune finds the weights, and some are given", mend="leave out --tune, or the weights")
 
     from sewcli.base import log
-    from sewcli.decoding.rescore import decoder_weights, read_weights, score_lists, tune_weights
+    from sewcli.base.config import build
+    from sewcli.decoding.rescore import RescoreWeights, decoder_weights, read_weights, score_lists, tune_weights
     from sewcli.decoding.rescore import rescore as write
     from sewcli.lm.neural import NeuralLanguageModel
     from sewcli.scoring.score import print_scores, score_folder
@@ -77,7 +78,7 @@ def rescore(
     done = []
     for scored in lists:
         base = chosen or decoder_weights(scored.folder)
-        done.append(write(scored, model, base.model_copy(update=own), found))
+        done.append(write(scored, model, build(RescoreWeights, base.model_dump() | own), found))
     spoken = [folder for folder, scored in zip(done, lists, strict=True) if scored.references]
     if spoken:
         print_scores([score_folder(folder) for folder in spoken], as_json=json)

@@ -151,3 +151,33 @@ def test_what_cannot_be_rescored_is_said(decoded: tuple[Path, set[str]], tmp_pat
         (tmp_path / "weights.json").write_text(content)
         with pytest.raises(DataError, match="not a file of"):
             read_weights(tmp_path)
+
+
+def test_the_command_rescores_with_a_hugging_face_folder(
+    sew_here, decoded: tuple[Path, set[str]], tmp_path: Path
+) -> None:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    from sewcli.lm.tokenizer import train_tokenizer
+
+    folder, _ = decoded
+    tokenizer = train_tokenizer([" ".join(WORDS)], "word", 10, 32)
+    gpt2 = GPT2LMHeadModel(GPT2Config(vocab_size=8, n_positions=32, n_embd=8, n_layer=1, n_head=1))
+    gpt2.save_pretrained(tmp_path / "tiny")
+    tokenizer.save_pretrained(tmp_path / "tiny")
+    command = ("rescore", folder, "--lm", tmp_path / "tiny")
+    done = sew_here(*command, "--tune", "--json")
+    assert done.returncode == 0, done.stderr
+    out = folder.with_name(f"{folder.name}-tiny")
+    found = read_json(out / "weights.json")
+    assert found["errors_oracle"] <= found["errors"] <= found["errors_ngram"] <= found["errors_before"]
+    assert f'"errors": {found["errors"]}' in done.stdout or found["errors"] == sum(
+        read_json(out / "score.json")[kind] for kind in ("substitutions", "deletions", "insertions")
+    )
+    again = sew_here(*command, "--weights", out, "--nn-weight", "0")
+    assert again.returncode == 0 and "scored already" in again.stderr
+    assert read_json(out / "decode.json")["nn_weight"] == 0 and not (out / "weights.json").exists()
+    assert sew_here(*command, "--tune", "--nn-weight", "1").returncode == 2
+    assert sew_here(*command, "--nn-weight", "nan").returncode == 2
+    assert sew_here("rescore", tmp_path, "--lm", tmp_path / "tiny").returncode == 2
+    assert sew_here("rescore", folder, "--lm", tmp_path / "none").returncode == 2

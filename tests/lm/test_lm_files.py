@@ -68,6 +68,16 @@ def test_what_is_missing_is_said_with_the_command(data: Path) -> None:
         build_ngram([], 3, data / "nowhere", None)
 
 
+def test_a_neural_models_folder_is_for_rescoring(data: Path) -> None:
+    folder = data / "exp" / "lm"
+    (folder / "model").mkdir(parents=True)
+    (folder / "model" / "config.json").write_text('{"architectures": ["GPT2LMHeadModel"]}')
+    for given in (folder, folder / "model"):
+        with pytest.raises(UsageError, match="rescores n-best lists") as caught:
+            resolve(str(given), data, LETTERS)
+        assert f"sew rescore FOLDER --lm {given}" in str(caught.value)
+
+
 def test_a_lower_case_model_is_refused_before_anything_slow(data: Path) -> None:
     lower = data / "lower.txt"
     lower.write_text((data / "text_train-a.txt").read_text().lower())
