@@ -17,6 +17,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from startup import processor
@@ -40,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="a corpus that `sew prep` wrote")
     parser.add_argument("--model", default="sew-micro")
-    parser.add_argument("--updates", type=int, default=60)
+    parser.add_argument("--updates", type=int, default=30)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/micro_batches.json"))
     given = parser.parse_args()
     rows = []
@@ -114,8 +115,8 @@ def of_parts(task: Pretraining, batch: Any, parts: int) -> tuple[dict[str, float
         waves, lengths, mask, predicted = (
             torch.from_numpy(array[rows]) for array in (batch.waves, batch.lengths, batch.mask, batch.predicted)
         )
-        pretraining.draw_others = lambda *_, rows=rows: distractors[rows]
-        output = task.model(waves, lengths, mask, 2.0, predicted)
+        with patch.object(pretraining, "draw_others", lambda *_, rows=rows: distractors[rows]):
+            output = task.model(waves, lengths, mask, 2.0, predicted)
         output.loss.backward()
         for name in terms:
             terms[name] += float(getattr(output, name))
