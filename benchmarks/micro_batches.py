@@ -26,6 +26,7 @@ from sewcli.base.files import write_json
 from sewcli.base.rng import seed_torch
 from sewcli.data.utterances import read_split, splits
 from sewcli.models import pretraining
+from sewcli.models.pretraining import PretrainingModel
 from sewcli.nn.contrastive import draw_others
 from sewcli.training.config import PretrainConfig
 from sewcli.training.loop import train
@@ -75,14 +76,9 @@ def trained(data: Path, model: str, head: str, updates: int) -> Pretraining:
     if updates:
         with tempfile.TemporaryDirectory() as folder:
             train(task, Path(folder), CPU)
-    quiet = task.model.config.model_copy(update=dict.fromkeys(QUIET, 0.0))
-    for module in task.model.modules():
-        if hasattr(module, "config"):
-            module.config = quiet
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
-        if hasattr(module, "noise"):
-            module.noise = False
+    quiet = PretrainingModel(task.model.config.model_copy(update=dict.fromkeys(QUIET, 0.0) | {"gumbel_noise": False}))
+    quiet.load_state_dict(task.model.state_dict())
+    task.model = quiet
     return task
 
 
