@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -191,4 +193,6 @@ def _put(file: TextIO, text: str) -> None:
     except BrokenPipeError:  # nobody reads any more, which is no fault
         raise
     except OSError as error:
+        if file is sys.stdout:  # what is in its buffer still would fail again at the end, with another exit code
+            os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
         raise explain_os_error(error, file.name) from error
