@@ -37,8 +37,8 @@ PAIR = ("sew-micro", "w2v2-micro")
 WIDE = "w2v2-micro+e128"
 LADDER = {
     WIDE: "wav2vec 2.0 of sew-micro's width",
-    f"{WIDE}+s2": "+ squeezed context",
-    f"{WIDE}+s2+wfe-c-c16-l0": "+ compact extractor",
+    "sew-micro+wfe-o-c28+heads-linear": "+ squeezed context",
+    "sew-micro+heads-linear": "+ compact extractor",
     "sew-micro": "+ MLP predictor heads (SEW)",
     "sew-d-micro": "+ disentangled attention (SEW-D)",
 }
