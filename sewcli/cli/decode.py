@@ -27,7 +27,8 @@ class Kept(StrEnum):
     FLOAT16 = "float16"
 
 
-def _finite(value: float | None) -> float | None:
+def finite(value: float | None) -> float | None:
+    """The callback of an option whose number must be finite."""
     if value is not None and not math.isfinite(value):
         raise typer.BadParameter(f"{value} is not a finite number.")
     return value
@@ -60,10 +61,10 @@ def decode(
     ] = DEFAULT,
     lm_weight: Annotated[
         float | None,
-        typer.Option(callback=_finite, help="Of the model's log10 probabilities.", show_default="of --weights"),
+        typer.Option(callback=finite, help="Of the model's log10 probabilities.", show_default="of --weights"),
     ] = None,
     word_score: Annotated[
-        float | None, typer.Option(callback=_finite, help="Added for every word.", show_default="of --weights")
+        float | None, typer.Option(callback=finite, help="Added for every word.", show_default="of --weights")
     ] = None,
     nbest: Annotated[
         int | None,

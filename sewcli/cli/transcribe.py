@@ -13,6 +13,7 @@ import typer
 from sewcli.base import log
 from sewcli.base.errors import DataError, PartialError, UsageError, nearest
 from sewcli.cli import options
+from sewcli.cli.decode import finite
 from sewcli.cli.decode import recogniser as find
 
 if TYPE_CHECKING:
@@ -68,8 +69,10 @@ def transcribe(
     lexicon: Annotated[
         Path | None, typer.Option(help="Its words and their spellings.", show_default="the one beside it")
     ] = None,
-    lm_weight: Annotated[float, typer.Option(help="Weight of the language model's log10 probabilities.")] = 2.0,
-    word_score: Annotated[float, typer.Option(help="Added for every word.")] = -1.0,
+    lm_weight: Annotated[
+        float, typer.Option(callback=finite, help="Weight of the language model's log10 probabilities.")
+    ] = 2.0,
+    word_score: Annotated[float, typer.Option(callback=finite, help="Added for every word.")] = -1.0,
     rate: Annotated[
         int, typer.Option(min=1000, max=1_000_000, help="Hz of raw samples that come through a pipe.")
     ] = 16_000,
