@@ -86,14 +86,14 @@ def _command(prepared: Path, folder: Path) -> list[str]:
     return ["--", *pretrain(prepared, folder / "cut")]
 
 
-def test_what_slurm_is_given(tmp_path: Path, sew_here, monkeypatch) -> None:
+def test_what_slurm_is_given(tmp_path: Path) -> None:
     """There is no Slurm here: the two programs of it that are called only keep the script."""
     for name, script in {"srun": "", "sbatch": f"cp $1 {tmp_path}/script; echo Submitted batch job 42"}.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     options = ("--nodes", "2", "--gpus", "8", "--hours", "1.5", "--grace", "200", "--slurm", "partition=long")
-    done = sew_here("submit", *options, "--folder", tmp_path / "jobs", "--", "decode")
+    done = run_sew("submit", *options, "--folder", str(tmp_path / "jobs"), "--", "decode", env=environment)
     assert done.returncode == 0 and "job 42, its log: " in done.stdout, done.stderr
     script = (tmp_path / "script").read_text()
     for line in ("nodes=2", "gpus-per-node=8", "ntasks-per-node=8", "time=90", "signal=USR2@200", "partition=long"):
@@ -111,9 +111,7 @@ def test_what_slurm_is_given(tmp_path: Path, sew_here, monkeypatch) -> None:
         (("--cluster", "slurm", "--", "decode"), "no Slurm here"),
     ],
 )
-def test_mistakes_are_told_before_anything_is_queued(arguments, said, tmp_path: Path, sew_here, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PATH", "/nowhere")
-    done = sew_here("submit", *arguments)
+def test_mistakes_are_told_before_anything_is_queued(arguments, said, tmp_path: Path) -> None:
+    done = run_sew("submit", *arguments, cwd=tmp_path, env={**os.environ, "PATH": "/nowhere"})
     assert done.returncode == 2 and said in " ".join(done.stderr.split()), done.stderr
     assert not list(tmp_path.glob("**/*.pkl"))

@@ -92,7 +92,9 @@ def find_experiments(roots: Sequence[Path]) -> list[Experiment]:
     found: dict[Path, list[Path]] = {}
     for root in roots:
         if not root.is_dir():
-            raise UsageError("no such folder", where=root, mend="give experiment folders, or folders above them")
+            raise UsageError(
+                "no such folder", where=root, mend="first run: sew decode; or name experiments, or folders of them"
+            )
         for folder, files in _walk(root):
             if HYPOTHESES in files:
                 owner = folder.parents[1] if folder.parent.name == "decode" else folder.parent
