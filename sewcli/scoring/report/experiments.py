@@ -92,9 +92,7 @@ def find_experiments(roots: Sequence[Path]) -> list[Experiment]:
     found: dict[Path, list[Path]] = {}
     for root in roots:
         if not root.is_dir():
-            raise UsageError(
-                "no such folder", where=root, mend="first run: sew decode; or name experiments, or folders of them"
-            )
+            raise UsageError("no such folder", where=root, mend="first run: sew decode, or name its folder")
         for folder, files in _walk(root):
             if HYPOTHESES in files:
                 owner = folder.parents[1] if folder.parent.name == "decode" else folder.parent
