@@ -18,9 +18,11 @@ import soundfile
 
 from sewcli.audio import ogg, sphere
 from sewcli.audio.packed import Packed, Source, content_of
+from sewcli.audio.wav import promised_frames
 from sewcli.base.errors import DataError
 
 RATE = 16_000
+PLAIN = ("PCM_16", "PCM_24", "PCM_32", "PCM_U8", "FLOAT", "DOUBLE", "ULAW", "ALAW")  # a sample is so many bytes
 BLOCK = 1 << 18  # samples decoded at a time, of all channels: 16 s, so that an hour-long file costs no memory
 UNKNOWN = 1 << 62  # what libsndfile counts in a FLAC that was encoded through a pipe
 
@@ -198,6 +200,8 @@ def _opened(path: Source) -> Iterator[tuple[soundfile.SoundFile, AudioInfo]]:
             raise _unreadable(path, error) from None
         # libsndfile counts what is there: less than a SPHERE header promises, or also what comes after the last sample.
         samples = sound.frames if header is None or header.samples is None else header.samples
+        if sound.format in ("WAV", "WAVEX") and sound.subtype in PLAIN:
+            samples = max(samples, promised_frames(path) or 0)
         if min(samples, sound.frames) <= 0 or sound.samplerate <= 0:
             raise DataError("holds no samples", where=path, mend=_COPY_AGAIN)
         if samples >= UNKNOWN:

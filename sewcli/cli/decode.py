@@ -164,7 +164,13 @@ def recogniser(given: Path) -> Path:
     """`exp/NAME/model` of `exp/NAME`; names of the zoo, which have no weights, are refused."""
     if given.exists():
         inner = given / "model"
-        return inner if not (given / "config.json").is_file() and (inner / "config.json").is_file() else given
+        if given.is_file() or (given / "config.json").is_file():
+            return given
+        if (inner / "config.json").is_file():
+            return inner
+        raise UsageError(
+            "no model in this folder", where=given, mend="name an experiment or a model folder, such as exp/NAME/model"
+        )
 
     from sewcli.models.zoo import lookup
 

@@ -50,6 +50,21 @@ def test_blocks_are_the_wave_in_pieces(tmp_path: Path, suffix: str) -> None:
         next(read_blocks(path, channel=2))
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+def test_truncated_wav(tmp_path: Path, channels: int) -> None:
+    path = tmp_path / "cut.wav"
+    soundfile.write(path, np.full((20_000, channels), 0.1), RATE, subtype="PCM_16")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    for read in (read_wave, verify, lambda p: list(read_blocks(p))):
+        with pytest.raises(DataError, match=r"truncated: \d+ of 20000 samples can be read"):
+            read(path)
+    at = whole.index(b"data") + 4
+    for unknown in (0xFFFFFFFF, 0x7FFFF000):  # written to a pipe
+        path.write_bytes(whole[:at] + unknown.to_bytes(4, "little") + whole[at + 4 :])
+        assert verify(path).samples == 20_000
+
+
 def test_header(flac: Path) -> None:
     info = probe(flac)
     assert (info.rate, info.channels, info.samples, info.format) == (RATE, 1, 20_000, "FLAC")
