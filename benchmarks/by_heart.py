@@ -64,7 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--seconds", type=float, default=100, help="of speech to learn, shared out over the chapters")
-    parser.add_argument("--updates", type=int, default=1300)
+    parser.add_argument("--updates", type=int, default=500)
     parser.add_argument("--lr", type=float, default=2.5e-3)
     parser.add_argument("--out", type=Path, default=Path("exp/by-heart"))
     given = parser.parse_args()
@@ -239,7 +239,7 @@ def learn(model: CTCModel, learned: list[Said], size: int, updates: int, lr: flo
             heard = torch.from_numpy(wave[start:end].copy()) * float(np.exp(rng.normal(0, 0.1)))
             noise = torch.from_numpy(rng.standard_normal(len(heard), dtype=np.float32))
             waves.append(heard + noise * float(10 ** rng.uniform(-5, -3.7)))
-            targets.append(shares(found, start, int(model.encoder.frames(len(heard))) // 2 * 2, size))
+            targets.append(shares(found, start, int(model.encoder.frames(len(heard))), size))
         for group in optimizer.param_groups:
             group["lr"] = lr * min(1.0, (update + 1) / WARMUP) * (0.505 + 0.495 * np.cos(np.pi * update / updates))
         lengths = torch.tensor([len(heard) for heard in waves])
