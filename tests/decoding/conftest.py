@@ -2,16 +2,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from speech_like import emission, log_softmax
+from heard_splits import heard_split
 
-from sewcli.base.files import write_jsonl
-from sewcli.data.utterances import read_split
-from sewcli.decoding.kept import keep, kept_folder
-from sewcli.decoding.source import EmissionSource, Recogniser
 from sewcli.lm.build import build_ngram
 from sewcli.lm.files import LanguageModelFiles, resolve
 from sewcli.models.ctc import CTCModel
-from sewcli.models.folder import load_ctc, save_ctc
+from sewcli.models.folder import save_ctc
 from sewcli.models.zoo import lookup
 from sewcli.text.tokens import Vocabulary
 
@@ -58,23 +54,3 @@ def heard(tmp_path: Path, small_model: Path, sentences: list[str]) -> Path:
     for split, texts in (("dev", sentences[:25]), ("test", sentences[40:65])):
         heard_split(folder, split, texts, small_model, tmp_path / "decode")
     return folder
-
-
-def heard_split(data: Path, split: str, texts: list[str], model: Path, out: Path) -> None:
-    """Cuts of a split, and emissions of its texts as if the model had heard them."""
-    cuts = []
-    for number, text in enumerate(texts):
-        source = {"type": "file", "channels": [0], "source": str(data / "none.wav")}
-        recording = {"id": f"{split}{number}", "sources": [source], "sampling_rate": 16_000, "num_samples": 16_000}
-        cut = {"id": f"{split}{number}", "start": 0, "duration": 1 + number / 100, "channel": 0, "recording": recording}
-        cuts.append({**cut, "supervisions": [{"text": text}]})
-    write_jsonl(data / f"cuts_{split}.jsonl.gz", cuts)
-    source = EmissionSource(Recogniser(load_ctc(model)[0], model, no_device), data, split, read_split(data, split), out)
-    with keep(kept_folder(out, split), (1, 1), source.inputs, "float32") as writer:
-        for number, text in enumerate(texts):
-            writer.add(f"{split}{number}", log_softmax(3 * emission(text, noise=2.5, seed=number)))
-        writer.facts = {"device": "made", "threads": 1, "model_seconds": 1.0, "failed": []}
-
-
-def no_device() -> torch.device:
-    raise AssertionError("the model was to run")

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import heard_split, no_device
+from heard_splits import heard_split, no_device
 
 from sewcli.base.errors import UsageError
 from sewcli.base.files import read_json, read_jsonl
