@@ -141,7 +141,7 @@ def outcome(run: Run, exp: Path) -> dict[str, Any] | None:
     return {"model": run.model, "pretrained": run.pretrained, "labels": run.labels, "seed": run.seed, **rates}
 
 
-def seconds_of(models: list[str], trials: int = 21) -> dict[str, dict[str, float]]:
+def seconds_of(models: list[str], trials: int = 41) -> dict[str, dict[str, float]]:
     """Median and smallest process time of a forward pass, models in turn."""
     torch.set_num_threads(1)
     networks = {name: CTCModel(lookup(name), 32).for_inference() for name in models}
