@@ -3,9 +3,15 @@
 import hashlib
 from pathlib import Path
 
+from sewcli.corpora.miniatures import tedlium3
 from sewcli.corpora.miniatures.librispeech import Part, Plan
 
 TINY = Plan(parts=(Part("train-clean-100", 3, 13), Part("dev-clean", 2, 3), Part("test-clean", 2, 3)), seed=7)
+TALKS = tedlium3.Plan(
+    parts=(tedlium3.Part("train", 4, 14), tedlium3.Part("dev", 2, 8), tedlium3.Part("test", 2, 6)),
+    lm_sentences=5,
+    seed=5,
+)
 
 
 def digests(folder: Path) -> dict[str, str]:
