@@ -30,7 +30,7 @@ from sewcli.audio.io import RATE, read_wave
 from sewcli.base.files import write_json
 from sewcli.base.rng import numpy_rng
 from sewcli.decoding.beam import BeamOptions
-from sewcli.decoding.transcribe.run import OVERLAP, WINDOW, Listener, Recogniser
+from sewcli.decoding.transcribe.run import OVERLAP, WINDOW, Listener, Transcriber
 from sewcli.decoding.transcribe.windows import Layout
 from sewcli.decoding.writers import Span
 from sewcli.scoring.wer import word_errors
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--sweep", action="store_true", help="also other windows and overlaps, on 10 minutes")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/transcribe.json"))
     given = parser.parse_args()
-    recogniser = Recogniser(given.model, None, None, BeamOptions()).on(torch.device("cpu"))
+    recogniser = Transcriber(given.model, None, None, BeamOptions(), lambda: torch.device("cpu"))
     said = utterances(given.corpus, given.model)
     waves = {name: wave for name, (wave, _) in said.items()}
     alone = {name: times_of(recogniser, wave, WINDOW, OVERLAP) for name, wave in waves.items()}
@@ -134,8 +134,8 @@ def join(
     return np.concatenate(parts), expected
 
 
-def times_of(recogniser: Recogniser, wave: np.ndarray, window: float, overlap: float) -> Times:
-    listener = Listener(recogniser, Layout.of(recogniser.model, window, overlap), "recording")
+def times_of(recogniser: Transcriber, wave: np.ndarray, window: float, overlap: float) -> Times:
+    listener = Listener(recogniser, Layout.of(recogniser.config, window, overlap), "recording")
     words: list[Span] = [word for line in (*listener.hear(wave), *listener.close()) for word in line.words]
     return [(word.text, word.start) for word in words]
 

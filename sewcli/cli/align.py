@@ -75,7 +75,7 @@ def align(
     from sewcli.data.utterances import read_split
     from sewcli.decoding.aligned import CHECKED, FAILED, align_split, print_aligned
     from sewcli.decoding.k2.worker import K2
-    from sewcli.models.folder import load_ctc
+    from sewcli.decoding.runtimes.recogniser import Recogniser
     from sewcli.models.source import resolve
     from sewcli.training.experiment import choose_device
 
@@ -85,9 +85,8 @@ def align(
     forms = [f.value for f in form or list(Form)]
     with ExitStack() as stack:
         k2 = stack.enter_context(K2()) if check else None
-        network, vocabulary = load_ctc(resolve(chosen))
-        place = choose_device(device)
-        network.to(place).for_inference()
+        heard = Recogniser(resolve(chosen), lambda: choose_device(device))
+        network = heard.start()
         done = []
         for name in names:
             folder = (out or folder_of(chosen) / "align") / name
@@ -96,10 +95,12 @@ def align(
                 "model": str(chosen),
                 "data": str(corpus),
                 "formats": forms,
-                "device": str(place),
+                **network.facts(),
             }
             utterances = read_split(corpus, name)
-            done.append(align_split(network, vocabulary, utterances, folder, forms=forms, k2=k2, settings=settings))
+            done.append(
+                align_split(network, heard.vocabulary, utterances, folder, forms=forms, k2=k2, settings=settings)
+            )
     print_aligned(done, check=check, as_json=json)
     if differ := [d for d in done if d.differences]:
         raise DataError(

@@ -18,6 +18,10 @@ Recipe = Annotated[str | None, typer.Option("--config", "-c", help="A recipe by 
 Sets = Annotated[
     list[str] | None, typer.Option("--set", help="Change one key, e.g. --set optim.lr=3e-4 (may be repeated).")
 ]
+Runtime = Annotated[str, typer.Option("--runtime", help="What computes the model: torch.")]
+ModelPrecision = Annotated[
+    str, typer.Option("--precision", help="fp32, bf16; on a GPU also tf32, fp16.", show_default="fp32, on a GPU tf32")
+]
 Seed = Annotated[int | None, typer.Option(help="Seed of every random draw.")]
 Precision = Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp16.")]
 PrintConfig = Annotated[bool, typer.Option("--print-config", help="Print the whole resolved config and leave.")]

@@ -117,12 +117,12 @@ def transcribe(
 
     from sewcli.decoding.beam import BeamOptions
     from sewcli.decoding.transcribe.output import Folder, Stdout
-    from sewcli.decoding.transcribe.run import Recogniser, transcribe
+    from sewcli.decoding.transcribe.run import Transcriber, transcribe
     from sewcli.models.source import resolve
     from sewcli.training.experiment import choose_device
 
-    recogniser = Recogniser(resolve(chosen), lm, lexicon, BeamOptions(lm_weight=lm_weight, word_score=word_score))
-    recogniser.on(choose_device(device))
+    search = BeamOptions(lm_weight=lm_weight, word_score=word_score)
+    recogniser = Transcriber(resolve(chosen), lm, lexicon, search, lambda: choose_device(device))
     for error in vain:
         log.error(str(error))
     target: Folder | Stdout = Stdout(formats[0], sys.stdout, labelled=len(recordings) > 1)

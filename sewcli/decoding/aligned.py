@@ -25,8 +25,8 @@ from sewcli.data.utterances import Utterance
 from sewcli.decoding.alignment import Alignment, FrameTimes, align_utterance, differences
 from sewcli.decoding.emissions import emissions
 from sewcli.decoding.k2.worker import K2
+from sewcli.decoding.runtimes.acoustic import AcousticModel
 from sewcli.decoding.writers import ctm, textgrid
-from sewcli.models.ctc import CTCModel
 from sewcli.text.tokens import Vocabulary
 
 WORDS, LETTERS, TEXTGRIDS = "words.ctm", "letters.ctm", "textgrids"
@@ -46,7 +46,7 @@ class AlignedSplit:
 
 
 def align_split(
-    model: CTCModel,
+    model: AcousticModel,
     vocabulary: Vocabulary,
     utterances: Sequence[Utterance],
     folder: Path,
@@ -58,7 +58,7 @@ def align_split(
     """Align the transcripts of a split, and write the folder.
 
     Args:
-        model: on its device, in evaluation mode.
+        model: ready to run.
         vocabulary: of the model.
         utterances: the split.
         folder: what to write; what was there is replaced.
@@ -70,8 +70,7 @@ def align_split(
         DataError: no utterance could be aligned.
     """
     done = AlignedSplit(folder)
-    times = FrameTimes.of(model)
-    device = next(model.parameters()).device
+    times = FrameTimes.of(model.config)
     with (
         atomic_folder(folder) as place,
         _Waiting() as words,
@@ -83,7 +82,7 @@ def align_split(
             done.failed.append({"id": utterance.id, "path": str(utterance.path), "reason": error.what})
             bar.advance()
 
-        for utterance, emission in emissions(model, utterances, device=device, on_failure=fail):
+        for utterance, emission in emissions(model, utterances, on_failure=fail):
             try:
                 found = align_utterance(
                     utterance.id, emission, utterance.text, vocabulary, times, seconds=utterance.seconds

@@ -20,7 +20,7 @@ from sewcli.decoding.greedy import collapse
 from sewcli.decoding.k2.worker import K2
 from sewcli.decoding.viterbi import BLANK, BestPath, align, path_score, require_fit
 from sewcli.decoding.writers import Span
-from sewcli.models.ctc import CTCModel
+from sewcli.models.config import ModelConfig
 from sewcli.text.tokens import Vocabulary
 
 TOLERANCE = 1e-4  # of a score, a sum of natural logarithms
@@ -34,11 +34,10 @@ class FrameTimes:
     first: float
 
     @classmethod
-    def of(cls, model: CTCModel) -> FrameTimes:
+    def of(cls, config: ModelConfig) -> FrameTimes:
         """Those of a model: R samples under a frame, every S samples; frames made of one share its stride."""
-        extractor = model.encoder.extractor
-        stride = int(np.prod(extractor.strides))
-        return cls(stride / model.config.output_upsample, (extractor.shortest - stride) / 2)
+        stride = config.samples_per_frame
+        return cls(stride / config.output_upsample, (config.samples_under_frame - stride) / 2)
 
     def start(self, frame: int) -> float:
         """Where a frame begins, and the one before it ends, in seconds."""

@@ -37,9 +37,9 @@ from sewcli.decoding.outcome import (
 )
 from sewcli.decoding.plan import VITERBI, plan_decoder
 from sewcli.decoding.pool import Decoded, DecoderPool, default_jobs
-from sewcli.decoding.source import EmissionSource, Recogniser, Stream, digest
+from sewcli.decoding.runtimes.recogniser import BY_TORCH, Recogniser, RuntimeOptions
+from sewcli.decoding.source import EmissionSource, Stream, digest
 from sewcli.decoding.viterbi import best_path
-from sewcli.models.folder import load_ctc
 from sewcli.models.source import resolve as resolve_model
 from sewcli.text.tokens import Vocabulary
 
@@ -53,6 +53,7 @@ def decode(
     device: Callable[[], torch.device],
     lm: str | None = None,
     options: BeamOptions | None = None,
+    runtime: RuntimeOptions = BY_TORCH,
     jobs: int | None = None,
     shard: Shard = (1, 1),
     keep: FloatType | None = None,
@@ -67,6 +68,7 @@ def decode(
         device: tells where the model runs; asked after the decoder processes are forked, which a GPU in use forbids.
         lm: None is greedy, `viterbi` the best path by dynamic programming; a name in `data/lm/` or a path is a beam search.
         options: of the beam search.
+        runtime: by what the model is computed, and how exactly.
         jobs: decoder processes; 0 decodes in this one, None takes a few.
         shard: (i, n) decodes the i-th of n equal shares of each split, and joins them when it is the last.
         keep: keep the emissions, in this type, for `sew tune` and for other searches.
@@ -79,10 +81,9 @@ def decode(
         DataError: no utterance of a split could be decoded.
     """
     keep_freed_memory()
-    weights = resolve_model(model)
-    network, vocabulary = load_ctc(weights)
+    recogniser = Recogniser(resolve_model(model), device, runtime)
+    vocabulary = recogniser.vocabulary
     plan = plan_decoder(lm, data, vocabulary, options or BeamOptions())
-    recogniser = Recogniser(network, weights, device)
     parts = [
         _Part(
             out / f"{split}-{plan.name}",

@@ -7,14 +7,13 @@ then the same to the last digit. Shapes: T frames, V vocabulary.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from sewcli.base import log
 from sewcli.base.errors import SewError
@@ -22,7 +21,7 @@ from sewcli.base.files import sha256
 from sewcli.data.utterances import Utterance, manifests
 from sewcli.decoding.emissions import Clock, OnFailure, emissions
 from sewcli.decoding.kept import FloatType, find_kept, keep, kept_folder
-from sewcli.models.ctc import CTCModel
+from sewcli.decoding.runtimes.recogniser import Recogniser
 
 Stream = Iterator[tuple[Utterance, np.ndarray]]
 
@@ -33,38 +32,6 @@ class Run:
 
     clock: Clock
     facts: dict[str, Any]
-
-
-class Recogniser:
-    """A model that goes to its device when it is first needed.
-
-    Args:
-        model: in fp32.
-        weights: its folder or file.
-        device: chooses where it runs.
-    """
-
-    def __init__(self, model: CTCModel, weights: Path, device: Callable[[], torch.device]) -> None:
-        self.weights = weights
-        self._model, self._choose = model, device
-        self._device: torch.device | None = None
-
-    def start(self) -> torch.device:
-        """Where it runs."""
-        if self._device is None:
-            self._device = self._choose()
-            self._model.to(self._device).for_inference()
-        return self._device
-
-    def facts(self) -> dict[str, Any]:
-        """Device and threads."""
-        place = self.start()
-        name = torch.cuda.get_device_name(place) if place.type == "cuda" else place.type
-        return {"device": name, "threads": torch.get_num_threads()}
-
-    def emissions(self, utterances: Sequence[Utterance], fail: OnFailure, clock: Clock) -> Stream:
-        """The longest first; see `sewcli.decoding.emissions`."""
-        return emissions(self._model, utterances, device=self.start(), on_failure=fail, clock=clock)
 
 
 @dataclass
@@ -86,7 +53,8 @@ class EmissionSource:
         path = self.recogniser.weights
         weights = [path] if path.is_file() else sorted(file for file in path.iterdir() if file.is_file())
         files = [*manifests(self.data, self.split), *weights]
-        self.inputs = digest(*(f"{file.name} {sha256(file)}" for file in files))
+        marks = [f"{file.name} {sha256(file)}" for file in files]
+        self.inputs = digest(*marks, *self.recogniser.options.marks())
         self._kept = find_kept(kept_folder(self.out, self.split), self.inputs, self.utterances, self.shard)
 
     def lacks(self, kind: FloatType | None) -> bool:
@@ -106,9 +74,10 @@ class EmissionSource:
             log.info(f"{self.split}: the model's output is kept in {kept.folder}, and is not computed again")
             yield kept.read(self.utterances), Run(Clock(kept.model_seconds), kept.facts)
             return
-        run = Run(Clock(), self.recogniser.facts())
+        model = self.recogniser.start()
+        run = Run(Clock(), model.facts())
         if kind is None:
-            yield self.recogniser.emissions(self.utterances, fail, run.clock), run
+            yield emissions(model, self.utterances, on_failure=fail, clock=run.clock), run
             return
         failed: list[str] = []
 
@@ -117,7 +86,7 @@ class EmissionSource:
             fail(utterance, error)
 
         with keep(kept_folder(self.out, self.split), self.shard, self.inputs, kind) as writer:
-            stream = self.recogniser.emissions(self.utterances, failing, run.clock)
+            stream = emissions(model, self.utterances, on_failure=failing, clock=run.clock)
             yield writer.keeping(stream), run
             writer.facts = {**run.facts, "model_seconds": run.clock.seconds, "failed": failed}
 

@@ -28,9 +28,9 @@ from sewcli.decoding.grid import Axis, Point, best_point, grid_search
 from sewcli.decoding.kept import KeptEmissions, kept_folder
 from sewcli.decoding.plan import DecoderPlan, plan_decoder
 from sewcli.decoding.pool import Decoded, DecoderPool, default_jobs
-from sewcli.decoding.source import EmissionSource, Recogniser, digest
+from sewcli.decoding.runtimes.recogniser import Recogniser
+from sewcli.decoding.source import EmissionSource, digest
 from sewcli.decoding.weights import DEFAULT, FILE, NAMED, Weights
-from sewcli.models.folder import load_ctc
 from sewcli.models.source import resolve as resolve_model
 from sewcli.scoring.wer import word_errors
 
@@ -98,19 +98,18 @@ def tune(
         DataError: no utterance has a transcript and emissions.
     """
     keep_freed_memory()
-    weights = resolve_model(model)
-    network, vocabulary = load_ctc(weights)
+    recogniser = Recogniser(resolve_model(model), device)
     start = NAMED[DEFAULT]
     axes = (LM_WEIGHT,) if options.lexicon_free else (LM_WEIGHT, WORD_SCORE)
     plain = options.model_copy(
         update={"lm_weight": start.lm_weight, "word_score": 0.0 if len(axes) == 1 else start.word_score}
     )
-    plan = plan_decoder(lm, data, vocabulary, plain)
+    plan = plan_decoder(lm, data, recogniser.vocabulary, plain)
     if plan.build is None or plan.lm is None:
         raise UsageError("without a language model there are no weights to tune", mend="sew tune --lm 4gram")
     utterances = read_split(data, split)
     with DecoderPool(plan.build, default_jobs() if jobs is None else jobs) as pool:
-        source = EmissionSource(Recogniser(network, weights, device), data, split, utterances, emissions)
+        source = EmissionSource(recogniser, data, split, utterances, emissions)
         kept = _kept(source)
         spoken = [u for u in utterances if u.text.strip() and u.id in kept]
         if not spoken:

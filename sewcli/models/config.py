@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from sewcli.base.config import Config
+from sewcli.nn.chain import frames_after, samples_under
 
 Size = Annotated[int, Field(ge=1, le=65_536)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -137,6 +138,15 @@ class ModelConfig(Config):
     def samples_per_frame(self) -> int:
         """Step of the extractor: 320 in all published models, 640 at 25 Hz."""
         return math.prod(self.extractor_strides)
+
+    @property
+    def samples_under_frame(self) -> int:
+        """Samples that a frame of the extractor sees: 400 in all published models."""
+        return samples_under(self.extractor_kernels, self.extractor_strides)
+
+    def frames(self, samples: int) -> int:
+        """Frames that the extractor makes of so many samples."""
+        return max(frames_after(self.extractor_kernels, self.extractor_strides, samples), 0)
 
     @property
     def projects(self) -> bool:

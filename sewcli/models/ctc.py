@@ -14,6 +14,7 @@ from torch.nn import functional
 from sewcli.models.config import ModelConfig
 from sewcli.models.encoder import Encoder
 from sewcli.models.pretraining import PretrainingModel
+from sewcli.nn.attention import HeadProjections
 from sewcli.nn.squeeze import Upsample
 
 
@@ -54,10 +55,17 @@ class CTCModel(nn.Module):
         new.encoder.load_state_dict(encoder.state_dict())
         return new
 
-    def for_inference(self) -> CTCModel:
-        """This model in evaluation mode, with what depends on weights alone computed once (until `train()`)."""
+    def for_inference(self, dtype: torch.dtype = torch.float32) -> CTCModel:
+        """This model in evaluation mode and in `dtype`, with what depends on weights alone computed once, in fp32.
+
+        `train()` forgets that; a precision that is lost stays lost.
+        """
         self.eval().requires_grad_(False)
-        self.encoder.context.fix_positions()
+        self.encoder.context.fix()
+        self.to(dtype)
+        for module in self.modules():
+            if isinstance(module, HeadProjections):
+                module.fuse()
         return self
 
     def forward(

@@ -17,8 +17,9 @@ from torch.nn import functional
 from sewcli.base.errors import DataError
 from sewcli.models.config import ModelConfig
 from sewcli.nn.attention import SelfAttention
+from sewcli.nn.chain import Count
 from sewcli.nn.disentangled import DisentangledAttention
-from sewcli.nn.extractor import Count, WaveExtractor, scale_gradient
+from sewcli.nn.extractor import WaveExtractor, scale_gradient
 from sewcli.nn.log_mel import LogMelExtractor
 from sewcli.nn.norms import frame_mask, unit_variance
 from sewcli.nn.quantizer import Quantized, Quantizer
@@ -90,6 +91,7 @@ class Encoder(nn.Module):
             )
         if self.config.normalize_waves:
             waves = unit_variance(waves, lengths)
+        waves = waves.to(self.feature_norm.weight.dtype)  # a model in half precision takes waves in fp32
         with torch.set_grad_enabled(torch.is_grad_enabled() and scale > 0):
             masked = shortest < waves.shape[1] and self.config.compat == "none"
             inside = lengths.to(waves.device, non_blocking=True) if masked else None
@@ -138,8 +140,9 @@ class ContextNetwork(nn.Module):
         if config.family != "wav2vec2":
             self.upsample = Upsample(config.width, config.squeeze)
 
-    def fix_positions(self) -> None:
-        """Project SEW-D's position table once for all layers, for inference with weights that no longer change."""
+    def fix(self) -> None:
+        """Compute once what depends on weights alone, for inference: positions' projections, the normed convolution."""
+        self.position.fix()
         if self.config.family == "sew-d":
             for attention in self.modules():
                 if isinstance(attention, DisentangledAttention):

@@ -5,11 +5,59 @@ Shapes: B batch, U frames, E width, H heads, D = E / H.
 
 from __future__ import annotations
 
+from typing import Self
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 
-class SelfAttention(nn.Module):
+class HeadProjections(nn.Module):
+    """The four linear layers of multi-head attention, and in inference one product for the first three.
+
+    Args:
+        width: E.
+        heads: H, which divides E.
+    """
+
+    fused_weight: Tensor | None
+    fused_bias: Tensor | None
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.output = nn.Linear(width, width)
+        self.register_buffer("fused_weight", None, persistent=False)
+        self.register_buffer("fused_bias", None, persistent=False)
+
+    def fuse(self) -> None:
+        """For inference with weights that no longer change; `train()` forgets it. The three weights share its memory."""
+        linears = (self.query, self.key, self.value)
+        with torch.no_grad():
+            self.fused_weight = torch.cat([linear.weight for linear in linears])
+            self.fused_bias = torch.cat([linear.bias for linear in linears])
+            for linear, weight, bias in zip(linears, self.fused_weight.chunk(3), self.fused_bias.chunk(3), strict=True):
+                linear.weight.data, linear.bias.data = weight, bias
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch modes; training needs the weights one by one."""
+        if mode:
+            self.fused_weight = self.fused_bias = None
+        return super().train(mode)
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of (B, U, E), (B, H, U, D) each."""
+        if self.fused_weight is None:
+            query, key, value = (linear(x) for linear in (self.query, self.key, self.value))
+        else:
+            query, key, value = functional.linear(x, self.fused_weight, self.fused_bias).chunk(3, dim=2)
+        return split_heads(query, self.heads), split_heads(key, self.heads), split_heads(value, self.heads)
+
+
+class SelfAttention(HeadProjections):
     """Scaled dot products of all frames with all frames, in `heads` sub-spaces.
 
     Args:
@@ -19,18 +67,14 @@ class SelfAttention(nn.Module):
     """
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        self.heads, self.dropout = heads, dropout
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width)
-        self.value = nn.Linear(width, width)
-        self.output = nn.Linear(width, width)
+        super().__init__(width, heads)
+        self.dropout = dropout
         for linear in (self.query, self.key, self.value, self.output):
             initialise_linear(linear)
 
     def forward(self, x: Tensor, valid: Tensor | None) -> Tensor:
         """(B, U, E) -> (B, U, E); `valid` (B, U) bool marks the frames that may be attended to, None for all."""
-        query, key, value = (split_heads(linear(x), self.heads) for linear in (self.query, self.key, self.value))
+        query, key, value = self.project(x)
         mixed = functional.scaled_dot_product_attention(
             query,
             key,

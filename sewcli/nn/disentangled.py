@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from sewcli.nn.attention import join_heads, split_heads
+from sewcli.nn.attention import HeadProjections, join_heads, split_heads
 
 WHOLE_UP_TO = 512  # frames whose scores are computed in one piece
 BLOCK = 128  # frames a side of a tile beyond that
 
 
-class DisentangledAttention(nn.Module):
+class DisentangledAttention(HeadProjections):
     """Self-attention with relative positions; PyTorch's default initialisation, as the authors trained it.
 
     Args:
@@ -30,19 +31,16 @@ class DisentangledAttention(nn.Module):
         max_positions: offsets from here on share the last bucket.
     """
 
+    fixed_query: Tensor | None
+    fixed_key: Tensor | None
+
     def __init__(
         self, width: int, heads: int, *, dropout: float, position_dropout: float, buckets: int, max_positions: int
     ) -> None:
-        super().__init__()
-        self.heads, self.dropout, self.position_dropout = heads, dropout, position_dropout
+        super().__init__(width, heads)
+        self.dropout, self.position_dropout = dropout, position_dropout
         self.buckets, self.max_positions = buckets, max_positions
         self.scale = 1 / math.sqrt(3 * (width // heads))
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width)
-        self.value = nn.Linear(width, width)
-        self.output = nn.Linear(width, width)
-        self.fixed_query: Tensor | None
-        self.fixed_key: Tensor | None
         self.register_buffer("fixed_query", None, persistent=False)
         self.register_buffer("fixed_key", None, persistent=False)
 
@@ -51,7 +49,7 @@ class DisentangledAttention(nn.Module):
         with torch.no_grad():
             self.fixed_query, self.fixed_key = self._project(positions)
 
-    def train(self, mode: bool = True) -> DisentangledAttention:
+    def train(self, mode: bool = True) -> Self:
         """Switch modes; training needs the positions projected anew each time."""
         if mode:
             self.fixed_query = self.fixed_key = None
@@ -67,7 +65,7 @@ class DisentangledAttention(nn.Module):
         """
         frames = x.shape[1]
         bucket_of, low, high = offset_buckets(frames, self.buckets, self.max_positions, x.device)
-        query, key, value = (split_heads(linear(x), self.heads) for linear in (self.query, self.key, self.value))
+        query, key, value = self.project(x)
         if self.fixed_query is None or self.fixed_key is None:
             dropped = functional.dropout(positions, self.position_dropout, self.training)
             position_query, position_key = self._project(dropped[low:high])

@@ -7,15 +7,14 @@ No convolution is padded: a frame sees only the 400 samples under it. Shapes: B 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypeVar
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sewcli.nn.chain import Count, frames_after, samples_under
 from sewcli.nn.norms import TimeNorm
-
-Count = TypeVar("Count", int, Tensor)
 
 
 class Extractor(nn.Module):
@@ -31,17 +30,13 @@ class Extractor(nn.Module):
 
     def frames(self, samples: Count) -> Count:
         """Frames that come out of so many samples (0 when they are too few for one)."""
-        for kernel, stride in zip(self.kernels, self.strides, strict=True):
-            samples = (samples - kernel) // stride + 1
-        return samples.clamp(min=0) if isinstance(samples, Tensor) else max(samples, 0)
+        frames = frames_after(self.kernels, self.strides, samples)
+        return frames.clamp(min=0) if isinstance(frames, Tensor) else max(frames, 0)
 
     @property
     def shortest(self) -> int:
-        """Samples under one frame (400 in all published models)."""
-        samples = 1
-        for kernel, stride in zip(reversed(self.kernels), reversed(self.strides), strict=True):
-            samples = (samples - 1) * stride + kernel
-        return samples
+        """Samples under one frame."""
+        return samples_under(self.kernels, self.strides)
 
 
 class WaveExtractor(Extractor):

@@ -7,6 +7,7 @@ frames of each. Shapes: B batch, T frames at 50 Hz, U = floor(T / s) squeezed fr
 from __future__ import annotations
 
 import math
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +24,11 @@ class PositionConvolution(nn.Module):
         stride: the squeeze factor s (1 for wav2vec 2.0).
     """
 
+    fixed_weight: Tensor | None
+
     def __init__(self, width: int, kernel: int, groups: int, stride: int = 1) -> None:
         super().__init__()
+        self.register_buffer("fixed_weight", None, persistent=False)
         self.groups, self.stride, self.kernel = groups, stride, kernel
         self.direction = nn.Parameter(torch.empty(width, width // groups, kernel))
         self.gain = nn.Parameter(torch.empty(1, 1, kernel))
@@ -33,11 +37,25 @@ class PositionConvolution(nn.Module):
         with torch.no_grad():
             self.gain.copy_(self._norm())
 
+    def fix(self) -> None:
+        """Norm the weights once, for inference with weights that no longer change; `train()` forgets it."""
+        with torch.no_grad():
+            self.fixed_weight = self._weight()
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch modes; training needs the weights normed anew each time."""
+        if mode:
+            self.fixed_weight = None
+        return super().train(mode)
+
     def forward(self, x: Tensor) -> Tensor:
         """(B, E, T) -> (B, E, about T / s); zero frames around are part of the input."""
-        weight = self.direction * (self.gain / self._norm())
+        weight = self._weight() if self.fixed_weight is None else self.fixed_weight
         y = functional.conv1d(x, weight, self.bias, self.stride, self.kernel // 2, groups=self.groups)
         return functional.gelu(y[:, :, :-1] if self.kernel % 2 == 0 else y)
+
+    def _weight(self) -> Tensor:
+        return self.direction * (self.gain / self._norm())
 
     def _norm(self) -> Tensor:
         norm: Tensor = torch.linalg.vector_norm(self.direction, dim=(0, 1), keepdim=True)

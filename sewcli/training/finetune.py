@@ -25,6 +25,7 @@ from sewcli.data.utterances import Utterance, check_rate, read_split, require_sp
 from sewcli.data.utterances import splits as find_splits
 from sewcli.decoding.emissions import emissions
 from sewcli.decoding.greedy import greedy
+from sewcli.decoding.runtimes.pytorch import TorchModel
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import load_ctc, load_encoder, open_source, save_ctc
 from sewcli.models.source import is_model
@@ -129,12 +130,16 @@ class Finetuning:
     def validate(self, step: int, device: torch.device, stop: StopFlag) -> tuple[float, dict[str, Any]] | None:
         """Greedy word error rate on the validation cuts, and one sentence of it to look at."""
         hypotheses: dict[str, str] = {}
-        with log.progress("validation", len(self.valid)) as bar:
-            for utterance, emission in emissions(self.model, self.valid, device=device, stop=lambda: bool(stop)):
-                if stop:
-                    break
-                hypotheses[utterance.id] = self.vocabulary.text(greedy(emission))
-                bar.advance()
+        network = TorchModel(self.model.eval(), device)
+        try:
+            with log.progress("validation", len(self.valid)) as bar:
+                for utterance, emission in emissions(network, self.valid, stop=lambda: bool(stop)):
+                    if stop:
+                        break
+                    hypotheses[utterance.id] = self.vocabulary.text(greedy(emission))
+                    bar.advance()
+        finally:
+            self.model.train()
         if stop:
             return None
         errors = word_errors([u.text for u in self.valid], [hypotheses[u.id] for u in self.valid])

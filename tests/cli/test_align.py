@@ -18,6 +18,7 @@ from sewcli.decoding.alignment import FrameTimes, align_utterance
 from sewcli.decoding.emissions import emissions
 from sewcli.decoding.greedy import collapse, greedy
 from sewcli.decoding.k2.worker import K2
+from sewcli.decoding.runtimes.pytorch import TorchModel
 from sewcli.decoding.viterbi import align, best_path
 from sewcli.decoding.writers import Span, textgrid
 from sewcli.models.ctc import CTCModel
@@ -85,8 +86,8 @@ def test_words_and_letters_of_every_utterance(model: Path, prepared: Path, tmp_p
     assert [line[4] for line in words] == [word for u in utterances for word in u.text.split()]
     assert [line[4] for line in letters] == [letter for u in utterances for letter in u.text.replace(" ", "")]
     network, vocabulary = load_ctc(model)
-    network.for_inference()
-    for utterance, emission in emissions(network, utterances, device=CPU):
+    acoustic = TorchModel.prepare(network, CPU)
+    for utterance, emission in emissions(acoustic, utterances):
         path = align([utterance.id], [emission], [vocabulary.encode(utterance.text)])[0].labels
         starts = [t for t in range(len(path)) if path[t] > 4 and (t == 0 or path[t] != path[t - 1])]
         ends = [t for t in range(len(path)) if path[t] > 4 and (t == len(path) - 1 or path[t] != path[t + 1])]
@@ -121,7 +122,7 @@ def test_words_and_letters_of_every_utterance(model: Path, prepared: Path, tmp_p
 def test_times_are_those_of_the_samples_under_a_frame(name: str, step: int, under: int, share: int) -> None:
     config = lookup(name).model_copy(update={"extractor_norm": "layer"})  # a norm over time would see every sample
     network = CTCModel(config, 8).eval()
-    times = FrameTimes.of(network)
+    times = FrameTimes.of(network.config)
     wave = torch.randn(1, 8_000, requires_grad=True)
     features = network.encoder.extractor(wave, None)
     output = network(wave, torch.tensor([8_000]))
@@ -170,10 +171,10 @@ def test_nothing_to_align_is_an_error_and_leaves_nothing(model, prepared, tmp_pa
 
 def test_greedy_is_the_viterbi_path_on_every_utterance(model: Path, prepared: Path) -> None:
     network, _ = load_ctc(model)
-    network.for_inference()
+    acoustic = TorchModel.prepare(network, CPU)
     seen = 0
     for split in ("train-clean-100", "dev-clean", "test-clean"):
-        for _, emission in emissions(network, read_split(prepared, split), device=CPU):
+        for _, emission in emissions(acoustic, read_split(prepared, split)):
             assert collapse(best_path(emission).labels) == greedy(emission)
             seen += len(greedy(emission)) > 0
     assert seen == 44

@@ -8,8 +8,8 @@ from speech_like import emission, log_softmax
 from sewcli.base.files import write_jsonl
 from sewcli.data.utterances import read_split
 from sewcli.decoding.kept import keep, kept_folder
-from sewcli.decoding.source import EmissionSource, Recogniser
-from sewcli.models.folder import load_ctc
+from sewcli.decoding.runtimes.recogniser import Recogniser
+from sewcli.decoding.source import EmissionSource
 
 
 def heard_split(data: Path, split: str, texts: list[str], model: Path, out: Path) -> None:
@@ -21,7 +21,7 @@ def heard_split(data: Path, split: str, texts: list[str], model: Path, out: Path
         cut = {"id": f"{split}{number}", "start": 0, "duration": 1 + number / 100, "channel": 0, "recording": recording}
         cuts.append({**cut, "supervisions": [{"text": text}]})
     write_jsonl(data / f"cuts_{split}.jsonl.gz", cuts)
-    source = EmissionSource(Recogniser(load_ctc(model)[0], model, no_device), data, split, read_split(data, split), out)
+    source = EmissionSource(Recogniser(model, no_device), data, split, read_split(data, split), out)
     with keep(kept_folder(out, split), (1, 1), source.inputs, "float32") as writer:
         for number, text in enumerate(texts):
             writer.add(f"{split}{number}", log_softmax(3 * emission(text, noise=2.5, seed=number)))

@@ -19,6 +19,7 @@ from sewcli.decoding.emissions import emissions, plan_batches
 from sewcli.decoding.greedy import greedy
 from sewcli.decoding.nbest import read_nbest
 from sewcli.decoding.pipeline import decode
+from sewcli.decoding.runtimes.pytorch import TorchModel
 from sewcli.lm.build import build_ngram
 from sewcli.models.ctc import CTCModel
 from sewcli.models.fairseq import save_fairseq
@@ -201,11 +202,11 @@ def test_emissions_in_float16_do_not_change_hypotheses_in_silence(model: Path, c
 
 def test_batches_change_no_emission_and_hide_no_padding(model: Path, corpus: Path) -> None:
     network, _ = load_ctc(model)
-    network.train()
+    network.eval()
+    acoustic = TorchModel(network, CPU)
     utterances = read_split(corpus, "test-x")
-    together = {u.id: e for u, e in emissions(network, utterances, device=CPU, batch_seconds=60)}
-    alone = {u.id: e for u, e in emissions(network, utterances, device=CPU, batch_seconds=0.001)}
-    assert network.training
+    together = {u.id: e for u, e in emissions(acoustic, utterances, batch_seconds=60)}
+    alone = {u.id: e for u, e in emissions(acoustic, utterances, batch_seconds=0.001)}
     for utterance in utterances:
         own = together[utterance.id]
         assert own.shape == (max(0, int(network.encoder.frames(utterance.samples))), 32)
@@ -238,7 +239,7 @@ def test_audio_that_cannot_be_read_is_listed_and_the_rest_is_done(model: Path, c
     assert (score["utterances"], score["failed"]) == (4, 3)
     network, _ = load_ctc(model)
     with pytest.raises(DataError):  # without a listener it is an error
-        list(emissions(network, read_split(corpus, "test-x"), device=CPU))
+        list(emissions(TorchModel(network, CPU), read_split(corpus, "test-x")))
 
 
 def test_a_split_of_which_nothing_can_be_decoded_is_an_error(model: Path, corpus: Path, tmp_path: Path) -> None:

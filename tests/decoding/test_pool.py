@@ -89,7 +89,8 @@ def test_a_decoder_that_cannot_be_built_says_why(
 
 
 SCRIPT = """
-import functools, sys
+import functools, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background has it ignored
 sys.path.insert(0, sys.argv[3])
 from pathlib import Path
 from speech_like import LETTERS, emission

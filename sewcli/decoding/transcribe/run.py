@@ -28,15 +28,13 @@ from sewcli.base.files import sha256
 from sewcli.base.memory import keep_freed_memory
 from sewcli.decoding.alignment import FrameTimes
 from sewcli.decoding.beam import BeamDecoder, BeamOptions
-from sewcli.decoding.emissions import Clock, forward
+from sewcli.decoding.runtimes.recogniser import BY_TORCH, Recogniser, RuntimeOptions
 from sewcli.decoding.transcribe.inputs import Recording
 from sewcli.decoding.transcribe.output import Folder, Sheet, Stdout
 from sewcli.decoding.transcribe.stretches import LONGEST, Cutter, Stretch
 from sewcli.decoding.transcribe.windows import Layout, Stitcher, Windows
 from sewcli.decoding.transcribe.words import Line, Reader
 from sewcli.lm.files import LanguageModelFiles, check_model, model_name, resolve
-from sewcli.models.ctc import CTCModel
-from sewcli.models.folder import load_ctc
 from sewcli.text.tokens import Vocabulary
 
 WINDOW, LIVE_WINDOW = 24.0, 10.0  # seconds of a window: of a file, of a pipe
@@ -45,7 +43,7 @@ OVERLAP = 6.0  # seconds that windows share, at most half of one
 SLACK = 5  # seconds of audio between two steps of the progress bar
 
 
-class Recogniser:
+class Transcriber:
     """A model and how it is to be used; good for any number of recordings.
 
     Args:
@@ -53,32 +51,38 @@ class Recogniser:
         lm: None is greedy; a path is a beam search.
         lexicon: of the language model; None looks beside it.
         options: of the beam search.
+        device: chooses where the model runs.
+        runtime: by what it is computed, and how exactly.
 
     Raises:
         SewError: the model, the language model or the lexicon cannot be read, or do not fit.
     """
 
-    def __init__(self, weights: Path, lm: str | None, lexicon: Path | None, options: BeamOptions) -> None:
+    def __init__(
+        self,
+        weights: Path,
+        lm: str | None,
+        lexicon: Path | None,
+        options: BeamOptions,
+        device: Callable[[], torch.device],
+        runtime: RuntimeOptions = BY_TORCH,
+    ) -> None:
         keep_freed_memory()
-        self.model, self.vocabulary = load_ctc(weights)
+        recogniser = Recogniser(weights, device, runtime)
+        self.config, self.vocabulary = recogniser.config, recogniser.vocabulary
+        self.model = recogniser.start()
         files = _language_model(lm, lexicon, self.vocabulary) if lm else None
         beam = BeamDecoder(files, self.vocabulary, options) if files else None
-        self.times = FrameTimes.of(self.model)
+        self.times = FrameTimes.of(self.config)
         self.reader = Reader(self.vocabulary, self.times, beam)
-        self.clock = Clock()
         search = [sorted(options.model_dump().items()), *map(_state, (files.model, files.lexicon))] if files else []
-        self.digest = hashlib.sha256(repr([_weights(weights), search]).encode()).hexdigest()
-
-    def on(self, device: torch.device) -> Recogniser:
-        """Put the model where it is to run."""
-        self.model.to(device).for_inference()
-        return self
+        self.digest = hashlib.sha256(repr([_weights(weights), search, *runtime.marks()]).encode()).hexdigest()
 
 
 class Listener:
     """One voice of a recording: samples in, lines out as they become final."""
 
-    def __init__(self, recogniser: Recogniser, layout: Layout, name: str, longest: float = LINE) -> None:
+    def __init__(self, recogniser: Transcriber, layout: Layout, name: str, longest: float = LINE) -> None:
         self._with, self._name = recogniser, name
         self._windows = Windows(layout)
         self._stitcher = Stitcher(layout, recogniser.vocabulary)
@@ -99,10 +103,9 @@ class Listener:
         yield from self._read(self._cutter.close())
 
     def _emission(self, wave: np.ndarray) -> np.ndarray:
-        model: CTCModel = self._with.model
-        if not model.encoder.frames(len(wave)):
+        if not self._with.config.frames(len(wave)):
             return np.zeros((0, len(self._with.vocabulary)), dtype=np.float32)
-        return forward(model, [wave], next(model.parameters()).device, self._with.clock)[0]
+        return self._with.model.run([wave])[0]
 
     def _read(self, stretches: Iterator[Stretch]) -> Iterator[Line]:
         for stretch in stretches:
@@ -123,7 +126,7 @@ class Report:
 
 
 def transcribe(
-    recogniser: Recogniser,
+    recogniser: Transcriber,
     recordings: Sequence[Recording],
     target: Stdout | Folder,
     *,
@@ -159,7 +162,7 @@ def transcribe(
                     bar.advance(round(lengths[recording.source] or 0))
                     continue
                 seconds = LIVE_WINDOW if recording.source == PIPE else WINDOW
-                layout = Layout.of(recogniser.model, window or seconds, min(OVERLAP, (window or seconds) / 2))
+                layout = Layout.of(recogniser.config, window or seconds, min(OVERLAP, (window or seconds) / 2))
                 with (
                     _until_interrupted(recording) as is_interrupted,
                     open_stream(recording.source, mode=mode, pipe=pipe, rate=rate) as stream,
@@ -175,7 +178,7 @@ def transcribe(
 
 
 def _write_down(
-    recogniser: Recogniser,
+    recogniser: Transcriber,
     recording: Recording,
     stream: Stream,
     sheet: Sheet,

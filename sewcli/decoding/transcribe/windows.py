@@ -14,7 +14,7 @@ import numpy as np
 
 from sewcli.audio.io import RATE
 from sewcli.base.errors import UsageError
-from sewcli.models.ctc import CTCModel
+from sewcli.models.config import ModelConfig
 from sewcli.text.tokens import Vocabulary
 
 MARGIN = 15  # frames from a letter beyond which more distance is no better: neighbours differ by one or two
@@ -36,14 +36,14 @@ class Layout:
     overlap: int
 
     @classmethod
-    def of(cls, model: CTCModel, seconds: float, overlap: float) -> Layout:
+    def of(cls, config: ModelConfig, seconds: float, overlap: float) -> Layout:
         """Windows of about `seconds` that share about `overlap` seconds with their neighbours.
 
         Raises:
             UsageError: windows too short to hold two overlaps.
         """
-        grid = int(np.prod(model.encoder.extractor.strides)) * model.config.squeeze
-        frames = model.config.squeeze * model.config.output_upsample
+        grid = config.samples_per_frame * config.squeeze
+        frames = config.squeeze * config.output_upsample
         length, shared = (max(round(value * RATE / grid), 1) * grid for value in (seconds, overlap))
         if 2 * shared > length:
             raise UsageError(f"windows of {seconds} s cannot hold two overlaps of {overlap} s", mend="longer ones")

@@ -60,7 +60,7 @@ def stitched(model: CTCModel, layout: Layout, wave: np.ndarray, blocks: list[int
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_stitched_emission_is_that_of_the_whole(shape: str) -> None:
     model = local_model(**SHAPES[shape])
-    layout = Layout.of(model, 8.0, 4.0)
+    layout = Layout.of(model.config, 8.0, 4.0)
     rng = np.random.default_rng(2)
     for seconds in (0.03, 7.99, 8.0, 12.02, 19.37):
         wave = rng.normal(0, 0.1, int(seconds * 16_000)).astype(np.float32)
@@ -91,7 +91,7 @@ def test_windows_are_all_equally_long_and_leave_nothing_out() -> None:
 
 def test_windows_too_short_for_their_overlaps_are_refused() -> None:
     with pytest.raises(UsageError, match="two overlaps"):
-        Layout.of(local_model(), 4.0, 3.0)
+        Layout.of(local_model().config, 4.0, 3.0)
 
 
 def frames(text: str) -> np.ndarray:
