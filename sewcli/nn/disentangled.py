@@ -15,9 +15,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from sewcli.nn.attention import HeadProjections, join_heads, split_heads
+from sewcli.nn.position_bias import STRIP, attend, mask_keys, position_bias, shear, strips
 
 WHOLE_UP_TO = 512  # frames whose scores are computed in one piece
 BLOCK = 128  # frames a side of a tile beyond that
+QUERIES = 512  # frames whose scores are in memory at a time, in inference on a CPU
 
 
 class DisentangledAttention(HeadProjections):
@@ -63,8 +65,10 @@ class DisentangledAttention(HeadProjections):
             valid: (B, U) bool, the frames that may be attended to; None for all.
             positions: (N, E), the table of relative positions after its LayerNorm.
         """
-        frames = x.shape[1]
-        bucket_of, low, high = offset_buckets(frames, self.buckets, self.max_positions, x.device)
+        frames, far = x.shape[1], self.max_positions
+        strips_of_bias = self.fixed_query is not None and not torch.is_grad_enabled() and x.device.type == "cpu"
+        reach = min(frames - 1, far + STRIP) if strips_of_bias else frames - 1
+        bucket_of, low, high = offset_buckets(reach, self.buckets, self.max_positions, x.device)
         query, key, value = self.project(x)
         if self.fixed_query is None or self.fixed_key is None:
             dropped = functional.dropout(positions, self.position_dropout, self.training)
@@ -72,13 +76,22 @@ class DisentangledAttention(HeadProjections):
         else:
             position_query, position_key = self.fixed_query[:, low:high], self.fixed_key[:, low:high]
         query = query * self.scale
-        # positions by offset (H, 2 U - 1, D): those of keys from U - 1 down, those of queries from -(U - 1) up
+        # positions by offset (H, 2 reach + 1, D): those of keys from `reach` down, those of queries from there up
         falling, rising = rows_of(position_key, bucket_of), rows_of(position_query, bucket_of.flip(0))
         mixed = []
+        if strips_of_bias:
+            query, key = query.contiguous(), key.contiguous()
+            for part in strips(0, frames, QUERIES):
+                bias = mask_keys(position_bias(query, key, falling, rising, part, far), valid)
+                mixed.append(attend(query[:, :, part], key, value, bias))
+            return self._join(mixed)
         for part in blocks(frames):
             scores = block_scores(query[:, :, part], key, falling, rising, part.start)
             mixed.append(self._mix(scores, value, valid))
-        joined: Tensor = self.output(join_heads(torch.cat(mixed, dim=2)))
+        return self._join(mixed)
+
+    def _join(self, mixed: list[Tensor]) -> Tensor:
+        joined: Tensor = self.output(join_heads(torch.cat(mixed, dim=2) if len(mixed) > 1 else mixed[0]))
         return joined
 
     def _project(self, positions: Tensor) -> tuple[Tensor, Tensor]:
@@ -110,15 +123,6 @@ def block_scores(query: Tensor, key: Tensor, falling: Tensor, rising: Tensor, st
     return torch.cat(tiles, dim=3)
 
 
-def shear(x: Tensor) -> Tensor:
-    """(..., n, n + m - 1) -> (..., n, m) with result[i, j] = x[i, n - 1 - i + j], as a view: no gather, no atomics."""
-    rows, wide = x.shape[-2:]
-    if rows == 1:
-        return x
-    flat = x.flatten(-2)[..., rows - 1 : rows - 1 + rows * (wide - 1)]
-    return flat.view(*x.shape[:-1], wide - 1)[..., : wide - rows + 1]
-
-
 def blocks(frames: int) -> list[slice]:
     """All frames at once, or in blocks that stay in the cache and let memory grow with U, not with its square."""
     size = frames if frames <= WHOLE_UP_TO else BLOCK
@@ -126,14 +130,14 @@ def blocks(frames: int) -> list[slice]:
 
 
 @lru_cache(maxsize=1024)  # cropped batches have many lengths
-def offset_buckets(frames: int, buckets: int, max_positions: int, device: torch.device) -> tuple[Tensor, int, int]:
-    """Which rows of the position table the offsets from `frames` - 1 down to -(`frames` - 1) use.
+def offset_buckets(reach: int, buckets: int, max_positions: int, device: torch.device) -> tuple[Tensor, int, int]:
+    """Which rows of the position table the offsets from `reach` down to -`reach` use.
 
     Returns:
-        (index, low, high): the rows used are table[low:high]; index (2 frames - 1,) points into these.
+        (index, low, high): the rows used are table[low:high]; index (2 reach + 1,) points into these.
     """
     with torch.inference_mode(False):  # a cached tensor must also serve a later backward pass
-        offsets = torch.arange(frames - 1, -frames, -1)
+        offsets = torch.arange(reach, -reach - 1, -1)
         rows = (bucket(offsets, buckets, max_positions) + buckets).clamp(0, 2 * buckets - 1)
         low, high = int(rows[-1]), int(rows[0]) + 1
         return (rows - low).to(device, non_blocking=True), low, high

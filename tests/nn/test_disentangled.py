@@ -6,7 +6,8 @@ import pytest
 import torch
 
 import sewcli.nn.disentangled as module
-from sewcli.nn.disentangled import DisentangledAttention, bucket, offset_buckets, shear
+from sewcli.nn.disentangled import DisentangledAttention, bucket, offset_buckets
+from sewcli.nn.position_bias import shear
 
 BUCKETS = {0: 0, 1: 1, 127: 127, 128: 128, 129: 129, 200: 169, 256: 192, 384: 229, 511: 255, 512: 256}
 
@@ -18,7 +19,7 @@ def test_buckets() -> None:
 
 
 def test_far_offsets_share_the_last_rows() -> None:
-    index, low, high = offset_buckets(1000, 256, 512, torch.device("cpu"))
+    index, low, high = offset_buckets(999, 256, 512, torch.device("cpu"))
     assert (low, high) == (0, 512) and len(index) == 1999
     assert (index[: 1000 - 511] == 511).all() and (index[999 + 512 :] == 0).all() and index[999] == 256
 
@@ -91,6 +92,24 @@ def test_both_ways_have_the_same_gradients(monkeypatch) -> None:
         gradients.append([x.grad, positions.grad, *(p.grad for p in layer.parameters())])
     for a, b in zip(*gradients, strict=True):
         assert torch.allclose(a, b, atol=1e-5 * max(1.0, float(b.abs().max())))
+
+
+@pytest.mark.parametrize("frames", [1, 2, 15, 16, 17, 127, 128, 129, 145, 200, 513, 700])
+@pytest.mark.parametrize("padded", [False, True])
+def test_inference_by_strips_and_far_fields_is_the_formula(frames: int, padded: bool) -> None:
+    layer, positions = attention()  # 16 is far: most of it is far field
+    x = torch.randn(2, frames, 16)
+    valid = torch.ones(2, frames, dtype=torch.bool)
+    valid[1, max(1, frames // 2) :] = not padded
+    layer.double().eval()
+    with torch.no_grad():
+        wanted = layer(x.double(), valid, positions.double())
+        layer.float().fix_positions(positions)
+        layer.fuse()
+        found = layer(x, valid, positions)
+    assert (found - wanted).abs().max() <= 2e-6 * wanted.abs().max()
+    layer.train()
+    assert layer.fixed_key is None and layer.fused_weight is None
 
 
 def test_training_after_inference_at_the_same_length() -> None:
