@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated
 
 import typer
 
 from sewcli.cli import options
 from sewcli.cli.decode import recogniser
-
-if TYPE_CHECKING:
-    from sewcli.compression.magnitude import Scope
 
 
 class Among(StrEnum):
@@ -60,7 +57,7 @@ def prune(
     from sewcli.compression.prune import Wish
     from sewcli.compression.prune import prune as run
 
-    wish = Wish(magnitude, cast("Scope", scope.value), heads, feedforward, drop_layers)
+    wish = Wish(magnitude, scope.value, heads, feedforward, drop_layers)
     run(
         recogniser(model),
         out,

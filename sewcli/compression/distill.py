@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
-from sewcli.base import dist, log
-from sewcli.base.errors import UsageError
+from sewcli.base import log
+from sewcli.base.errors import DataError
 from sewcli.base.memory import keep_freed_memory
 from sewcli.base.rng import seed_torch
 from sewcli.compression.config import DistillConfig
@@ -95,11 +95,12 @@ class Distillation:
     def loss(self, batch: AugmentedBatch, step: int, number: int, device: torch.device) -> StepResult:
         """Divergence, feature penalty and CTC, each with its weight, summed over the utterances."""
         config, waves, lengths = self.config, to_device(batch.waves, device), torch.from_numpy(batch.lengths)
-        masks = [to_device(mask, device) for mask in (batch.time_mask, batch.channel_mask)]
+        time_mask, channels = (to_device(mask, device) for mask in (batch.time_mask, batch.channel_mask))
         encoder = self.model.encoder
         features = encoder.extract(waves, lengths)
         frames = encoder.frames(lengths)
-        output = self.model.classify(encoder.contextualise(encoder.feature_norm(features), frames, *masks))
+        encoded = encoder.contextualise(encoder.feature_norm(features), frames, time_mask, channels)
+        output = self.model.classify(encoded)
         terms = {"penalty": (config.penalty_weight, feature_penalty(features, frames))}
         if config.divergence_weight:
             terms["divergence"] = (config.divergence_weight, self._divergence(output, waves, lengths))
@@ -155,14 +156,11 @@ def divergence_on(
 ) -> float | None:
     """Mean divergence of a model's tokens from another's, nats a frame; None when `stop` came first."""
     nats, frames = 0.0, 0
-    told = lambda: bool(stop)  # noqa: E731
-    both = (emissions(each, utterances, device=device, stop=told) for each in (model, teacher))
-    for (_, ours), (_, theirs) in zip(*both, strict=not stop):
-        if stop:
-            return None
+    ours_and_theirs = (emissions(each, utterances, device=device, stop=lambda: bool(stop)) for each in (model, teacher))
+    for (_, ours), (_, theirs) in zip(*ours_and_theirs, strict=False):  # a stop ends one of them before the other
         length = min(len(ours), len(theirs))
-        pair = (torch.from_numpy(rows[:length]).unsqueeze(0) for rows in (ours, theirs))
-        nats += float(token_divergence(*pair, torch.tensor([length])))
+        found, wanted = (torch.from_numpy(rows[:length]).unsqueeze(0) for rows in (ours, theirs))
+        nats += float(token_divergence(found, wanted, torch.tensor([length])))
         frames += length
     return None if stop else nats / max(frames, 1)
 
@@ -182,7 +180,7 @@ def usable(
     shortest = max(config.data.min_seconds, 0.025)
     kept = [replace(u, text="") for u in utterances if shortest <= u.seconds <= config.data.max_seconds]
     if not kept:
-        raise UsageError("no utterance is left to train on", mend="look at the data section of the config")
+        raise DataError("no utterance is left to train on", mend="look at the data section of the config")
     if dropped := len(utterances) - len(kept):
         log.info(f"left out: {dropped} too short or too long")
     return kept
@@ -221,4 +219,3 @@ def run(config: DistillConfig, exp: Path, device: torch.device, *, dry: bool = F
     train_loop(task, exp, device)
     average_run(task, exp, device)
     report_rejected(reader)
-    dist.barrier()

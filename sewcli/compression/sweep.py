@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sewcli.base import dist, log
+from sewcli.base.errors import PartialError
 from sewcli.compression import distill
 from sewcli.compression.config import DistillConfig
 from sewcli.compression.table import Decoding, compare, write_table
@@ -40,20 +41,25 @@ def sweep(
         as_json: the table as an object a line.
 
     Raises:
+        PartialError: all is done, but some audio could not be read.
         SewError: whatever is missing, with the command that comes first.
     """
     device = choose_device(device_name)
     dist.start(device)
     depths: list[int | None] = [*layers] or [config.layers]
     runs = {depth: prefix if depth is None else prefix.with_name(f"{prefix.name}-L{depth}") for depth in depths}
+    partial: PartialError | None = None
     for depth, exp in runs.items():
-        distill.run(config.model_copy(update={"layers": depth}), exp, device, dry=dry)
+        try:
+            distill.run(config.model_copy(update={"layers": depth}), exp, device, dry=dry)
+        except PartialError as error:  # of audio that was passed over; the other students come all the same
+            partial = error
     many = dist.world_size() > 1
     dist.stop()
-    if dry:
-        return
-    if many:
+    if many and not dry:
         log.info("the table: the same command without torchrun, which finds the students done")
-        return
-    models = {"teacher": Path(config.teacher), **{exp.name: exp / MODEL for exp in runs.values()}, **beside}
-    write_table(compare(models, decoding, device), decoding.lm, prefix, as_json=as_json)
+    elif not dry:
+        models = {"teacher": Path(config.teacher), **{exp.name: exp / MODEL for exp in runs.values()}, **beside}
+        write_table(compare(models, decoding, device), decoding.lm, prefix, as_json=as_json)
+    if partial:
+        raise partial

@@ -115,6 +115,7 @@ def error_rates(model: Path, decoding: Decoding, device: torch.device) -> dict[s
             device=lambda: device,
             lm=search,
             options=decoding.options,
+            jobs=0 if device.type == "cuda" else None,  # a process that has a GPU in use should not fork
         )
         for split, found in zip(decoding.splits, done, strict=True):
             rates[split]["lm" if search else "greedy"] = score_folder(found.folder)["wer"]

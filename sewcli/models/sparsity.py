@@ -42,7 +42,7 @@ def hold_zeros(model: CTCModel) -> None:
     Nothing is kept beside the weights, so it holds after a resume, on any device and in any precision.
     """
     for matrix in prunable(model).values():
-        matrix.register_hook(lambda gradient, matrix=matrix: _where_alive(gradient, matrix))  # type: ignore[misc]
+        matrix.register_hook(lambda gradient, matrix=matrix: _where_alive(gradient, matrix))
 
 
 def _where_alive(gradient: Tensor, matrix: nn.Parameter) -> Tensor:

@@ -31,15 +31,15 @@ def flags(*more: str) -> list[str]:
 
 
 def task_of(prepared: Path, teacher: Path, **changes) -> distill.Distillation:
-    config = DistillConfig(
-        teacher=str(teacher),
-        model=str(teacher),
-        updates=4,
-        batch={"seconds": 6, "micro_seconds": 3},
-        optim={"lr": 1e-3, "eps": 1e-6, "weight_decay": 0.01},
-        tensorboard=False,
-        **{"layers": 2, "overrides": {"dropout": 0.0, "attention_dropout": 0.0, "input_dropout": 0.0}, **changes},
-    )
+    settings = {
+        "updates": 4,
+        "layers": 2,
+        "batch": {"seconds": 6, "micro_seconds": 3},
+        "optim": {"lr": 1e-3, "eps": 1e-6, "weight_decay": 0.01},
+        "overrides": {"dropout": 0.0, "attention_dropout": 0.0, "input_dropout": 0.0},
+        "tensorboard": False,
+    }
+    config = DistillConfig(**{"teacher": str(teacher), "model": str(teacher), **settings, **changes})
     network, vocabulary = load_ctc(teacher)
     seed_torch(1, "initial-weights")
     model = new_student(config, vocabulary)
