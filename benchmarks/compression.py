@@ -4,7 +4,7 @@
     OMP_NUM_THREADS=1 nice python benchmarks/compression.py --data data/mini      # goes on where it was stopped
 
 The teacher is a W2V2-style micro model of 8 layers, 1,500 updates from nothing. Students begin with alternate or last layers of
-it and make 400 updates; so do the same layers without the teacher's word (CTC alone). Models from nothing make 1,500 as well.
+it and make 400 updates; so do the same layers without the teacher's word (CTC alone). A model from nothing makes 1,500 too.
 Pruned models make 200 after the pruning. Rates are of test-clean, greedy and with the 4-gram of the training transcripts.
 More model folders (quantised ones, say) join the table with --beside NAME=FOLDER.
 """
@@ -40,7 +40,6 @@ NAMES = {  # folder of an experiment -> what it is
     "no-teacher-L4": "alternate layers, CTC without teacher",
     "no-teacher-L2": "alternate layers, CTC without teacher",
     "scratch-L4": "from nothing",
-    "scratch-L2": "from nothing",
     "half": "half of the weights zero, not retrained",
     "half-sensitivity": "the same, shares by sensitivity",
     "half-ft": "half of the weights zero, retrained",
@@ -90,8 +89,7 @@ def make(data: Path, exp: Path) -> None:
     for name in ("half", "slim"):
         place = ("--model", exp / name / "model", "--data", data, "--exp", exp / f"{name}-ft")
         sew("finetune", *place, "--config", RECIPES / "mini-prune.yaml", *QUIET)
-    for layers in (4, 2):
-        from_nothing(data, exp / f"scratch-L{layers}", layers)
+    from_nothing(data, exp / "scratch-L4", 4)
 
 
 QUIET = ("--set", "tensorboard=false", "--device", "cpu")

@@ -14,10 +14,7 @@ from sewcli.cli.options import given
 
 
 def distill(
-    teacher: Annotated[
-        Path | None,
-        typer.Option(help="A recogniser: folder, experiment or Hub id.", show_default="the newest below exp/"),
-    ] = None,
+    teacher: Annotated[Path, typer.Option(help="A recogniser: folder, experiment or Hub id.")],
     layers: Annotated[
         str | None, typer.Option(metavar="N,...", help="Depths, a student each.", show_default="that of --student")
     ] = None,
@@ -55,18 +52,18 @@ def distill(
     Audio alone is enough; transcripts serve the validation, and CTC with --set ctc_weight=1. At the
     end a table: layers, size, time beside the teacher's, word error rates.
 
-        sew distill --teacher exp/w2v2-base-ft --layers 10,8,6,4
-        sew distill --teacher exp/w2v2-base-ft --layers 6 --init last
-        sew distill --layers 4 --student exp/w2v2-base-ft-distill-L12/model     # from a student, as the paper's
-        sew distill --teacher exp/w2v2-large-ft --student exp/sew-tiny/model    # another family
-        sew distill --layers 6 --set divergence_weight=0 --set ctc_weight=1     # the same layers, no teacher
-        sew distill --layers 8,4 --lm 4gram --split dev-clean --split test-clean --beside exp/small/model
+        sew distill --teacher exp/base-ft --layers 10,8,6,4 --lm 4gram --split dev-clean --split test-clean
+        sew distill --teacher exp/base-ft --layers 6 --init last
+        sew distill --teacher exp/base-ft --layers 4 --student exp/base-ft-distill-L12/model  # as the paper's
+        sew distill --teacher exp/large-ft --student exp/sew-tiny/model                       # another family
+        sew distill --teacher exp/base-ft --layers 6 --exp exp/alone \
+          --set divergence_weight=0 --set ctc_weight=1        # the same layers, and no teacher
     """
     from sewcli.compression.config import DistillConfig
     from sewcli.models.source import is_model
     from sewcli.training.recipes import compose
 
-    chosen = recogniser(teacher) if teacher else options.newest_model("ForCTC", mend="sew finetune, or give --teacher")
+    chosen = recogniser(teacher)
     depths = _depths(layers)
     start = student or str(chosen)
     new = not is_model(start)

@@ -17,8 +17,9 @@ from typing import Any
 import torch
 
 from sewcli.base import log
-from sewcli.base.files import write_json, write_text
+from sewcli.base.files import read_jsonl, write_json, write_text
 from sewcli.decoding.beam import BeamOptions
+from sewcli.decoding.outcome import HYPOTHESES
 from sewcli.decoding.pipeline import decode
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import count, load_ctc
@@ -104,7 +105,7 @@ def bytes_on_disk(model: Path) -> int:
 
 
 def error_rates(model: Path, decoding: Decoding, device: torch.device) -> dict[str, dict[str, float]]:
-    """Word error rates by split, greedy and with the language model."""
+    """Word error rates by split, greedy and with the language model; none of a split without transcripts."""
     rates: dict[str, dict[str, float]] = {split: {} for split in decoding.splits}
     for search in (None, decoding.lm) if decoding.lm else (None,):
         done = decode(
@@ -118,7 +119,8 @@ def error_rates(model: Path, decoding: Decoding, device: torch.device) -> dict[s
             jobs=0 if device.type == "cuda" else None,  # a process that has a GPU in use should not fork
         )
         for split, found in zip(decoding.splits, done, strict=True):
-            rates[split]["lm" if search else "greedy"] = score_folder(found.folder)["wer"]
+            if any(row.get("reference") for row in read_jsonl(found.folder / HYPOTHESES)):
+                rates[split]["lm" if search else "greedy"] = score_folder(found.folder)["wer"]
     return rates
 
 
@@ -133,7 +135,8 @@ def markdown(rows: Sequence[Mapping[str, Any]], lm: str | None) -> str:
     for row in rows:
         parameters = f"{row['parameters']:,}" + (f", {100 * row['zeros']:.0f} % zeros" if row["zeros"] > 0.001 else "")
         cells = [row["name"], str(row["layers"]), parameters, f"{row['megabytes']:.1f}", f"{row['time']:.2f}"]
-        cells += [f"{100 * row['wer'][split][search]:.1f} %" for split in splits for search in searches]
+        rates = [row["wer"][split].get(search) for split in splits for search in searches]
+        cells += ["-" if rate is None else f"{100 * rate:.1f} %" for rate in rates]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

@@ -88,7 +88,7 @@ def test_verbs_have_at_most_twelve_options() -> None:
         (("decode", "--beam", "0"), 2, "--beam"),
         (("lm", "ngram", "--order", "4"), 2, "sew prep librispeech"),
         (("tune",), 2, "sew finetune"),
-        (("distill",), 2, "sew finetune"),
+        (("distill",), 2, "--teacher"),
         (("distill", "--teacher", "sew-tiny"), 2, "without weights"),
         (("prune", "nowhere", "out"), 2, "no such model folder"),
         (("score",), 2, "sew decode"),
