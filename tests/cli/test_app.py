@@ -90,7 +90,7 @@ def test_verbs_have_at_most_twelve_options() -> None:
         (("tune",), 2, "sew finetune"),
         (("distill",), 2, "--teacher"),
         (("distill", "--teacher", "sew-tiny"), 2, "without weights"),
-        (("prune", "nowhere", "out"), 2, "no such model folder"),
+        (("prune", "nowhere", "out", "--magnitude", "0.5"), 2, "no such model folder"),
         (("score",), 2, "sew decode"),
         (("report",), 2, "sew decode"),
         (("prep", "librispeach"), 2, "librispeech"),
