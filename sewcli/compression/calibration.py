@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 
 from sewcli.base.errors import DataError
 from sewcli.base.rng import numpy_rng
 from sewcli.data.loading import LabelledBatch, labelled_batch
 from sewcli.data.utterances import Utterance, check_rate
-from sewcli.decoding.emissions import CPU_SECONDS, emissions, plan_batches
+from sewcli.decoding.emissions import emissions, plan_batches
 from sewcli.decoding.greedy import greedy
+from sewcli.decoding.runtimes.pytorch import CPU_SECONDS, TorchModel
 from sewcli.models.ctc import CTCModel
 from sewcli.text.tokens import Vocabulary, frames_needed
 
@@ -53,7 +53,11 @@ def calibration(
         check_rate(utterances[number])
         drawn.append(utterances[number])
     silent = [u for u in drawn if not u.text.strip()]
-    written = {u.id: vocabulary.text(greedy(e)) for u, e in _emissions(model, silent, device)} if silent else {}
+    written = (
+        {u.id: vocabulary.text(greedy(e)) for u, e in emissions(TorchModel(model.eval(), device), silent)}
+        if silent
+        else {}
+    )
     texts = [replace(u, text=written.get(u.id, u.text)) for u in drawn]
     both = [(u, vocabulary.encode(u.text)) for u in texts if u.text.strip()]
     fitting = [(u, labels) for u, labels in both if frames_needed(labels) <= int(model.encoder.frames(u.samples))]
@@ -62,9 +66,3 @@ def calibration(
             "no utterance has a text that fits its frames", mend="--split with speech in it, or more --seconds"
         )
     return Calibration([u for u, _ in fitting], [labels for _, labels in fitting])
-
-
-def _emissions(
-    model: CTCModel, utterances: Sequence[Utterance], device: torch.device
-) -> Iterator[tuple[Utterance, np.ndarray]]:
-    return emissions(model, utterances, device=device)

@@ -27,6 +27,7 @@ from sewcli.data.plan import BatchPlan, MicroBatch
 from sewcli.data.reader import Reader
 from sewcli.data.utterances import Utterance, check_rate, read_split, require_splits
 from sewcli.decoding.emissions import emissions
+from sewcli.decoding.runtimes.pytorch import TorchModel
 from sewcli.models.ctc import CTCModel, CTCOutput
 from sewcli.models.folder import load_ctc, save_ctc
 from sewcli.models.sparsity import hold_zeros, zero_facts
@@ -156,7 +157,8 @@ def divergence_on(
 ) -> float | None:
     """Mean divergence of a model's tokens from another's, nats a frame; None when `stop` came first."""
     nats, frames = 0.0, 0
-    ours_and_theirs = (emissions(each, utterances, device=device, stop=lambda: bool(stop)) for each in (model, teacher))
+    networks = [TorchModel(each.eval(), device) for each in (model, teacher)]
+    ours_and_theirs = (emissions(network, utterances, stop=lambda: bool(stop)) for network in networks)
     for (_, ours), (_, theirs) in zip(*ours_and_theirs, strict=False):  # a stop ends one of them before the other
         length = min(len(ours), len(theirs))
         found, wanted = (torch.from_numpy(rows[:length]).unsqueeze(0) for rows in (ours, theirs))

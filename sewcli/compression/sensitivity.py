@@ -17,6 +17,7 @@ from sewcli.compression.losses import token_divergence
 from sewcli.compression.magnitude import matrices_of, zero_smallest
 from sewcli.data.utterances import Utterance
 from sewcli.decoding.emissions import emissions
+from sewcli.decoding.runtimes.pytorch import TorchModel
 from sewcli.models.ctc import CTCModel
 from sewcli.models.sparsity import layer_of, prunable
 
@@ -28,8 +29,8 @@ Curves = dict[int, list[float]]
 
 
 def measure(model: CTCModel, utterances: Sequence[Utterance], device: torch.device) -> Curves:
-    """Curves of all layers; the model is left as it was."""
-    whole = {u.id: torch.from_numpy(e) for u, e in emissions(model, utterances, device=device)}
+    """Curves of all layers of a model in evaluation mode, which is left as it was."""
+    whole = {u.id: torch.from_numpy(e) for u, e in emissions(TorchModel(model, device), utterances)}
     layers = sorted({layer_of(name) for name in prunable(model)})
     curves: Curves = {layer: [] for layer in layers}
     with log.progress("sensitivity (layers x shares)", len(layers) * len(SHARES)) as bar:
@@ -85,7 +86,7 @@ def _divergence(
     model: CTCModel, utterances: Sequence[Utterance], whole: Mapping[str, torch.Tensor], device: torch.device
 ) -> float:
     nats, frames = 0.0, 0
-    for utterance, emission in emissions(model, utterances, device=device):
+    for utterance, emission in emissions(TorchModel(model, device), utterances):
         wanted = whole[utterance.id].unsqueeze(0)
         nats += float(token_divergence(torch.from_numpy(emission).unsqueeze(0), wanted, torch.tensor([len(emission)])))
         frames += len(emission)

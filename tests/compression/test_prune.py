@@ -60,7 +60,7 @@ def test_shares_that_hurt_alike() -> None:
 
 
 def test_sensitivity_leaves_the_model_as_it_was(prepared: Path) -> None:
-    model = recogniser(layers=2)
+    model = recogniser(layers=2).eval()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     with torch.no_grad():  # all of layer 1 through which nothing goes
         model.encoder.context.layers[0].contract.weight.zero_()
