@@ -19,6 +19,7 @@ from sewcli.cli import (
     align,
     check,
     decode,
+    distill,
     export,
     finetune,
     import_,
@@ -26,6 +27,7 @@ from sewcli.cli import (
     models,
     prep,
     pretrain,
+    prune,
     recipes,
     report,
     rescore,
@@ -72,6 +74,8 @@ app.command("check")(check.check)
 app.command("shar")(shar.shar)
 app.command("pretrain")(pretrain.pretrain)
 app.command("finetune")(finetune.finetune)
+app.command("distill")(distill.distill)
+app.command("prune")(prune.prune)
 app.add_typer(lm.app, name="lm")
 app.command("decode")(decode.decode)
 app.command("tune")(tune.tune)

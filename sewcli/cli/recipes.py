@@ -17,7 +17,7 @@ def recipes(
 ) -> None:
     """List the recipes that `--config` knows by name, and what differs in each.
 
-    The papers' settings for pre-training and fine-tuning, and each row of wav2vec 2.0's ablations.
+    The papers' settings for pre-training, fine-tuning and distillation, and each row of wav2vec 2.0's ablations.
 
         sew recipes
         sew pretrain --config ablation/codebook-8x8 --print-config

@@ -16,13 +16,14 @@ from sewcli.cli import options
 if TYPE_CHECKING:
     from submitit import AutoExecutor
 
-VERBS = ("pretrain", "finetune", "decode")  # which share their work among the processes of a job
+VERBS = ("pretrain", "finetune", "distill", "decode")  # which share their work among the processes of a job
 FOLDER = Path("jobs")
 
 
 def submit(
     command: Annotated[
-        list[str], typer.Argument(metavar="-- COMMAND...", help="pretrain, finetune or decode, with their options.")
+        list[str],
+        typer.Argument(metavar="-- COMMAND...", help="pretrain, finetune, distill or decode, with their options."),
     ],
     nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1,
     gpus: Annotated[int, typer.Option(min=0, help="GPUs a machine.")] = 1,

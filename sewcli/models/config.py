@@ -51,6 +51,8 @@ class ModelConfig(Config):
     """Transformer layers."""
     heads: Size
     """Attention heads; E / 64 in all published models."""
+    head_width: Size | None = None
+    """Width of a head; E / heads when not given (all published models). Models with heads cut off have their own."""
     feedforward: Size
     """Width inside the feed-forward part; 4 E in all published models."""
     norm_first: bool = False
@@ -156,7 +158,8 @@ class ModelConfig(Config):
     @property
     def standard_encoder(self) -> bool:
         """Whether other programs have such a model, apart from its pre-training."""
-        return self.front_end == "wave" and self.output_upsample == 1 and not self.quantize_inputs
+        plain = self.front_end == "wave" and self.output_upsample == 1 and not self.quantize_inputs
+        return plain and self.head_width is None
 
     @property
     def standard_targets(self) -> bool:
@@ -170,7 +173,7 @@ class ModelConfig(Config):
         if self.front_end == "log-mel" and len(self.extractor_channels) != 4:
             raise ValueError("a log-mel front end has 4 stages: windows, two convolutions and a linear layer")
         for name, part in (("heads", self.heads), ("position_groups", self.position_groups)):
-            if self.width % part:
+            if self.width % part and not (name == "heads" and self.head_width):
                 raise ValueError(f"width {self.width} is not a multiple of {name} {part}")
         if self.code_width % self.codebook_groups:
             raise ValueError(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sewcli.models.config import ModelConfig
-from sewcli.models.encoder import Encoder
+from sewcli.models.encoder import Encoded, Encoder
 from sewcli.models.pretraining import PretrainingModel
 from sewcli.nn.attention import HeadProjections
 from sewcli.nn.squeeze import Upsample
@@ -91,6 +91,10 @@ class CTCModel(nn.Module):
         """
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
             encoded = self.encoder(waves, lengths, time_mask, channel_mask)
+        return self.classify(encoded)
+
+    def classify(self, encoded: Encoded) -> CTCOutput:
+        """Logits of states that the encoder made."""
         states = functional.dropout(encoded.states, self.config.final_dropout, self.training)
         factor = self.config.output_upsample
         if factor > 1:

@@ -225,6 +225,7 @@ def make_layers(config: ModelConfig) -> list[TransformerLayer]:
             position_dropout=config.activation_dropout,
             buckets=config.position_buckets,
             max_positions=config.max_positions,
+            head_width=config.head_width,
         )
         first = TransformerLayer(
             attention,
@@ -237,7 +238,7 @@ def make_layers(config: ModelConfig) -> list[TransformerLayer]:
         return [first, *(copy.deepcopy(first) for _ in range(config.layers - 1))]
     layers = [
         TransformerLayer(
-            SelfAttention(config.width, config.heads, config.attention_dropout),
+            SelfAttention(config.width, config.heads, config.attention_dropout, config.head_width),
             config.width,
             config.feedforward,
             dropout=config.dropout,

@@ -137,6 +137,8 @@ def save_fairseq(model: CTCModel | PretrainingModel, vocabulary: Vocabulary | No
     finetuned, config = isinstance(model, CTCModel), model.config
     if config.front_end != "wave":
         raise UsageError(f"fairseq's models have no {config.front_end} front end", mend="export to another format")
+    if config.head_width is not None:
+        raise UsageError("fairseq has no attention with heads cut off", mend="export to another format")
     if config.quantize_inputs or not (finetuned or config.standard_targets):
         raise UsageError("quantized inputs and other targets than codes have no fairseq form here", mend="export to hf")
     own = model.state_dict()

@@ -1,6 +1,6 @@
 """Multi-head self-attention of the wav2vec 2.0 and SEW context networks.
 
-Shapes: B batch, U frames, E width, H heads, D = E / H.
+Shapes: B batch, U frames, E width, H heads, D = E / H, except where heads were cut off.
 """
 
 from __future__ import annotations
@@ -18,18 +18,20 @@ class HeadProjections(nn.Module):
     Args:
         width: E.
         heads: H, which divides E.
+        head_width: D, where it is not E / H.
     """
 
     fused_weight: Tensor | None
     fused_bias: Tensor | None
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, head_width: int | None = None) -> None:
         super().__init__()
         self.heads = heads
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width)
-        self.value = nn.Linear(width, width)
-        self.output = nn.Linear(width, width)
+        inner = heads * (head_width or width // heads)
+        self.query = nn.Linear(width, inner)
+        self.key = nn.Linear(width, inner)
+        self.value = nn.Linear(width, inner)
+        self.output = nn.Linear(inner, width)
         self.register_buffer("fused_weight", None, persistent=False)
         self.register_buffer("fused_bias", None, persistent=False)
 
@@ -64,10 +66,11 @@ class SelfAttention(HeadProjections):
         width: E.
         heads: H, which divides E.
         dropout: on the attention weights.
+        head_width: D, where it is not E / H.
     """
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
-        super().__init__(width, heads)
+    def __init__(self, width: int, heads: int, dropout: float, head_width: int | None = None) -> None:
+        super().__init__(width, heads, head_width)
         self.dropout = dropout
         for linear in (self.query, self.key, self.value, self.output):
             initialise_linear(linear)

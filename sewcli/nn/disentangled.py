@@ -31,18 +31,27 @@ class DisentangledAttention(HeadProjections):
         position_dropout: on the table of positions, drawn anew in each layer.
         buckets: half of N; offsets up to `buckets` / 2 have one each, farther ones share them, logarithmically.
         max_positions: offsets from here on share the last bucket.
+        head_width: D, where it is not E / H.
     """
 
     fixed_query: Tensor | None
     fixed_key: Tensor | None
 
     def __init__(
-        self, width: int, heads: int, *, dropout: float, position_dropout: float, buckets: int, max_positions: int
+        self,
+        width: int,
+        heads: int,
+        *,
+        dropout: float,
+        position_dropout: float,
+        buckets: int,
+        max_positions: int,
+        head_width: int | None = None,
     ) -> None:
-        super().__init__(width, heads)
+        super().__init__(width, heads, head_width)
         self.dropout, self.position_dropout = dropout, position_dropout
         self.buckets, self.max_positions = buckets, max_positions
-        self.scale = 1 / math.sqrt(3 * (width // heads))
+        self.scale = 1 / math.sqrt(3 * (head_width or width // heads))
         self.register_buffer("fixed_query", None, persistent=False)
         self.register_buffer("fixed_key", None, persistent=False)
 

@@ -125,6 +125,12 @@ class TriStageSchedule(Config):
         return self
 
 
+class LinearSchedule(Config):
+    """Linear warm-up, then linear to zero at the end, as shares of the run."""
+
+    warmup: Share = 0.1
+
+
 class TemperatureConfig(Config):
     """Gumbel temperature max(start * decay^n, end)."""
 
@@ -231,13 +237,9 @@ class PretrainConfig(RunConfig):
     temperature: TemperatureConfig = TemperatureConfig()
 
 
-class FinetuneConfig(RunConfig):
-    """CTC on letters; the defaults are the 100 h recipe of the authors' configs."""
+class RecogniserConfig(RunConfig):
+    """What trainings of a recogniser share."""
 
-    updates: AtLeastOne = 80_000
-    batch: BatchConfig = BatchConfig(seconds=1600, micro_seconds=200)
-    optim: OptimConfig = OptimConfig(lr=3e-5, eps=1e-8)
-    schedule: TriStageSchedule = TriStageSchedule()
     overrides: dict[str, Any] = {
         "dropout": 0.0,
         "attention_dropout": 0.0,
@@ -246,14 +248,25 @@ class FinetuneConfig(RunConfig):
         "final_dropout": 0.0,
         "layer_drop": 0.1,
     }
+    extractor_gradient: Annotated[float, Field(ge=0)] = 0.0
+    """Scale of the gradient into the wave feature extractor; 0 leaves it as pre-trained."""
+    keep_zeros: bool = False
+    """Weights of the transformer layers' matrices that are exactly zero stay zero (after `sew prune --magnitude`)."""
+    time_mask: SpanConfig = SpanConfig(probability=0.65, length=10)
+    channel_mask: SpanConfig = SpanConfig(probability=0.5, length=64)
+
+
+class FinetuneConfig(RecogniserConfig):
+    """CTC on letters; the defaults are the 100 h recipe of the authors' configs."""
+
+    updates: AtLeastOne = 80_000
+    batch: BatchConfig = BatchConfig(seconds=1600, micro_seconds=200)
+    optim: OptimConfig = OptimConfig(lr=3e-5, eps=1e-8)
+    schedule: TriStageSchedule = TriStageSchedule()
     vocabulary: str | None = None
     """File of the symbols to write (vocab.json, or a text file with one a line); the 32 of English when not given."""
     freeze_updates: Count = 0
     """Updates in which only the CTC layer learns."""
-    extractor_gradient: Annotated[float, Field(ge=0)] = 0.0
-    """Scale of the gradient into the wave feature extractor; 0 leaves it as pre-trained."""
-    time_mask: SpanConfig = SpanConfig(probability=0.65, length=10)
-    channel_mask: SpanConfig = SpanConfig(probability=0.5, length=64)
 
 
 class TextsConfig(ReadingConfig):

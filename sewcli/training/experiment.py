@@ -19,7 +19,7 @@ from sewcli.base.lock import hold
 from sewcli.data.reader import Reader
 from sewcli.data.utterances import Utterance
 from sewcli.training.checkpoint import newest_step
-from sewcli.training.config import LoopConfig, PolynomialSchedule, RunConfig, TriStageSchedule
+from sewcli.training.config import LinearSchedule, LoopConfig, PolynomialSchedule, RunConfig, TriStageSchedule
 from sewcli.training.recipes import read_config
 from sewcli.training.schedule import polynomial
 
@@ -187,7 +187,7 @@ def _check_same_run(exp: Path, there: LoopConfig, config: LoopConfig) -> None:
 
 def _why_not(before: int, config: LoopConfig, done: int) -> str | None:
     """Why a run cannot have another number of updates; None when it can."""
-    if isinstance(getattr(config, "schedule", None), TriStageSchedule):
+    if isinstance(getattr(config, "schedule", None), TriStageSchedule | LinearSchedule):
         return f"the learning rate follows shares of the run, so the updates of a run of {before} are not its beginning"
     if config.updates < done:
         return f"{done} are done"

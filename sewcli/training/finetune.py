@@ -26,15 +26,16 @@ from sewcli.data.utterances import splits as find_splits
 from sewcli.decoding.emissions import emissions
 from sewcli.decoding.greedy import greedy
 from sewcli.decoding.runtimes.pytorch import TorchModel
-from sewcli.models.ctc import CTCModel
+from sewcli.models.ctc import CTCModel, CTCOutput
 from sewcli.models.folder import load_ctc, load_encoder, open_source, save_ctc
 from sewcli.models.source import is_model
+from sewcli.models.sparsity import hold_zeros, zero_facts
 from sewcli.models.zoo import lookup
 from sewcli.nn.masking import span_mask
 from sewcli.scoring.wer import word_errors
 from sewcli.text.tokens import Vocabulary, frames_needed
 from sewcli.training.average import average_run
-from sewcli.training.config import FinetuneConfig
+from sewcli.training.config import FinetuneConfig, RecogniserConfig, RunConfig
 from sewcli.training.experiment import (
     choose_device,
     open_experiment,
@@ -78,6 +79,8 @@ class Finetuning:
         self.config, self.model, self.vocabulary = config, model, vocabulary
         self.train, self.valid = list(train), list(valid)
         self.reader = reader or Reader(train)
+        if config.keep_zeros:
+            hold_zeros(model)
         self.facts: dict[str, str] = {}
         self.labels = [vocabulary.encode(u.text) for u in self.train]
         micro_samples = int(config.batch.micro_seconds * SAMPLE_RATE)
@@ -92,66 +95,30 @@ class Finetuning:
         """Whole utterances with their labels and masks."""
         numbers, waves = zip(*self.reader.read(micro_batch), strict=True)
         batch = labelled_batch([self.train[n] for n in numbers], waves, [self.labels[n] for n in numbers])
-        frames = np.array([int(self.model.encoder.frames(int(n))) for n in batch.lengths])
-        time, channel, seed = self.config.time_mask, self.config.channel_mask, self.config.seed
-        time_mask = span_mask(
-            numpy_rng(seed, "time-mask", step, number),
-            len(frames),
-            int(frames.max()),
-            **time.model_dump(),
-            lengths=frames,
-        )
-        rng = numpy_rng(seed, "channel-mask", step, number)
-        channels = span_mask(rng, len(frames), self.model.config.width, **channel.model_dump())
-        plain = {field.name: getattr(batch, field.name) for field in fields(batch)}
-        return AugmentedBatch(**plain, time_mask=time_mask, channel_mask=channels)
+        return augmented(batch, self.config, self.model, step, number)
 
     def loss(self, batch: AugmentedBatch, step: int, number: int, device: torch.device) -> StepResult:
-        """CTC, summed over the sentences; utterances too short for their labels count as zero."""
-        waves, labels, time_mask, channels = (
-            to_device(array, device) for array in (batch.waves, batch.labels, batch.time_mask, batch.channel_mask)
+        """CTC, summed over the sentences."""
+        waves, time_mask, channels = (
+            to_device(array, device) for array in (batch.waves, batch.time_mask, batch.channel_mask)
         )
-        lengths, label_lengths = torch.from_numpy(batch.lengths), torch.from_numpy(batch.label_lengths)  # stay here
+        lengths = torch.from_numpy(batch.lengths)  # stays here
         output = self.model(
             waves, lengths, time_mask=time_mask, channel_mask=channels, frozen=step < self.config.freeze_updates
         )
-        log_probs = functional.log_softmax(output.logits.float(), dim=-1).transpose(0, 1)  # (T, B, V)
-        loss = functional.ctc_loss(
-            log_probs,
-            labels,
-            output.lengths,
-            label_lengths,
-            blank=self.vocabulary.blank,
-            reduction="sum",
-            zero_infinity=True,
-        )
+        loss = ctc_loss(output, batch, self.vocabulary.blank, device)
         return StepResult(loss=loss, size=torch.full((), float(len(batch.ids)), device=device), sums={}, means={})
 
     def validate(self, step: int, device: torch.device, stop: StopFlag) -> tuple[float, dict[str, Any]] | None:
         """Greedy word error rate on the validation cuts, and one sentence of it to look at."""
-        hypotheses: dict[str, str] = {}
-        network = TorchModel(self.model.eval(), device)
-        try:
-            with log.progress("validation", len(self.valid)) as bar:
-                for utterance, emission in emissions(network, self.valid, stop=lambda: bool(stop)):
-                    if stop:
-                        break
-                    hypotheses[utterance.id] = self.vocabulary.text(greedy(emission))
-                    bar.advance()
-        finally:
-            self.model.train()
-        if stop:
+        row = greedy_errors(self.model, self.vocabulary, self.valid, step, device, stop)
+        if row is None:
             return None
-        errors = word_errors([u.text for u in self.valid], [hypotheses[u.id] for u in self.valid])
-        sample = self.valid[step % len(self.valid)]
-        log.info(
-            f"  {sample.id}  reference: {sample.text}\n  {' ' * len(sample.id)} hypothesis: {hypotheses[sample.id]}"
-        )
         self.facts = training_facts(self.config, self.train, step)
-        self.facts |= {"Word error rate (greedy, validation)": f"{100 * errors.wer:.2f} %"}
-        empty = sum(not text for text in hypotheses.values()) / len(hypotheses)
-        row = {"wer": errors.wer, "empty": empty, "sample": {"id": sample.id, "hypothesis": hypotheses[sample.id]}}
-        return errors.wer, row
+        self.facts |= {"Word error rate (greedy, validation)": f"{100 * row['wer']:.2f} %"}
+        if self.config.keep_zeros:
+            self.facts |= zero_facts(self.model)
+        return row["wer"], row
 
     def save_model(self, folder: Path) -> None:
         """Write the CTC model folder."""
@@ -166,8 +133,69 @@ class Finetuning:
         return finetuning_findings(train, valid, window)
 
 
+def ctc_loss(output: CTCOutput, batch: LabelledBatch, blank: int, device: torch.device) -> torch.Tensor:
+    """CTC in fp32, summed over the sentences; utterances too short for their labels count as zero."""
+    log_probs = functional.log_softmax(output.logits.float(), dim=-1).transpose(0, 1)  # (T, B, V)
+    return functional.ctc_loss(
+        log_probs,
+        to_device(batch.labels, device),
+        output.lengths,
+        torch.from_numpy(batch.label_lengths),  # stays on the CPU
+        blank=blank,
+        reduction="sum",
+        zero_infinity=True,
+    )
+
+
+def augmented(
+    batch: LabelledBatch, config: RecogniserConfig, model: CTCModel, step: int, number: int
+) -> AugmentedBatch:
+    """A batch with the masks of micro-batch `number` of update `step`."""
+    frames = np.array([int(model.encoder.frames(int(n))) for n in batch.lengths])
+    time_mask = span_mask(
+        numpy_rng(config.seed, "time-mask", step, number),
+        len(frames),
+        int(frames.max()),
+        **config.time_mask.model_dump(),
+        lengths=frames,
+    )
+    rng = numpy_rng(config.seed, "channel-mask", step, number)
+    channels = span_mask(rng, len(frames), model.config.width, **config.channel_mask.model_dump())
+    plain = {field.name: getattr(batch, field.name) for field in fields(batch)}
+    return AugmentedBatch(**plain, time_mask=time_mask, channel_mask=channels)
+
+
+def greedy_errors(
+    model: CTCModel,
+    vocabulary: Vocabulary,
+    valid: Sequence[Utterance],
+    step: int,
+    device: torch.device,
+    stop: StopFlag,
+) -> dict[str, Any] | None:
+    """Word error rate (`wer`), share of texts without a word (`empty`) and one of them; None when `stop` came first."""
+    hypotheses: dict[str, str] = {}
+    network = TorchModel(model.eval(), device)
+    try:
+        with log.progress("validation", len(valid)) as bar:
+            for utterance, emission in emissions(network, valid, stop=lambda: bool(stop)):
+                if stop:
+                    break
+                hypotheses[utterance.id] = vocabulary.text(greedy(emission))
+                bar.advance()
+    finally:
+        model.train()
+    if stop:
+        return None
+    errors = word_errors([u.text for u in valid], [hypotheses[u.id] for u in valid])
+    sample = valid[step % len(valid)]
+    log.info(f"  {sample.id}  reference: {sample.text}\n  {' ' * len(sample.id)} hypothesis: {hypotheses[sample.id]}")
+    empty = sum(not text for text in hypotheses.values()) / len(hypotheses)
+    return {"wer": errors.wer, "empty": empty, "sample": {"id": sample.id, "hypothesis": hypotheses[sample.id]}}
+
+
 def select(
-    utterances: Sequence[Utterance], config: FinetuneConfig, model: CTCModel, vocabulary: Vocabulary
+    utterances: Sequence[Utterance], config: RunConfig, model: CTCModel, vocabulary: Vocabulary
 ) -> list[Utterance]:
     """Those whose length is in range and whose labels fit their frames; what is left out is counted by reason.
 
@@ -221,7 +249,7 @@ def run(config: FinetuneConfig, exp: Path, device_name: str, *, dry: bool = Fals
     seed_torch(config.seed, "initial-weights")
     model = new_or_pretrained(config, vocabulary)
     splits = require_splits(config.data.dir, config.data.train, default_prefix="train")
-    valid_splits = _valid_splits(config)
+    valid_splits = validation_splits(config)
     train = select([u for s in splits for u in read_split(config.data.dir, s)], config, model, vocabulary)
     valid = select([u for s in valid_splits for u in read_split(config.data.dir, s)], config, model, vocabulary)
     reader = Reader(train, None if dry else exp, config.data.max_rejected)
@@ -241,7 +269,12 @@ def run(config: FinetuneConfig, exp: Path, device_name: str, *, dry: bool = Fals
     dist.stop()
 
 
-def _valid_splits(config: FinetuneConfig) -> list[str]:
+def validation_splits(config: RunConfig) -> list[str]:
+    """The splits to choose the best model with.
+
+    Raises:
+        UsageError: there are none, or one that is named is not there.
+    """
     there = find_splits(config.data.dir)
     if there and not config.data.valid and not any(split.startswith("dev") for split in there):
         raise UsageError(
@@ -252,7 +285,7 @@ def _valid_splits(config: FinetuneConfig) -> list[str]:
     return require_splits(config.data.dir, config.data.valid, default_prefix="dev")
 
 
-def new_or_pretrained(config: FinetuneConfig, vocabulary: Vocabulary) -> CTCModel:
+def new_or_pretrained(config: RecogniserConfig, vocabulary: Vocabulary) -> CTCModel:
     """A pre-trained folder's encoder, or a zoo model with new weights, under a new CTC layer."""
     if "extractor_gradient" in config.overrides:
         raise UsageError(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from sewcli.training.config import PolynomialSchedule, TemperatureConfig, TriStageSchedule
+from sewcli.training.config import LinearSchedule, PolynomialSchedule, TemperatureConfig, TriStageSchedule
 
 
 def polynomial(done: int, peak: float, schedule: PolynomialSchedule) -> float:
@@ -29,6 +29,14 @@ def tri_stage(done: int, peak: float, schedule: TriStageSchedule, updates: int) 
     if done < warmup + hold:
         return peak
     return peak * math.exp(math.log(schedule.end_scale) * min(done - warmup - hold, decay) / decay)
+
+
+def linear(done: int, peak: float, schedule: LinearSchedule, updates: int) -> float:
+    """Linear 0 -> `peak` over the warm-up, then linear to 0 at `updates`. The first update uses one warm-up step."""
+    warmup = int(updates * schedule.warmup)
+    if done < warmup:
+        return peak * max(done, 1) / warmup
+    return peak * (updates - done) / max(updates - warmup, 1)
 
 
 def temperature(done: int, config: TemperatureConfig) -> float:

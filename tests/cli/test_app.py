@@ -15,6 +15,8 @@ VERBS = (
     "shar",
     "pretrain",
     "finetune",
+    "distill",
+    "prune",
     "lm",
     "decode",
     "rescore",
@@ -65,7 +67,7 @@ def test_verbs_have_at_most_twelve_options() -> None:
 
     from sewcli.cli.app import app
 
-    more = {"decode": 16}  # of the recogniser, of the search and of what is kept
+    more = {"decode": 16, "distill": 15}  # of a search and of what is kept; of two models and of a table
     group = typer.main.get_command(app)
     for name, command in group.commands.items():
         for leaf in getattr(command, "commands", {name: command}).values():
@@ -86,6 +88,9 @@ def test_verbs_have_at_most_twelve_options() -> None:
         (("decode", "--beam", "0"), 2, "--beam"),
         (("lm", "ngram", "--order", "4"), 2, "sew prep librispeech"),
         (("tune",), 2, "sew finetune"),
+        (("distill",), 2, "--teacher"),
+        (("distill", "--teacher", "sew-tiny"), 2, "without weights"),
+        (("prune", "nowhere", "out", "--magnitude", "0.5"), 2, "no such model folder"),
         (("score",), 2, "sew decode"),
         (("report",), 2, "sew decode"),
         (("prep", "librispeach"), 2, "librispeech"),

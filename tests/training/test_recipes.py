@@ -180,7 +180,7 @@ def test_starts_a_frame_are_those_of_the_paper() -> None:
 def test_docs_list_them() -> None:
     written = page()
     assert PAGE.read_text(encoding="utf-8") == written, "run: sew recipes --tables > docs/recipes.md"
-    assert all(f"| `{name}` |" in written for verb in ("pretrain", "finetune") for name in names(verb))
+    assert all(f"| `{name}` |" in written for verb in ("pretrain", "finetune", "distill") for name in names(verb))
     shown = subprocess.run(
         [sys.executable, "-m", "sewcli.cli.app", "recipes", "--json"], capture_output=True, text=True, check=True
     )

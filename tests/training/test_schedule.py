@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from sewcli.training.config import PolynomialSchedule, TemperatureConfig, TriStageSchedule
-from sewcli.training.schedule import polynomial, temperature, tri_stage
+from sewcli.training.config import LinearSchedule, PolynomialSchedule, TemperatureConfig, TriStageSchedule
+from sewcli.training.schedule import linear, polynomial, temperature, tri_stage
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,15 @@ def test_tri_stage() -> None:
     assert rates[0] == pytest.approx(0.01) and rates[1000] == pytest.approx(0.505)
     assert rates[2000] == rates[9999] == 1.0
     assert rates[15_000] == pytest.approx(math.sqrt(0.05)) and rates[20_000] == pytest.approx(0.05)
+
+
+def test_linear() -> None:
+    """Up in a thirtieth of the run, as in two epochs of sixty, and down to zero in the rest."""
+    schedule = LinearSchedule(warmup=1 / 30)
+    assert [linear(n, 5e-5, schedule, 60) for n in (1, 2, 31, 60)] == pytest.approx([2.5e-5, 5e-5, 2.5e-5, 0.0])
+    assert linear(0, 5e-5, schedule, 60) == linear(1, 5e-5, schedule, 60)
+    assert linear(0, 1.0, LinearSchedule(warmup=0.0), 4) == 1.0
+    assert [linear(n, 1.0, LinearSchedule(warmup=1.0), 4) for n in range(5)] == [0.25, 0.25, 0.5, 0.75, 0.0]
 
 
 def test_temperature() -> None:

@@ -24,8 +24,13 @@ SHARDS = ".shards"
 PASSED_OVER = {"checkpoints", "tensorboard", "textgrids"}  # many files, and no experiment
 PLAIN = ("greedy", "viterbi")  # decoders without a language model
 
-Stage = Literal["pre-training", "fine-tuning", "language model", ""]
-STAGES: dict[str, Stage] = {"temperature": "pre-training", "vocabulary": "fine-tuning", "transformer": "language model"}
+Stage = Literal["pre-training", "fine-tuning", "distillation", "language model", ""]
+STAGES: dict[str, Stage] = {  # by a key that only the config of such a run has; "temperature" is of two
+    "teacher": "distillation",
+    "temperature": "pre-training",
+    "vocabulary": "fine-tuning",
+    "transformer": "language model",
+}
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,11 @@ PANELS: dict[Stage, tuple[Panel, ...]] = {
         Panel("Validation WER, greedy", None, "wer", unit="%"),
         Panel("Learning rate", "lr"),
     ),
+    "distillation": (
+        Panel("Divergence from the teacher, nats an utterance", "divergence", log=True),
+        Panel("Validation WER, greedy", None, "wer", unit="%"),
+        Panel("Learning rate", "lr"),
+    ),
     "language model": (
         Panel("Cross-entropy a token, nats", "loss"),
         Panel("Validation perplexity a word", None, "perplexity", log=True),

@@ -1,0 +1,223 @@
+"""Distillation: a student learns its teacher's distribution over tokens, frame by frame ("Shrinking Bigfoot", section 2).
+
+It is a `Task` of the one loop, so checkpoints, resuming and several GPUs are those of every training here. The teacher is no
+part of the task's model: it runs in inference mode, no optimizer sees it, and it is in no checkpoint. It hears each batch
+unmasked, and anew each time (docs/compression.md says what keeping its outputs would cost).
+Shapes: waves (B, S), logits (B, T, V), features (B, T, C).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sewcli.base import log
+from sewcli.base.errors import DataError
+from sewcli.base.memory import keep_freed_memory
+from sewcli.base.rng import seed_torch
+from sewcli.compression.config import DistillConfig
+from sewcli.compression.losses import feature_penalty, token_divergence
+from sewcli.compression.student import new_student, require_equal_rates
+from sewcli.data.loading import labelled_batch, to_device
+from sewcli.data.plan import BatchPlan, MicroBatch
+from sewcli.data.reader import Reader
+from sewcli.data.utterances import Utterance, check_rate, read_split, require_splits
+from sewcli.decoding.emissions import emissions
+from sewcli.decoding.runtimes.pytorch import TorchModel
+from sewcli.models.ctc import CTCModel, CTCOutput
+from sewcli.models.folder import load_ctc, save_ctc
+from sewcli.models.sparsity import hold_zeros, zero_facts
+from sewcli.text.tokens import Vocabulary
+from sewcli.training.average import average_run
+from sewcli.training.experiment import open_experiment, record_data, report_rejected, training_facts
+from sewcli.training.finetune import AugmentedBatch, augmented, ctc_loss, greedy_errors, select, validation_splits
+from sewcli.training.health import Finding, Row, finetuning_findings, finetuning_panel, loss_findings
+from sewcli.training.loop import StepResult
+from sewcli.training.loop import train as train_loop
+from sewcli.training.rehearsal import dry_run
+from sewcli.training.schedule import linear
+from sewcli.training.stop import StopFlag
+
+SAMPLE_RATE = 16_000
+
+
+class Distillation:
+    """The distillation task of the loop.
+
+    Args:
+        config: of the run.
+        model: the student, which learns.
+        teacher: where the student's targets come from; on the device on which the student is trained.
+        vocabulary: of both.
+        train, valid: utterances; texts serve CTC where that has a weight, and the validation if all of `valid` have one.
+        reader: of `train`.
+    """
+
+    lower_is_better = True
+
+    def __init__(
+        self,
+        config: DistillConfig,
+        model: CTCModel,
+        teacher: CTCModel,
+        vocabulary: Vocabulary,
+        train: Sequence[Utterance],
+        valid: Sequence[Utterance],
+        reader: Reader | None = None,
+    ) -> None:
+        require_equal_rates(model.config, teacher.config)
+        self.config, self.model, self.vocabulary = config, model, vocabulary
+        self.teacher = teacher.for_inference()
+        self.train, self.valid = list(train), list(valid)
+        self.reader = reader or Reader(train)
+        if config.keep_zeros:
+            hold_zeros(model)
+        self.facts: dict[str, str] = {}
+        self.transcribed = all(u.text.strip() for u in self.valid)
+        self.labels = [vocabulary.encode(u.text) if config.ctc_weight else [] for u in self.train]
+        micro_samples = int(config.batch.micro_seconds * SAMPLE_RATE)
+        samples = [u.samples for u in self.train]
+        self.plan = BatchPlan(samples, micro_samples, config.batch.micro_batches, config.seed)
+
+    def learning_rate(self, done: int) -> float:
+        """Up, then down to zero."""
+        return linear(done, self.config.optim.lr, self.config.schedule, self.config.updates)
+
+    def load(self, micro_batch: MicroBatch, step: int, number: int) -> AugmentedBatch:
+        """Whole utterances with the student's masks, and labels for CTC."""
+        numbers, waves = zip(*self.reader.read(micro_batch), strict=True)
+        batch = labelled_batch([self.train[n] for n in numbers], waves, [self.labels[n] for n in numbers])
+        return augmented(batch, self.config, self.model, step, number)
+
+    def loss(self, batch: AugmentedBatch, step: int, number: int, device: torch.device) -> StepResult:
+        """Divergence, feature penalty and CTC, each with its weight, summed over the utterances."""
+        config, waves, lengths = self.config, to_device(batch.waves, device), torch.from_numpy(batch.lengths)
+        time_mask, channels = (to_device(mask, device) for mask in (batch.time_mask, batch.channel_mask))
+        encoder = self.model.encoder
+        features = encoder.extract(waves, lengths)
+        frames = encoder.frames(lengths)
+        encoded = encoder.contextualise(encoder.feature_norm(features), frames, time_mask, channels)
+        output = self.model.classify(encoded)
+        terms = {"penalty": (config.penalty_weight, feature_penalty(features, frames))}
+        if config.divergence_weight:
+            terms["divergence"] = (config.divergence_weight, self._divergence(output, waves, lengths))
+        if config.ctc_weight:
+            terms["ctc"] = (config.ctc_weight, ctc_loss(output, batch, self.vocabulary.blank, device))
+        return StepResult(
+            loss=torch.stack([weight * term for weight, term in terms.values()]).sum(),
+            size=torch.full((), float(len(batch.ids)), device=device),
+            sums={name: term.detach() for name, (_, term) in terms.items()},
+            means={},
+        )
+
+    def _divergence(self, output: CTCOutput, waves: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():  # not inference mode: the backward pass keeps the targets
+            wanted = self.teacher(waves, lengths)
+        frames = torch.minimum(output.lengths, wanted.lengths)  # of another front end, one may have a frame less
+        length = min(output.logits.shape[1], wanted.logits.shape[1])
+        return token_divergence(output.logits[:, :length], wanted.logits[:, :length], frames, self.config.temperature)
+
+    def validate(self, step: int, device: torch.device, stop: StopFlag) -> tuple[float, dict[str, Any]] | None:
+        """Greedy word error rate; where cuts have no transcripts, the divergence from the teacher, nats a frame."""
+        self.facts = training_facts(self.config, self.train, step)
+        self.facts |= {"Distilled from": f"{Path(self.config.teacher)} ({self.teacher.config.layers} layers)"}
+        if self.config.keep_zeros:
+            self.facts |= zero_facts(self.model)
+        if self.transcribed:
+            row = greedy_errors(self.model, self.vocabulary, self.valid, step, device, stop)
+            if row is None:
+                return None
+            self.facts |= {"Word error rate (greedy, validation)": f"{100 * row['wer']:.2f} %"}
+            return row["wer"], row
+        figure = divergence_on(self.model, self.teacher, self.valid, device, stop)
+        if figure is None:
+            return None
+        self.facts |= {"Divergence from its teacher (validation)": f"{figure:.4f} nats a frame"}
+        return figure, {"divergence": figure}
+
+    def save_model(self, folder: Path) -> None:
+        """Write the student as a CTC model folder."""
+        save_ctc(self.model, self.vocabulary, folder, facts=self.facts)
+
+    def panel(self, row: Row) -> str:
+        """The loss an utterance, the gradient and the learning rate."""
+        return finetuning_panel(row)
+
+    def findings(self, train: Sequence[Row], valid: Sequence[Row], window: int) -> list[Finding]:
+        """Whether losses are not finite, and whether the student still says nothing."""
+        return finetuning_findings(train, valid, window) if self.transcribed else loss_findings(train, window)
+
+
+def divergence_on(
+    model: CTCModel, teacher: CTCModel, utterances: Sequence[Utterance], device: torch.device, stop: StopFlag
+) -> float | None:
+    """Mean divergence of a model's tokens from another's, nats a frame; None when `stop` came first."""
+    nats, frames = 0.0, 0
+    networks = [TorchModel(each.eval(), device) for each in (model, teacher)]
+    ours_and_theirs = (emissions(network, utterances, stop=lambda: bool(stop)) for network in networks)
+    for (_, ours), (_, theirs) in zip(*ours_and_theirs, strict=False):  # a stop ends one of them before the other
+        length = min(len(ours), len(theirs))
+        found, wanted = (torch.from_numpy(rows[:length]).unsqueeze(0) for rows in (ours, theirs))
+        nats += float(token_divergence(found, wanted, torch.tensor([length])))
+        frames += length
+    return None if stop else nats / max(frames, 1)
+
+
+def usable(
+    config: DistillConfig, utterances: Sequence[Utterance], model: CTCModel, words: Vocabulary | None
+) -> list[Utterance]:
+    """Those whose length is in range; with a vocabulary, those whose labels fit too; without one, their texts are put away.
+
+    Raises:
+        DataError: none is left, audio at another rate than the models', or symbols outside the vocabulary.
+    """
+    if words:
+        return select(utterances, config, model, words)
+    for u in utterances:
+        check_rate(u)
+    shortest = max(config.data.min_seconds, 0.025)
+    kept = [replace(u, text="") for u in utterances if shortest <= u.seconds <= config.data.max_seconds]
+    if not kept:
+        raise DataError("no utterance is left to train on", mend="look at the data section of the config")
+    if dropped := len(utterances) - len(kept):
+        log.info(f"left out: {dropped} too short or too long")
+    return kept
+
+
+def run(config: DistillConfig, exp: Path, device: torch.device, *, dry: bool = False) -> None:
+    """One student: data, models, loop. `dry`: one update of the largest batches, nothing written.
+
+    Raises:
+        SewError: whatever is missing, with the command that comes first.
+    """
+    keep_freed_memory()
+    teacher, vocabulary = load_ctc(config.teacher)
+    seed_torch(config.seed, "initial-weights")
+    model = new_student(config, vocabulary)
+    require_equal_rates(model.config, teacher.config)
+    teacher.to(device)
+    splits = require_splits(config.data.dir, config.data.train, default_prefix="train")
+    train, valid = (
+        [u for s in each for u in read_split(config.data.dir, s)] for each in (splits, validation_splits(config))
+    )
+    train = usable(config, train, model, vocabulary if config.ctc_weight else None)
+    valid = usable(config, valid, model, vocabulary if all(u.text.strip() for u in valid) else None)
+    reader = Reader(train, None if dry else exp, config.data.max_rejected)
+    task = Distillation(config, model, teacher, vocabulary, train, valid, reader)
+    counts = [sum(p.numel() for p in each.parameters()) for each in (model, teacher)]
+    depth = (
+        f"{model.config.layers} layers, {counts[0]:,} parameters; its teacher {teacher.config.layers}, {counts[1]:,}"
+    )
+    if dry:
+        dry_run(task, device, f"{model.config.name}: {depth}; on {device}")
+        return
+    open_experiment(exp, config)
+    record_data(exp, train, valid)
+    log.info(f"{exp}: {depth}; on {device}")
+    train_loop(task, exp, device)
+    average_run(task, exp, device)
+    report_rejected(reader)

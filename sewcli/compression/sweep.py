@@ -1,0 +1,65 @@
+"""`sew distill`: one student after another, each a run of its own, and a table of them beside their teacher.
+
+Runs that are done are passed over and one that was stopped goes on, so the same command may be given again at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sewcli.base import dist, log
+from sewcli.base.errors import PartialError
+from sewcli.compression import distill
+from sewcli.compression.config import DistillConfig
+from sewcli.compression.table import Decoding, compare, write_table
+from sewcli.training.experiment import choose_device
+from sewcli.training.loop import MODEL
+
+
+def sweep(
+    config: DistillConfig,
+    layers: Sequence[int],
+    prefix: Path,
+    device_name: str,
+    decoding: Decoding,
+    beside: Mapping[str, Path],
+    *,
+    dry: bool = False,
+    as_json: bool = False,
+) -> None:
+    """Distil a student of each depth, and tell how they compare.
+
+    Args:
+        config: of every run, but for its depth.
+        layers: depths; none: one student of its model's own depth.
+        prefix: `exp/NAME`; runs are `exp/NAME-L8` (or `exp/NAME`), the table `exp/NAME.json` and `exp/NAME.md`.
+        device_name: auto, cpu, cuda or cuda:N.
+        decoding: what the error rates are of.
+        beside: other models for the table, by name.
+        dry: one update of the largest batches of each, nothing written.
+        as_json: the table as an object a line.
+
+    Raises:
+        PartialError: all is done, but some audio could not be read.
+        SewError: whatever is missing, with the command that comes first.
+    """
+    device = choose_device(device_name)
+    dist.start(device)
+    depths: list[int | None] = [*layers] or [config.layers]
+    runs = {depth: prefix if depth is None else prefix.with_name(f"{prefix.name}-L{depth}") for depth in depths}
+    partial: PartialError | None = None
+    for depth, exp in runs.items():
+        try:
+            distill.run(config.model_copy(update={"layers": depth}), exp, device, dry=dry)
+        except PartialError as error:  # of audio that was passed over; the other students come all the same
+            partial = error
+    many = dist.world_size() > 1
+    dist.stop()
+    if many and not dry:
+        log.info("the table: the same command without torchrun, which finds the students done")
+    elif not dry:
+        models = {"teacher": Path(config.teacher), **{exp.name: exp / MODEL for exp in runs.values()}, **beside}
+        write_table(compare(models, decoding, device), decoding.lm, prefix, as_json=as_json)
+    if partial:
+        raise partial
