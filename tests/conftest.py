@@ -6,8 +6,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import interpreted_triton
 import pytest
 from sew_command import run_sew
+
+interpreted_triton.choose()
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -22,9 +22,11 @@ from sewcli.data.utterances import Utterance
 
 if TYPE_CHECKING:
     import torch
+    from _typeshed import DataclassInstance
 
 T = TypeVar("T")
 R = TypeVar("R")
+B = TypeVar("B", bound="DataclassInstance")
 ASK_EVERY = 0.1  # seconds between two looks at a stop, while data are waited for
 PATIENCE = 2.0  # seconds that the end of an iteration waits for readers still at work
 
@@ -62,11 +64,23 @@ def cropped_batch(ids: Sequence[str], waves: Sequence[np.ndarray], longest: int,
 
 
 def to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
-    """An array on a device; a GPU is not waited for."""
+    """An array on a device; a GPU is not waited for, and one that is `pinned` is not copied first."""
     import torch  # which reading alone does without
 
     tensor = torch.from_numpy(array)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
+def pinned(batch: B) -> B:
+    """The same batch (a dataclass) with its arrays in page-locked memory, from which a GPU copies by itself.
+
+    For the threads that read: page-locking and copying on the way to the device would keep it waiting.
+    """
+    import torch
+
+    arrays = {name: value for name, value in vars(batch).items() if isinstance(value, np.ndarray)}
+    locked = {name: torch.from_numpy(array).pin_memory().numpy() for name, array in arrays.items()}
+    return replace(batch, **locked)
 
 
 def padded_waves(waves: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sewcli.nn import disentangled_fused as fused
 from sewcli.nn.attention import HeadProjections, join_heads, split_heads
 from sewcli.nn.position_bias import STRIP, attend, mask_keys, position_bias, shear, strips
 
@@ -74,16 +75,15 @@ class DisentangledAttention(HeadProjections):
             valid: (B, U) bool, the frames that may be attended to; None for all.
             positions: (N, E), the table of relative positions after its LayerNorm.
         """
+        if fused.serves_here(x, self.heads):
+            fused_output: Tensor = self.output(self._fused(x, valid, positions))
+            return fused_output
         frames, far = x.shape[1], self.max_positions
         strips_of_bias = self.fixed_query is not None and not torch.is_grad_enabled() and x.device.type == "cpu"
         reach = min(frames - 1, far + STRIP) if strips_of_bias else frames - 1
         bucket_of, low, high = offset_buckets(reach, self.buckets, self.max_positions, x.device)
         query, key, value = self.project(x)
-        if self.fixed_query is None or self.fixed_key is None:
-            dropped = functional.dropout(positions, self.position_dropout, self.training)
-            position_query, position_key = self._project(dropped[low:high])
-        else:
-            position_query, position_key = self.fixed_query[:, low:high], self.fixed_key[:, low:high]
+        position_query, position_key = self._positions(positions, low, high)
         query = query * self.scale
         # positions by offset (H, 2 reach + 1, D): those of keys from `reach` down, those of queries from there up
         falling, rising = rows_of(position_key, bucket_of), rows_of(position_query, bucket_of.flip(0))
@@ -102,6 +102,32 @@ class DisentangledAttention(HeadProjections):
     def _join(self, mixed: list[Tensor]) -> Tensor:
         joined: Tensor = self.output(join_heads(torch.cat(mixed, dim=2) if len(mixed) > 1 else mixed[0]))
         return joined
+
+    def _fused(self, x: Tensor, valid: Tensor | None, positions: Tensor) -> Tensor:
+        """What goes into the output layer, by the kernels for GPUs; `valid` must mark the first frames of each row."""
+        columns, low, high = fused_columns(
+            x.shape[1], self.buckets, self.max_positions, x.device, by_offset=torch.is_grad_enabled()
+        )
+        position_query, position_key = (rows_of(y, columns.rows) for y in self._positions(positions, low, high))
+        query, key, value = (join_heads(y) for y in self.project(x))
+        lengths = torch.full((len(x),), x.shape[1], dtype=torch.int32, device=x.device)
+        return fused.attend(
+            query,
+            key,
+            value,
+            position_query,
+            position_key,
+            columns,
+            lengths if valid is None else valid.sum(1, dtype=torch.int32),
+            self.heads,
+            self.dropout if self.training else 0.0,
+        )
+
+    def _positions(self, positions: Tensor, low: int, high: int) -> tuple[Tensor, Tensor]:
+        """Queries (scaled) and keys of the rows from `low` to `high` of the table, (H, rows, D) each."""
+        if self.fixed_query is None or self.fixed_key is None:
+            return self._project(functional.dropout(positions, self.position_dropout, self.training)[low:high])
+        return self.fixed_query[:, low:high], self.fixed_key[:, low:high]
 
     def _project(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Queries (scaled) and keys of (N, E) positions, (H, N, D) each."""
@@ -150,6 +176,17 @@ def offset_buckets(reach: int, buckets: int, max_positions: int, device: torch.d
         rows = (bucket(offsets, buckets, max_positions) + buckets).clamp(0, 2 * buckets - 1)
         low, high = int(rows[-1]), int(rows[0]) + 1
         return (rows - low).to(device, non_blocking=True), low, high
+
+
+@lru_cache(maxsize=1024)
+def fused_columns(
+    frames: int, buckets: int, max_positions: int, device: torch.device, *, by_offset: bool
+) -> tuple[fused.Columns, int, int]:
+    """(columns of the kernels' products, low, high), for rows of table[low:high]."""
+    index, low, high = offset_buckets(frames - 1, buckets, max_positions, torch.device("cpu"))
+    with torch.inference_mode(False):
+        columns = fused.columns_by_offset(index) if by_offset else fused.columns_by_bucket(index, high - low)
+        return fused.to_device(columns, device), low, high
 
 
 def bucket(offsets: Tensor, buckets: int, max_positions: int) -> Tensor:

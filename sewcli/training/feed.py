@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from sewcli.base import dist
-from sewcli.data.loading import WaveBatch, read_ahead
+from sewcli.data.loading import WaveBatch, pinned, read_ahead
 from sewcli.data.plan import BatchPlan, MicroBatch, Position
 from sewcli.training.checkpoint import TrainingState
 
@@ -22,11 +22,11 @@ Numbered = tuple[int, WaveBatch, float]
 
 
 def loaded_updates(
-    task: Task, start: TrainingState, stop: Callable[[], bool]
+    task: Task, start: TrainingState, stop: Callable[[], bool], *, pin: bool = False
 ) -> Iterator[tuple[Position, int, int, list[Numbered]]]:
     """(position after the update, step, micro-batches of all ranks, those of this rank), read ahead across updates.
 
-    Without end, unless `stop` says yes while data are waited for.
+    Without end, unless `stop` says yes while data are waited for. `pin`: in page-locked memory, for a GPU.
     """
     rank, world = dist.rank(), dist.world_size()
 
@@ -38,9 +38,13 @@ def loaded_updates(
             for number, weight in own:
                 yield position, step, count, number, micro_batches[number], weight, number == own[-1][0]
 
+    def load(item: tuple[Position, int, int, int, MicroBatch, float, bool]) -> WaveBatch:
+        batch: WaveBatch = task.load(item[4], item[1], item[3])
+        return pinned(batch) if pin else batch
+
     batches: list[Numbered] = []
     threads = task.config.data.threads
-    items = read_ahead(wanted(), lambda item: task.load(item[4], item[1], item[3]), threads=threads, stop=stop)
+    items = read_ahead(wanted(), load, threads=threads, stop=stop)
     for (position, step, count, number, _, weight, last), batch in items:
         batches.append((number, batch, weight))
         if last:

@@ -212,7 +212,8 @@ class _Run:
         if self.state.validation_due:
             self._validate()
         with log.progress(self.exp.name, config.updates, done=self.state.step) as bar:
-            loaded = loaded_updates(self.task, self.state, lambda: bool(self.stop))
+            pin = self.device.type == "cuda"
+            loaded = loaded_updates(self.task, self.state, lambda: bool(self.stop), pin=pin)
             while self.state.step < config.updates:
                 update = next(loaded, None)  # None: told to stop while waiting for data
                 if dist.any_rank(update is None or bool(self.stop)):

@@ -1,0 +1,223 @@
+"""SEW-D's attention on a GPU: fused kernels after two matrix products with the position table (DeBERTa section 3).
+
+Queries and keys times positions are N columns a frame, by cuBLAS; the kernels of `disentangled_kernel` gather from them.
+Counted for 16 x 15 s and 8 heads in bf16, a layer then moves 0.2 GB in place of 0.9 GB through matrices of scores. A
+product a tile (127 offsets for 64 x 64 pairs) would move less, for 1.6 times the work of these products at 15 s and six
+times at 60 s, and a shear in registers. Shapes: B batch, U frames, E width, H heads, D = E / H, N columns.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+ALIGNED = 8  # columns are a multiple of this: 16 bytes of bf16, which tensor cores want
+FORWARD = {"BLOCK_M": 64, "BLOCK_N": 64, "num_warps": 4}  # queries and keys of a tile: no register spills on sm_90
+BACKWARD = {"BLOCK_M": 64, "BLOCK_N": 32, "num_warps": 4}
+
+
+class Columns(NamedTuple):
+    """Which rows of the position table stand in the columns of the products.
+
+    rows: (N,) rows of the table. reach: offsets from here on are alike. table: (2 reach + 1,) column of each offset from
+    -reach up; None when the columns are the offsets themselves.
+    """
+
+    rows: Tensor
+    reach: int
+    table: Tensor | None
+
+
+def serves(
+    device: str, dtype: torch.dtype, head_width: int, capability: tuple[int, int] | None, has_triton: bool
+) -> bool:
+    """Whether the kernels compute this attention.
+
+    In fp32 the matrix products of the plain path are exact and cuBLAS's; the kernels are for the half precisions of tensor
+    cores. Tiles need a power of two of at least 16.
+
+    Args:
+        device: "cuda" or another type.
+        dtype: of the queries.
+        head_width: D.
+        capability: of the GPU; from 8.0 on (A100) it has what Triton needs for bf16.
+        has_triton: whether Triton can be imported.
+    """
+    fits = dtype in (torch.bfloat16, torch.float16) and head_width in (16, 32, 64, 128)
+    return device == "cuda" and has_triton and fits and (capability or (0, 0)) >= (8, 0)
+
+
+def serves_here(x: Tensor, heads: int) -> bool:
+    """`serves` for frames (B, U, E) where they are, in the precision of the day."""
+    if x.device.type != "cuda":
+        return False
+    dtype = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else x.dtype
+    capability = torch.cuda.get_device_capability(x.device)
+    return serves("cuda", dtype, x.shape[2] // heads, capability, _has_triton())
+
+
+@lru_cache(maxsize=1)
+def _has_triton() -> bool:
+    return find_spec("triton") is not None
+
+
+def to_device(columns: Columns, device: torch.device) -> Columns:
+    """The same columns where the kernels are."""
+    table = None if columns.table is None else columns.table.to(device, non_blocking=True)
+    return Columns(columns.rows.to(device, non_blocking=True), columns.reach, table)
+
+
+def columns_by_bucket(index: Tensor, rows: int) -> Columns:
+    """A column for each row of the table: fewest columns, for inference.
+
+    Args:
+        index: (2 U - 1,) row of each offset from U - 1 down to -(U - 1).
+        rows: of the table, R.
+    """
+    reach = _reach(index)
+    every = torch.arange(-(-rows // ALIGNED) * ALIGNED).clamp(max=rows - 1)
+    return Columns(every, reach, _window(index, reach).to(torch.int32))
+
+
+def columns_by_offset(index: Tensor) -> Columns:
+    """A column for each offset that differs, so that the gradient of a column comes from one pair of frames a row.
+
+    Only the two outermost have more than one; those are summed in registers. `index` is that of `columns_by_bucket`.
+    """
+    reach = _reach(index)
+    rows = _window(index, reach)
+    return Columns(functional.pad(rows, (0, -len(rows) % ALIGNED)), reach, None)
+
+
+def _window(index: Tensor, reach: int) -> Tensor:
+    middle = len(index) // 2
+    return index.flip(0)[middle - reach : middle + reach + 1]  # offsets -reach up to reach
+
+
+def _reach(index: Tensor) -> int:
+    """The smallest offset from which on, on both sides, the row no longer changes."""
+    middle = len(index) // 2
+    changes = (index[1:] != index[:-1]).nonzero()[:, 0]
+    if not len(changes):
+        return 0
+    return max(middle - int(changes[0]), int(changes[-1]) + 1 - middle)
+
+
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    position_query: Tensor,
+    position_key: Tensor,
+    columns: Columns,
+    lengths: Tensor,
+    heads: int,
+    dropout: float,
+) -> Tensor:
+    """Mixed values (B, U, E) of the score softmax, before the output layer.
+
+    Args:
+        query, key, value: (B, U, E), one dtype; thirds of one tensor are taken as they are.
+        position_query: (H, N, D), scaled by 1 / sqrt(3 D), a row for each of `columns`.
+        position_key: (H, N, D), not scaled.
+        columns: must be by offset when a gradient is wanted.
+        lengths: (B,) int32, keys that may be attended to: the first of each row, at least one.
+        heads: H.
+        dropout: on the weights; its pattern is a function of one number drawn from PyTorch's generator.
+    """
+    seed = lengths.new_zeros(1, dtype=torch.int64)
+    if dropout:
+        seed.random_()
+    threshold = round(dropout * 2**32)
+    if not _evenly_spaced(query, key, value):
+        query, key, value = query.contiguous(), key.contiguous(), value.contiguous()
+    tables = position_query.to(query.dtype), position_key.to(query.dtype)
+    mixed: Tensor = _Attention.apply(query, key, value, *tables, columns, lengths, seed, heads, threshold)
+    return mixed
+
+
+def _evenly_spaced(*inputs: Tensor) -> bool:
+    """Whether the frames of all of them lie equally far apart, through all rows of the batch."""
+    step = inputs[0].stride(1)
+    return all(x.stride() == (x.shape[1] * step, step, 1) for x in inputs)
+
+
+class _Attention(torch.autograd.Function):
+    """Saves no product with the table: the way back makes them again."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        position_query: Tensor,
+        position_key: Tensor,
+        columns: Columns,
+        lengths: Tensor,
+        seed: Tensor,
+        heads: int,
+        threshold: int,
+    ) -> Tensor:
+        from sewcli.nn.disentangled_kernel import forward_kernel
+
+        batch, frames, width = query.shape
+        out = torch.empty(query.shape, dtype=query.dtype, device=query.device)
+        normaliser = torch.empty(batch * heads, frames, dtype=torch.float32, device=query.device)
+        by_query, by_key = _products(query, position_key), _products(key, position_query)
+        table = lengths if columns.table is None else columns.table
+        with torch.cuda.device_of(query):  # Triton launches on the current device
+            forward_kernel[(-(-frames // FORWARD["BLOCK_M"]), batch * heads)](
+                query, key, value, by_query, by_key, table, lengths, seed, out, normaliser,
+                batch, heads, frames, query.stride(1), by_query.shape[2], columns.reach, 1 / math.sqrt(3 * (width // heads)),
+                BUCKETED=columns.table is not None, THRESHOLD=threshold, D=width // heads, **FORWARD,
+            )  # fmt: skip
+        ctx.save_for_backward(query, key, value, position_query, position_key, lengths, seed, out, normaliser)
+        ctx.heads, ctx.threshold, ctx.columns = heads, threshold, columns
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        from sewcli.nn.disentangled_kernel import key_gradient_kernel, query_gradient_kernel
+
+        query, key, value, position_query, position_key, lengths, seed, out, normaliser = ctx.saved_tensors
+        columns, heads, gradient = ctx.columns, ctx.heads, gradients[0].contiguous()
+        assert columns.table is None, "columns by bucket are for inference: several pairs of frames share one"
+        batch, frames, width = query.shape
+        by_query, by_key = _products(query, position_key), _products(key, position_query)
+        of_query, of_key, of_value = (torch.empty_like(out) for _ in range(3))
+        of_by_query, of_by_key = torch.zeros_like(by_query), torch.zeros_like(by_key)
+        delta = torch.empty_like(normaliser)
+        scale = 1 / math.sqrt(3 * (width // heads))
+        sizes = (batch, heads, frames, query.stride(1), by_query.shape[2], columns.reach, scale)
+        constants = {"SATURATES": columns.reach < frames - 1, "THRESHOLD": ctx.threshold, "D": width // heads}
+        inputs = (query, key, value, by_query, by_key, lengths, lengths, seed)
+        with torch.cuda.device_of(query):
+            query_gradient_kernel[(-(-frames // BACKWARD["BLOCK_M"]), batch * heads)](
+                *inputs, out, normaliser, gradient, delta, of_query, of_by_query, *sizes, **constants, **BACKWARD
+            )
+            key_gradient_kernel[(-(-frames // BACKWARD["BLOCK_N"]), batch * heads)](
+                *inputs, normaliser, gradient, delta, of_key, of_value, of_by_key, *sizes, **constants, **BACKWARD
+            )
+        del by_query, by_key
+        _by_head(of_query, heads).baddbmm_(of_by_query, position_key)
+        _by_head(of_key, heads).baddbmm_(of_by_key, position_query)
+        of_position_key = of_by_query.transpose(1, 2) @ _by_head(query, heads)
+        of_position_query = of_by_key.transpose(1, 2) @ _by_head(key, heads)
+        return of_query, of_key, of_value, of_position_query, of_position_key, None, None, None, None, None
+
+
+def _by_head(x: Tensor, heads: int) -> Tensor:
+    """(B, U, E) -> (H, B U, D), a view."""
+    return x.unflatten(2, (heads, -1)).flatten(0, 1).transpose(0, 1)
+
+
+def _products(x: Tensor, positions: Tensor) -> Tensor:
+    """(B, U, E) with (H, N, D) -> (H, B U, N)."""
+    return _by_head(x, len(positions)) @ positions.transpose(1, 2)

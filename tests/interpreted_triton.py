@@ -1,0 +1,40 @@
+"""Triton's kernels on the CPU: its interpreter runs them line by line, on numpy."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+GPU = Path("/dev/nvidiactl").exists()
+
+
+def choose() -> None:
+    """Interpret wherever there is no GPU; Triton looks at this when it is first imported."""
+    if not GPU:
+        os.environ.setdefault("TRITON_INTERPRET", "1")
+
+
+def mend() -> None:
+    """What Triton 3.6's interpreter lacks: the end of a loop from an array of one element (numpy 2.4), dots of bf16."""
+    import triton.language as tl
+    from triton.runtime import interpreter
+
+    if getattr(interpreter, "mended", False):
+        return
+    patch, dot = interpreter._patch_lang_tensor, interpreter.InterpreterBuilder.create_dot
+
+    def patch_and_mend(tensor: Any, scope: Any) -> None:
+        patch(tensor, scope)
+        scope.set_attr(tensor, "__index__", lambda self: int(self.handle.data.item()))
+
+    def widened(x: Any) -> Any:
+        if x.dtype.scalar != tl.bfloat16:
+            return x
+        return interpreter.TensorHandle((x.data.astype(np.uint32) << 16).view(np.float32), tl.float32)
+
+    def dot_of_bf16(self: Any, a: Any, b: Any, *others: Any) -> Any:
+        return dot(self, widened(a), widened(b), *others)
+
+    interpreter._patch_lang_tensor, interpreter.mended = patch_and_mend, True
+    interpreter.InterpreterBuilder.create_dot = dot_of_bf16
