@@ -65,7 +65,7 @@ def test_verbs_have_at_most_twelve_options() -> None:
 
     from sewcli.cli.app import app
 
-    more = {"decode": 16}  # of the recogniser, of the search and of what is kept
+    more = {"decode": 17}  # of the recogniser, of the search and of what is kept
     group = typer.main.get_command(app)
     for name, command in group.commands.items():
         for leaf in getattr(command, "commands", {name: command}).values():
