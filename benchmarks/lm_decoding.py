@@ -46,7 +46,7 @@ from sewcli.scoring.wer import word_errors
 from sewcli.text.tokens import Vocabulary
 
 LETTERS = Vocabulary.letters()
-HARDNESS = (0.6, 1.0, 1.4)
+HARDNESS = (1.0, 1.4)
 BEAMS = (5, 50, 500)
 RATE = 50.0  # frames a second
 WEIGHTS = BeamOptions().weights
@@ -85,8 +85,9 @@ def main() -> None:
     texts = (given.data / "text_test.txt").read_text().splitlines()[: given.sentences]
     sets = [made(f"made, hardness {hardness:g}", texts, hardness) for hardness in HARDNESS]
     found: dict[str, Any] = read_json(given.out) if given.out.exists() else {}
+    command = "python " + " ".join(["benchmarks/lm_decoding.py", *sys.argv[1:]])
     found |= {
-        "command": "python " + " ".join(["benchmarks/lm_decoding.py", *sys.argv[1:]]),
+        "commands": {**found.get("commands", {}), given.part: command},
         "date": date.today().isoformat(),
         "machine": f"{processor()}, {len(os.sched_getaffinity(0))} cores",
         "versions": versions(),
@@ -99,8 +100,8 @@ def main() -> None:
             heard = kept(*given.kept)
             found["searches"] += searches(heard, resolve(given.lm, given.kept[1], LETTERS))
     if given.part != "searches":
-        found["processes"] = [row for beam in BEAMS[1:] for row in scaling(sets[1], files, given.jobs, beam)]
-        found["beside_the_model"] = beside_the_model(given.model, sets[1], files)
+        found["processes"] = [row for beam in BEAMS[1:] for row in scaling(sets[0], files, given.jobs, beam)]
+        found["beside_the_model"] = beside_the_model(given.model, sets[0], files)
     write_json(given.out, found)
 
 

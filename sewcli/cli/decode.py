@@ -97,7 +97,7 @@ def decode(
     Each split gets OUT/SPLIT-DECODER/ with hyps.jsonl, decode.json (settings, times, real-time
     factor) and score.json. With --lm, flashlight's beam search over the lexicon runs in processes
     beside the model. It tries the 5 likeliest symbols of a frame (more where the model is unsure)
-    and drops hypotheses that are 9 + 3 lm weights behind the best; --exhaustive tries all symbols
+    and drops hypotheses that are 10 + 2.5 lm weights behind the best; --exhaustive tries all symbols
     and drops what is 25 behind, which takes several times as long for the same word error rate.
     --nbest 100 adds nbest.jsonl, up to 100 texts an utterance with the parts of their scores, for
     rescoring (a wider --beam finds more of them). Audio that cannot be read is listed in

@@ -32,7 +32,7 @@ from sewcli.text.tokens import Vocabulary
 IMPOSSIBLE = -1e4  # log-probability of what the added end frame must not emit; infinities would spoil sums
 BYTES_PER_STATE = 112  # measured: 0.56 GB for 2000 s at beam 50
 PIECE = 32 << 20  # bytes that the beams of a piece may take: more frames than fit are searched piece by piece
-ROOM, ROOM_BY_WEIGHT = 9.0, 3.0  # nats; the second for each unit of the language model's weight
+ROOM, ROOM_BY_WEIGHT = 10.0, 2.5  # nats; the second for each unit of the language model's weight
 UNSURE, MISSED = (
     0.99,
     0.02,

@@ -14,8 +14,10 @@ from speech_like import LETTERS, emission
 
 from sewcli.base.errors import DataError, UsageError
 from sewcli.decoding import pool as pool_module
-from sewcli.decoding.beam import EXHAUSTIVE, BeamDecoder, BeamOptions
+from sewcli.decoding.beam import BeamDecoder, BeamOptions
+from sewcli.decoding.nbest import Hypothesis
 from sewcli.decoding.pool import Decoded, DecoderPool, default_jobs
+from sewcli.decoding.weights import Weights
 from sewcli.lm.files import LanguageModelFiles
 
 
@@ -90,14 +92,20 @@ def test_a_worker_that_is_killed_while_it_waits_for_work_is_noticed(build, sente
         list(pool.drain())
 
 
-def test_answers_longer_than_a_pipe_holds_block_nobody(lm: LanguageModelFiles, sentences: list[str]) -> None:
-    """Lists of 100 texts of 600 words, while as long emissions go the other way."""
-    value = emission(" ".join(sentences[:100]), noise=2.6)
-    build = functools.partial(BeamDecoder, lm, LETTERS, BeamOptions(beam=100, nbest=100, **EXHAUSTIVE))
-    with DecoderPool(build, 1) as pool:
-        found = decode_all(pool, {f"u{i}": value for i in range(8)})
-    sizes = [sum(len(h.text) for h in decoded.hypotheses) for decoded in found.values()]
-    assert len(found) == 8 and min(sizes) * pool_module.WAITING > 1 << 18
+class Wordy(BeamDecoder):
+    """Answers at such length as a long list of hypotheses has."""
+
+    def decode(self, name: str, emission: np.ndarray, weights: Weights | None = None) -> list[Hypothesis]:
+        best = super().decode(name, emission, weights)[0]
+        return [Hypothesis(f"{n} {best.text}", best.score, best.am, best.lm) for n in range(400)]
+
+
+def test_answers_and_emissions_that_fill_both_pipes_block_nobody(lm: LanguageModelFiles, sentences: list[str]) -> None:
+    value = emission(" ".join(sentences[:60]), noise=1.0, peak=8)
+    with DecoderPool(functools.partial(Wordy, lm, LETTERS, BeamOptions()), 1) as pool:
+        found = decode_all(pool, {f"u{i}": value for i in range(6)})
+    for decoded in found.values():
+        assert sum(len(h.text) for h in decoded.hypotheses) > 1 << 18 and value.nbytes > 1 << 18
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
@@ -116,8 +124,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the backg
 sys.path.insert(0, sys.argv[3])
 from pathlib import Path
 from speech_like import LETTERS, emission
-from sewcli.decoding.beam import EXHAUSTIVE, BeamDecoder, BeamOptions
+from sewcli.decoding.beam import BeamDecoder, BeamOptions
+from sewcli.decoding.nbest import Hypothesis
 from sewcli.decoding.pool import DecoderPool
+from sewcli.decoding.weights import Weights
 from sewcli.lm.files import LanguageModelFiles
 
 files = LanguageModelFiles("3gram", Path(sys.argv[1]), Path(sys.argv[2]))
