@@ -51,7 +51,7 @@ def tune(
     and trials.jsonl: a search that was stopped goes on from there.
 
     A trial takes as long as a search of the split (an hour of speech: about
-    10 s on one core at beam 50). Weights that fit a narrow beam fit a wider
+    3 s on one core at beam 50). Weights that fit a narrow beam fit a wider
     one as well or nearly so. Tell results of other splits than the one that
     was tuned on.
 

@@ -1,14 +1,15 @@
 """Beam search with an n-gram model: flashlight's decoder and its own KenLM, behind guards; here over a lexicon.
 
 score = acoustic + lm_weight * log10 p(words) + word_score * number of words. Emissions are float32 natural-log
-probabilities (T, V). The defaults are the papers' (SEW section 5: beam 50, weights 2 and -1).
+probabilities (T, V). Beam and weights are the papers' (SEW section 5: 50, 2 and -1); how little of the beam's surroundings
+is searched is chosen for speed at equal word error rate (benchmarks/lm_decoding.py).
 flashlight reads a raw pointer and says nothing of bad input; what it must not be given is refused here.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
+import math
 import os
 import sys
 from abc import ABC, abstractmethod
@@ -30,16 +31,22 @@ from sewcli.text.tokens import Vocabulary
 
 IMPOSSIBLE = -1e4  # log-probability of what the added end frame must not emit; infinities would spoil sums
 BYTES_PER_STATE = 112  # measured: 0.56 GB for 2000 s at beam 50
-MEMORY_LIMIT = 2 << 30  # bytes that one utterance's beams may take
-TRIM_ABOVE = 64 << 20  # after an utterance this large, give the memory back
+PIECE = 32 << 20  # bytes that the beams of a piece may take: more frames than fit are searched piece by piece
+ROOM, ROOM_BY_WEIGHT = 10.0, 2.5  # nats; the second for each unit of the language model's weight
+UNSURE, MISSED = (
+    0.99,
+    0.02,
+)  # a frame whose best symbol has less, and what the symbols that are not tried may have of it
+LOOKED_AT = 256  # unsure frames of an utterance, at most, that tell how many symbols to try
+MEMORY_LIMIT = 2 << 30  # bytes that the beams of an utterance may take while its hypotheses have no beginning in common
 
 
 class BeamOptions(Config):
     """Settings of the search."""
 
     beam: int = 50
-    beam_tokens: int | None = None  # symbols tried a frame and hypothesis; None is all of them
-    threshold: float = 25.0  # hypotheses this far below the best are dropped
+    beam_tokens: int | None = 5  # symbols tried a frame, more where the model is unsure; None is all of them
+    threshold: float | None = None  # hypotheses this far below the best are dropped; None is enough for the weights
     lm_weight: float = 2.0  # on log10 probabilities
     word_score: float = -1.0  # added for every word
     log_add: bool = False  # sum the paths of a hypothesis instead of keeping the best
@@ -47,9 +54,28 @@ class BeamOptions(Config):
     lexicon_free: bool = False  # any letters, without a lexicon; words are then not counted, and have no score
 
     @property
+    def exhaustive(self) -> bool:
+        """Whether it searches as widely as flashlight does where nobody tells it not to."""
+        return (self.beam_tokens, self.threshold) == (EXHAUSTIVE["beam_tokens"], EXHAUSTIVE["threshold"])
+
+    @property
     def weights(self) -> Weights:
         """What `sew tune` tunes."""
         return Weights(self.lm_weight, self.word_score)
+
+    def reach(self, weights: Weights) -> float:
+        """How far below the best a hypothesis may be under these weights, in nats.
+
+        What a model of words adds to a hypothesis differs the more between hypotheses the more it weighs.
+        """
+        return ROOM + ROOM_BY_WEIGHT * max(weights.lm_weight, 0.0) if self.threshold is None else self.threshold
+
+    def settings(self) -> dict[str, Any]:
+        """All of them, with the threshold that is used."""
+        return {**self.model_dump(), "threshold": self.reach(self.weights)}
+
+
+EXHAUSTIVE: dict[str, Any] = {"beam_tokens": None, "threshold": 25.0}  # the usual settings of flashlight
 
 
 class Search(ABC):
@@ -58,11 +84,13 @@ class Search(ABC):
     Args:
         vocabulary: symbols of the emissions.
         options: settings of the search.
+        scored: whether there is a language model.
     """
 
-    def __init__(self, vocabulary: Vocabulary, options: BeamOptions) -> None:
+    def __init__(self, vocabulary: Vocabulary, options: BeamOptions, *, scored: bool = True) -> None:
         self.vocabulary, self.options = vocabulary, options
-        self._weights = options.weights
+        self._scored = scored
+        self._weights, self._tokens = options.weights, len(vocabulary)
         self._decoder = self._new_decoder()
 
     @abstractmethod
@@ -70,8 +98,12 @@ class Search(ABC):
         """flashlight's decoder with the weights of now."""
 
     @abstractmethod
-    def _hypothesis(self, result: Any) -> Hypothesis:
-        """What flashlight found, as text and scores."""
+    def _labels(self, result: Any) -> list[int]:
+        """What the text of a result is made of: a label for each frame of the buffer, and one for the frame before it."""
+
+    @abstractmethod
+    def _text(self, labels: list[int]) -> str:
+        """The text of the labels of all frames."""
 
     def decode(self, name: str, emission: np.ndarray, weights: Weights | None = None) -> list[Hypothesis]:
         """The best hypotheses, best first: at least one, at most `options.nbest` (a beam holds few complete texts).
@@ -82,27 +114,83 @@ class Search(ABC):
             weights: others than those of the options.
 
         Raises:
-            DataError: not emissions of this model, or too long for the memory.
+            DataError: not emissions of this model, or too uncertain for too long to fit into the memory.
         """
-        if (wanted := weights or self.options.weights) != self._weights:
-            self._weights = wanted
-            self._decoder = self._new_decoder()
         frames = self._checked(name, emission)
         if not len(emission):
             return [Hypothesis("", 0.0, 0.0)]
-        # flashlight keeps no reference: `frames` must live until it returns
-        results = self._decoder.decode(frames.ctypes.data, len(frames), len(self.vocabulary))
+        wanted = (weights or self.options.weights, self.tokens(emission))
+        if wanted != (self._weights, self._tokens):
+            self._weights, self._tokens = wanted
+            self._decoder = self._new_decoder()
+        results, begun, offset = self._results(name, frames)
         if not results:
             raise DataError("the search ended without a hypothesis", where=name, mend="a larger --beam")
         found: dict[str, Hypothesis] = {}
         for result in results:  # best first: of one text the best stays
-            hypothesis = self._hypothesis(result)
-            found.setdefault(hypothesis.text, hypothesis)
+            text = self._text(begun + self._labels(result))
+            lm = result.lmScore * LN10 if self._scored else None
+            found.setdefault(text, Hypothesis(text, result.score + offset, result.emittingModelScore, lm))
             if len(found) == (self.options.nbest or 1):
                 break
-        if len(frames) * self.options.beam * BYTES_PER_STATE > TRIM_ABOVE:
-            self._release()
         return list(found.values())
+
+    def tokens(self, emission: np.ndarray) -> int:
+        """How many symbols are tried a frame: `options.beam_tokens`, doubled until the others are improbable in unsure frames.
+
+        Most recognisers need no more; one that was trained on minutes of speech and is unsure of most frames would lose words.
+        """
+        size = len(self.vocabulary)
+        count = min(self.options.beam_tokens or size, size)
+        unsure = np.flatnonzero(emission.max(axis=1) < math.log(UNSURE))
+        if count == size or not len(unsure):
+            return count
+        probabilities = np.exp(emission[unsure[:: -(-len(unsure) // LOOKED_AT)]])
+        while count < size:
+            tried = np.partition(probabilities, size - count, axis=1)[:, size - count :]
+            if 1.0 - tried.sum(axis=1).mean() <= MISSED:
+                return count
+            count = min(2 * count, size)
+        return size
+
+    def _results(self, name: str, frames: np.ndarray) -> tuple[list[Any], list[int], float]:
+        """flashlight's hypotheses, the labels of frames that it has forgotten, and the part of the scores that it has.
+
+        It keeps the beams of all frames. So a long utterance is searched in pieces, and after each the frames up to which all
+        hypotheses agree are forgotten: no result depends on them any more.
+        """
+        decoder, size = self._decoder, len(self.vocabulary)
+        if len(frames) <= (piece := max(1, PIECE // (self.options.beam * BYTES_PER_STATE))):
+            # flashlight keeps no reference: `frames` must live until it returns
+            return decoder.decode(frames.ctypes.data, len(frames), size), [], 0.0
+        begun: list[int] = []
+        offset = 0.0
+        decoder.decode_begin()
+        for start in range(0, len(frames), piece):
+            rows = frames[start : start + piece]
+            decoder.decode_step(rows.ctypes.data, len(rows), size)
+            forgotten, score = self._forget(decoder)
+            begun, offset = begun + forgotten, offset + score
+            if (start + len(rows) - len(begun)) * self.options.beam * BYTES_PER_STATE > MEMORY_LIMIT:
+                raise DataError(
+                    f"{(start + len(rows) - len(begun)) / 50:.0f} s in which nothing is sure would need more than "
+                    f"{MEMORY_LIMIT >> 30} GiB at this beam",
+                    where=name,
+                    mend="cut the recording into segments, or take a smaller --beam",
+                )
+        decoder.decode_end()
+        return decoder.get_all_final_hypothesis(), begun, offset
+
+    def _forget(self, decoder: Any) -> tuple[list[int], float]:
+        """Forget the frames up to which all hypotheses agree; returns their labels, and what is taken from all scores."""
+        results = decoder.get_all_final_hypothesis()
+        rows = [self._labels(result) for result in results]
+        least, most = min(rows), max(rows)  # the two that part first
+        sure = next((n for n, pair in enumerate(zip(least, most, strict=True)) if pair[0] != pair[1]), len(least) - 1)
+        decoder.prune(len(least) - 1 - sure)  # as many frames are kept, and more to the end of a word
+        after = decoder.get_all_final_hypothesis()
+        forgotten = len(least) - len(self._labels(after[0]))
+        return least[:forgotten], max(r.score for r in results) - max(r.score for r in after)
 
     def _checked(self, name: str, emission: np.ndarray) -> np.ndarray:
         """float32, contiguous, finite where it must be, and with an end frame."""
@@ -115,12 +203,6 @@ class Search(ABC):
             )
         if len(emission) and np.isneginf(emission.max(axis=1)).any():
             raise DataError("a frame in which every symbol is impossible", where=name)
-        if (len(emission) + 1) * self.options.beam * BYTES_PER_STATE > MEMORY_LIMIT:
-            raise DataError(
-                f"{len(emission) / 50:.0f} s in one piece would need more than {MEMORY_LIMIT >> 30} GiB at this beam",
-                where=name,
-                mend="cut the recording into segments, or take a smaller --beam",
-            )
         # A word counts only with its boundary, which models emit between words, not at the end: one more frame, in which
         # a boundary and a blank cost nothing, ends the last word at no price.
         end = np.full((1, size), IMPOSSIBLE, dtype=np.float32)
@@ -133,19 +215,13 @@ class Search(ABC):
 
         return {
             "beam_size": self.options.beam,
-            "beam_size_token": min(self.options.beam_tokens or len(self.vocabulary), len(self.vocabulary)),
-            "beam_threshold": self.options.threshold,
+            "beam_size_token": self._tokens,
+            "beam_threshold": self.options.reach(self._weights),
             "lm_weight": self._weights.lm_weight,
             "sil_score": 0.0,
             "log_add": self.options.log_add,
             "criterion_type": CriterionType.CTC,
         }
-
-    def _release(self) -> None:
-        """A decoder keeps the beams of its longest utterance, and the C library keeps what is freed."""
-        self._decoder = self._new_decoder()
-        with contextlib.suppress(AttributeError, OSError, TypeError):  # only glibc has it
-            ctypes.CDLL(None).malloc_trim(0)
 
 
 class BeamDecoder(Search):
@@ -179,9 +255,12 @@ class BeamDecoder(Search):
         self._trie.smear(SmearingMode.MAX)
         super().__init__(vocabulary, options)
 
-    def _hypothesis(self, result: Any) -> Hypothesis:
-        text = " ".join(self._texts[self._words.get_entry(word)] for word in result.words if word >= 0)
-        return Hypothesis(text, result.score, result.emittingModelScore, result.lmScore * LN10)
+    def _labels(self, result: Any) -> list[int]:
+        labels: list[int] = result.words
+        return labels
+
+    def _text(self, labels: list[int]) -> str:
+        return " ".join(self._texts[self._words.get_entry(word)] for word in labels if word >= 0)
 
     def _word_scores(self, files: LanguageModelFiles, entries: list[Entry]) -> dict[str, float]:
         """log10 p(word | <s>) of each word, for the look-ahead; tells whether lexicon and model know each other."""

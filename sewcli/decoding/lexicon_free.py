@@ -14,7 +14,6 @@ import numpy as np
 from sewcli.base.errors import DataError
 from sewcli.decoding.beam import IMPOSSIBLE, BeamOptions, Search, load_lm
 from sewcli.decoding.greedy import collapse
-from sewcli.decoding.nbest import LN10, Hypothesis
 from sewcli.lm.ngram import UNKNOWN
 from sewcli.text.tokens import SPECIAL, Vocabulary
 
@@ -35,7 +34,6 @@ class LexiconFreeDecoder(Search):
         from flashlight.lib.text.decoder import ZeroLM
         from flashlight.lib.text.dictionary import Dictionary
 
-        self._scored = model is not None
         self._silent = [
             index
             for index, token in enumerate(vocabulary.tokens)
@@ -50,7 +48,7 @@ class LexiconFreeDecoder(Search):
             tokens.add_entry(f"no such {UNKNOWN}")
             self._lm = load_lm(model, tokens)
             self._require_letters(model, vocabulary)
-        super().__init__(vocabulary, options)
+        super().__init__(vocabulary, options, scored=model is not None)
 
     def _new_decoder(self) -> Any:
         from flashlight.lib.text.decoder import LexiconFreeDecoder as Decoder
@@ -59,10 +57,14 @@ class LexiconFreeDecoder(Search):
         options = LexiconFreeDecoderOptions(**self._shared_options())
         return Decoder(options, self._lm, self.vocabulary.boundary, Vocabulary.blank, [])
 
-    def _hypothesis(self, result: Any) -> Hypothesis:
-        path = np.array(result.tokens[1:-1])  # without the states before the first frame and after the last
-        lm = result.lmScore * LN10 if self._scored else None
-        return Hypothesis(self.vocabulary.text(collapse(path)), result.score, result.emittingModelScore, lm)
+    def _labels(self, result: Any) -> list[int]:
+        labels: list[int] = result.tokens
+        return labels
+
+    def _text(self, labels: list[int]) -> str:
+        return self.vocabulary.text(
+            collapse(np.array(labels[1:-1]))
+        )  # without those before the first frame and of the end
 
     def _checked(self, name: str, emission: np.ndarray) -> np.ndarray:
         """Symbols that no text has are closed: a model of letters may find `<s>` certain, and flashlight would write it."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from sewcli.base.errors import UsageError
 from sewcli.base.files import sha256
-from sewcli.decoding.beam import BeamDecoder, BeamOptions, Search
+from sewcli.decoding.beam import EXHAUSTIVE, BeamDecoder, BeamOptions, Search
 from sewcli.decoding.lexicon_free import LexiconFreeDecoder
 from sewcli.lm.files import find_model, model_name, resolve
 from sewcli.text.tokens import Vocabulary
@@ -56,7 +56,7 @@ class DecoderPlan:
             "decoder": self.name,
             "lm": str(self.lm) if self.lm else None,
             "lexicon": str(self.lexicon) if self.lexicon else None,
-            **(self.options.model_dump() if self.options else {"beam": None}),
+            **(self.options.settings() if self.options else {"beam": None}),
         }
 
 
@@ -89,10 +89,14 @@ def plan_decoder(lm: str | None, data: Path, vocabulary: Vocabulary, options: Be
 
 
 def _name(model: str, options: BeamOptions) -> str:
-    """`4gram-beam50` with whatever else is not the default: `4gram-beam50-lm_weight1.5`, `6gram-letter-free-beam50`."""
+    """`4gram-beam50` with whatever else is not the default: `4gram-beam50-lm_weight1.5`, `6gram-letter-free-beam50`,
+    `4gram-beam50-exhaustive`.
+    """
+    told = {"beam", "lexicon_free", *(EXHAUSTIVE if options.exhaustive else ())}
     changed = [
         f"{name}{value}"
         for name, value in options.model_dump(exclude_defaults=True).items()
-        if name not in ("beam", "lexicon_free") and not (options.lexicon_free and name == "word_score")
+        if name not in told and not (options.lexicon_free and name == "word_score")
     ]
-    return "-".join([model, *(["free"] if options.lexicon_free else []), f"beam{options.beam}", *changed])
+    free, wide = ["free"] * options.lexicon_free, ["exhaustive"] * options.exhaustive
+    return "-".join([model, *free, f"beam{options.beam}", *wide, *changed])

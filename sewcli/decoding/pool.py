@@ -2,21 +2,26 @@
 
 Workers are forked once the language model and the lexicon are built, and share them; where forking is not safe or not
 there, each builds its own (a KenLM binary is then still one shared mapping). Few utterances wait at any time, a worker that
-dies is an error and never a hang, and workers go when their parent does.
+dies is an error and never a hang, and workers go when their parent does. The pipes are our own: the executor of Python
+3.11.2 never ends when a worker dies while a long message is on its way to it (CPython issue 94777).
 """
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from queue import SimpleQueue
+from threading import Thread
 from types import TracebackType
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +33,7 @@ from sewcli.decoding.nbest import Hypothesis
 from sewcli.decoding.weights import Weights
 
 Build = Callable[[], Search]  # must be picklable: functools.partial(BeamDecoder, files, vocabulary, options)
-T = TypeVar("T")
+Task = tuple[str, np.ndarray, Weights | None]
 WAITING = 4  # utterances a worker may have before it
 
 
@@ -64,22 +69,17 @@ class DecoderPool:
 
     def __init__(self, build: Build, jobs: int) -> None:
         self.jobs = jobs
-        self._running: set[Future[Decoded]] = set()
-        self._decoder: Search | None = None
-        self._executor: ProcessPoolExecutor | None = None
-        if jobs and not _can_fork():
-            self._executor = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _start, (build, None))
-        else:
-            self._decoder = build()
-            if jobs:
-                context = multiprocessing.get_context("fork")
-                self._executor = ProcessPoolExecutor(jobs, context, _start, (build, self._decoder))
-        if self._executor:
-            # A task for each starts them all now: a fork must come before the model's threads and the GPU.
-            for ready in [self._executor.submit(_ready) for _ in range(jobs)]:
-                if error := self._guarded(ready.result):
-                    self._executor.shutdown()
-                    raise error
+        fork = _can_fork()
+        self._decoder = None if jobs and not fork else build()
+        context = multiprocessing.get_context("fork" if fork else "spawn")
+        # All at once: a fork must come before the model's threads and the GPU.
+        self._workers = [_Worker(context, build, self._decoder) for _ in range(jobs)]
+        try:
+            for worker in self._workers:
+                worker.begin()
+        except BaseException:
+            self._end(at_once=True)
+            raise
 
     def put(self, name: str, emission: np.ndarray, weights: Weights | None = None) -> Iterator[Decoded]:
         """Hand over an emission (T, V); yields what is done meanwhile, and blocks while too much is waiting.
@@ -89,23 +89,28 @@ class DecoderPool:
             emission: (T, V) log-probabilities.
             weights: others than those of the decoder's options.
         """
-        if self._executor is None:
+        if not self._workers:
             assert self._decoder is not None
             yield _timed(self._decoder, name, emission, weights)
             return
-        executor = self._executor
-        self._running.add(self._guarded(lambda: executor.submit(_work, name, emission, weights)))
-        while self._running and (len(self._running) > WAITING * self.jobs or any(f.done() for f in self._running)):
-            yield from self._finished()
+        min(self._workers, key=lambda worker: worker.frames).send((name, emission, weights))
+        yield from self._results(0)
+        while self.waiting > WAITING * self.jobs:
+            yield from self._results(None)
 
     def drain(self) -> Iterator[Decoded]:
         """Yield the rest."""
-        while self._running:
-            yield from self._finished()
+        while self.waiting:
+            yield from self._results(None)
+
+    @property
+    def waiting(self) -> int:
+        """How many utterances the workers have."""
+        return sum(worker.tasks for worker in self._workers)
 
     def pids(self) -> list[int]:
         """Process ids of the workers."""
-        return list(self._executor._processes) if self._executor else []
+        return [worker.process.pid or 0 for worker in self._workers]
 
     def __enter__(self) -> DecoderPool:
         return self
@@ -113,49 +118,92 @@ class DecoderPool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._executor is None:
-            return
-        if kind is not None:  # Ctrl-C or a failure: do not wait for what nobody will read
-            for process in list((self._executor._processes or {}).values()):
-                process.terminate()
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        self._end(at_once=kind is not None)  # after Ctrl-C or a failure nobody will read what is still decoded
 
-    def _finished(self) -> Iterator[Decoded]:
-        done, self._running = wait(self._running, return_when=FIRST_COMPLETED)
-        for future in done:
-            yield self._guarded(future.result)
+    def _results(self, timeout: float | None) -> Iterator[Decoded]:
+        by_pipe = {worker.pipe: worker for worker in self._workers}
+        for pipe in wait(list(by_pipe), timeout):
+            assert isinstance(pipe, Connection)
+            yield by_pipe[pipe].receive()
 
-    @staticmethod
-    def _guarded(action: Callable[[], T]) -> T:
+    def _end(self, *, at_once: bool) -> None:
+        for worker in self._workers:
+            worker.end(at_once=at_once)
+        for worker in self._workers:
+            worker.process.join()
+
+
+class _Worker:
+    """A process and the pipe to it. A thread sends, so that nobody waits until the process has time to read."""
+
+    def __init__(self, context: Any, build: Build, built: Search | None) -> None:
+        self.pipe, theirs = context.Pipe()
+        self.process: BaseProcess = context.Process(target=_serve, args=(theirs, build, built), daemon=True)
+        self.process.start()
+        theirs.close()  # the only copy is now the process's own: both ends learn when the other is gone
+        self.tasks, self.frames = 0, 0  # that it has and has not answered
+        self._sizes: deque[int] = deque()
+        self._unsent: SimpleQueue[Task | None] = SimpleQueue()
+        self._sender = Thread(target=self._send, daemon=True)
+
+    def begin(self) -> None:
+        """Wait until it can work; threads begin only when all processes are forked.
+
+        Raises:
+            SewError: why it cannot.
+        """
+        if error := self._read():
+            raise error
+        self._sender.start()
+
+    def send(self, task: Task) -> None:
+        """Give it one utterance more."""
+        self._sizes.append(len(task[1]))
+        self.tasks, self.frames = self.tasks + 1, self.frames + self._sizes[-1]
+        self._unsent.put(task)
+
+    def receive(self) -> Decoded:
+        """An answer; they come in the order of the tasks."""
+        decoded: Decoded = self._read()
+        self.tasks, self.frames = self.tasks - 1, self.frames - self._sizes.popleft()
+        return decoded
+
+    def end(self, *, at_once: bool) -> None:
+        """Let it end when it has done what it has, or at once."""
+        if at_once:
+            self.process.terminate()
+        else:
+            self._unsent.put(None)
+
+    def _send(self) -> None:
+        with contextlib.suppress(OSError):  # it is gone: whoever reads its answers will be told
+            while True:
+                self.pipe.send(task := self._unsent.get())
+                if task is None:
+                    return
+
+    def _read(self) -> Any:
         try:
-            return action()
-        except BrokenProcessPool:
+            return self.pipe.recv()
+        except (EOFError, OSError):
             raise UsageError(
                 "a decoder process died (killed, or out of memory)", mend="fewer --jobs or a smaller --beam"
             ) from None
 
 
-_DECODER: Search | SewError | None = None  # of this worker, or why it has none
-
-
-def _start(build: Build, built: Search | None) -> None:
-    global _DECODER  # noqa: PLW0603 - a process pool has no other place for the state of a worker
+def _serve(pipe: Connection, build: Build, built: Search | None) -> None:
+    """The life of a worker: whether it can work, and then an answer to each task."""
     leave_signals_to_the_parent()
     die_with_parent()
     try:
-        _DECODER = built or build()
+        decoder = built or build()
     except SewError as error:
-        _DECODER = error
-
-
-def _ready() -> SewError | None:
-    """Why this worker cannot work."""
-    return _DECODER if isinstance(_DECODER, SewError) else None
-
-
-def _work(name: str, emission: np.ndarray, weights: Weights | None) -> Decoded:
-    assert isinstance(_DECODER, Search)
-    return _timed(_DECODER, name, emission, weights)
+        pipe.send(error)
+        return
+    pipe.send(None)
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent is gone
+        while task := pipe.recv():
+            pipe.send(_timed(decoder, *task))
 
 
 def _timed(decoder: Search, name: str, emission: np.ndarray, weights: Weights | None) -> Decoded:

@@ -7,15 +7,17 @@ from sewcli.text.tokens import Vocabulary
 LETTERS = Vocabulary.letters()
 
 
-def emission(text: str, *, noise: float = 0.0, seed: int = 0, final_boundary: bool = False) -> np.ndarray:
-    """(T, 32) float32 log-probabilities."""
+def emission(
+    text: str, *, noise: float = 0.0, seed: int = 0, final_boundary: bool = False, peak: float = 5.0
+) -> np.ndarray:
+    """(T, 32) float32 log-probabilities; the true symbol's logit is `peak` above the mean of the others."""
     rng = np.random.default_rng(seed)
     ids = LETTERS.encode(text) + ([LETTERS.boundary] if final_boundary else [])
     path = [LETTERS.blank]
     for i in ids:
         path += [i] * int(rng.integers(1, 3)) + [LETTERS.blank] * int(rng.integers(1, 3))
     logits = rng.normal(0, 1, (len(path), len(LETTERS))) * noise
-    logits[np.arange(len(path)), path] += 5
+    logits[np.arange(len(path)), path] += peak
     return log_softmax(logits)
 
 

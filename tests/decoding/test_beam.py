@@ -2,23 +2,31 @@
 
 import functools
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from speech_like import LETTERS, emission, frames, log_softmax
+from speech_like import LETTERS, emission, frames
 
 from sewcli.base.errors import DataError
 from sewcli.decoding import beam
-from sewcli.decoding.beam import BeamDecoder, BeamOptions
+from sewcli.decoding.beam import EXHAUSTIVE, BeamDecoder, BeamOptions, Search
 from sewcli.decoding.greedy import greedy
+from sewcli.decoding.lexicon_free import LexiconFreeDecoder
 from sewcli.decoding.pool import DecoderPool
+from sewcli.decoding.weights import Weights
 from sewcli.lm.arpa import write_arpa
 from sewcli.lm.files import LanguageModelFiles
 from sewcli.lm.lexicon import write_lexicon
 from sewcli.lm.ngram import estimate
 from sewcli.scoring.wer import word_errors
 from sewcli.text.tokens import Vocabulary
+
+THRESHOLD = 15.0  # of the papers' weights
+LITTLE = BeamOptions(threshold=4.0)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +37,7 @@ def decoder(lm: LanguageModelFiles) -> BeamDecoder:
 class PlainFlashlight:
     """flashlight as its own examples call it, with the papers' settings."""
 
-    def __init__(self, lm: LanguageModelFiles) -> None:
+    def __init__(self, lm: LanguageModelFiles, tokens: int, threshold: float) -> None:
         from flashlight.lib.text import decoder as fl
         from flashlight.lib.text.decoder.kenlm import KenLM
         from flashlight.lib.text.dictionary import create_word_dict, load_words
@@ -45,7 +53,9 @@ class PlainFlashlight:
                 symbols = [LETTERS.tokens.index(s) for s in spelling]
                 self.trie.insert(symbols, index, self.model.score(start, index)[1])
         self.trie.smear(fl.SmearingMode.MAX)
-        options = fl.LexiconDecoderOptions(50, 100, 25.0, 2.0, -1.0, float("-inf"), 0.0, False, fl.CriterionType.CTC)
+        options = fl.LexiconDecoderOptions(
+            50, tokens, threshold, 2.0, -1.0, float("-inf"), 0.0, False, fl.CriterionType.CTC
+        )
         unknown = self.words.get_index("<unk>")
         self.search = fl.LexiconDecoder(
             options, self.trie, self.model, LETTERS.boundary, LETTERS.blank, unknown, [], False
@@ -66,22 +76,31 @@ def with_end(values: np.ndarray) -> np.ndarray:
     return np.concatenate([values, end])
 
 
+@pytest.mark.parametrize(
+    ("options", "choices", "limit"), [(BeamOptions(**EXHAUSTIVE), [32], 25.0), (BeamOptions(), [5, 10, 32], THRESHOLD)]
+)
 def test_texts_and_scores_of_500_utterances_are_those_of_flashlight_called_plainly(
-    lm: LanguageModelFiles, sentences: list[str]
+    options: BeamOptions, choices: list[int], limit: float, lm: LanguageModelFiles, sentences: list[str]
 ) -> None:
     """Through the pool of processes, as `sew decode` does; half of them noisy."""
-    plain = PlainFlashlight(lm)
+    plain = {tokens: PlainFlashlight(lm, tokens, limit) for tokens in choices}
+    tokens = BeamDecoder(lm, LETTERS, options).tokens
+    seen = set()
     rng = np.random.default_rng(5)
     texts = [" ".join(rng.permutation(sentences[n % len(sentences)].split())) for n in range(500)]
-    values = {f"u{n}": emission(text, noise=2.2 * (n % 2), seed=n) for n, text in enumerate(texts)}
+    values = {
+        f"u{n}": emission(text, noise=2.2 * (n % 2), seed=n, peak=5 + 5 * (n % 4)) for n, text in enumerate(texts)
+    }
     found = {}
-    with DecoderPool(functools.partial(BeamDecoder, lm, LETTERS, BeamOptions()), 2) as pool:
+    with DecoderPool(functools.partial(BeamDecoder, lm, LETTERS, options), 2) as pool:
         for name, value in values.items():
             found |= {d.name: d.hypotheses[0] for d in pool.put(name, value)}
         found |= {d.name: d.hypotheses[0] for d in pool.drain()}
     assert len({found[name].text for name in values}) > 400
     for name, value in values.items():
-        assert (found[name].text, found[name].score) == plain.decode(with_end(value)), name
+        seen.add(count := tokens(value))
+        assert (found[name].text, found[name].score) == plain[count].decode(with_end(value)), name
+    assert seen == set(choices)
 
 
 def test_the_score_is_the_sum_it_is_said_to_be(decoder: BeamDecoder, lm: LanguageModelFiles) -> None:
@@ -162,32 +181,127 @@ def test_what_is_no_distribution_over_these_symbols_is_refused(decoder: BeamDeco
     assert decoder.decode("u", one_impossible)[0].text == "NOBODY"
 
 
-def test_recordings_too_long_for_the_memory_are_refused(decoder: BeamDecoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(beam, "MEMORY_LIMIT", 100 * 50 * beam.BYTES_PER_STATE)
-    assert decoder.decode("u", frames("_" * 99))[0].text == ""
-    with pytest.raises(DataError, match="cut the recording") as caught:
-        decoder.decode("long", frames("_" * 100))
-    assert caught.value.where == "long"
-
-
-def test_memory_of_a_long_utterance_is_bounded_as_said_and_given_back(
+def test_the_fast_search_makes_no_more_errors_than_the_exhaustive_one(
     lm: LanguageModelFiles, sentences: list[str]
 ) -> None:
-    own = BeamDecoder(lm, LETTERS, BeamOptions(beam=200))
-    values = log_softmax(np.tile(emission(" ".join(sentences[:20]), noise=2.0), (6, 1)))
-    own.decode("short", values[:50])
-    before = _resident()
-    peak_estimate = len(values) * 200 * beam.BYTES_PER_STATE
-    assert peak_estimate > beam.TRIM_ABOVE
-    text = own.decode("long", values)[0].text
-    assert len(text.split()) > 200
-    assert _resident() - before < 0.25 * peak_estimate
-    assert own.decode("short", values[:50]) == BeamDecoder(lm, LETTERS, BeamOptions(beam=200)).decode("u", values[:50])
+    texts = sentences[:150]
+    values = [emission(text, noise=2.6, seed=seed) for seed, text in enumerate(texts)]
+    rates = {}
+    for name, options in {"fast": BeamOptions(), "wide": BeamOptions(**EXHAUSTIVE), "too little": LITTLE}.items():
+        search = BeamDecoder(lm, LETTERS, options)
+        rates[name] = word_errors(texts, [search.decode("u", value)[0].text for value in values]).wer
+    assert 0.02 < rates["fast"] <= rates["wide"] < rates["too little"]
 
 
-def _resident() -> int:
-    fields = Path("/proc/self/statm").read_text().split()
-    return int(fields[1]) * 4096
+def test_as_many_symbols_are_tried_as_hold_nearly_all_of_the_probability(lm: LanguageModelFiles) -> None:
+    search = BeamDecoder(lm, LETTERS, BeamOptions())
+    sure = frames("NOBODY|KNEW", peak=0.999)
+    assert search.tokens(sure) == 5
+    half = np.log(np.where(np.arange(32) < 12, 0.99 / 12, 0.01 / 20)).astype(np.float32)[None].repeat(50, axis=0)
+    assert search.tokens(half) == search.tokens(np.concatenate([half, *[sure] * 20])) == 20  # 12 symbols have 99 %
+    assert search.tokens(np.full((5, 32), -np.log(32), dtype=np.float32)) == 32
+    assert BeamDecoder(lm, LETTERS, BeamOptions(**EXHAUSTIVE)).tokens(sure) == 32
+
+
+def test_more_weight_of_the_model_gives_its_guesses_more_room() -> None:
+    reach = BeamOptions().reach
+    assert reach(Weights(2.0, -1.0)) == THRESHOLD
+    assert reach(Weights(4.0, -1.0)) > THRESHOLD > reach(Weights(1.0, -1.0)) > reach(Weights(0.0, 0.0)) > 5
+    assert BeamOptions(threshold=7.0).reach(Weights(4.0, -1.0)) == 7.0
+
+
+@pytest.mark.parametrize("options", [BeamOptions(nbest=5), BeamOptions(nbest=5, log_add=True, **EXHAUSTIVE)])
+@pytest.mark.parametrize("search", [BeamDecoder, LexiconFreeDecoder])
+def test_in_pieces_a_long_utterance_has_the_same_hypotheses(
+    options: BeamOptions, search: Any, lm: LanguageModelFiles, sentences: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = search(lm if search is BeamDecoder else None, LETTERS, options)
+    values = emission(" ".join(sentences[:30]), noise=2.4)
+    whole = own.decode("u", values)
+    assert len(values) > 2500 and len(whole[0].text.split()) > 80
+    kept = _frames_kept(own, monkeypatch)
+    for frames_a_piece in (100, 700) if search is BeamDecoder else (700,):
+        monkeypatch.setattr(beam, "PIECE", frames_a_piece * 50 * beam.BYTES_PER_STATE)
+        pieces = own.decode("u", values)
+        assert [h.text for h in pieces] == [h.text for h in whole]
+        for found, expected in zip(pieces, whole, strict=True):
+            assert (found.am, found.lm) == (expected.am, expected.lm)
+            assert found.score == pytest.approx(expected.score, abs=1e-6)
+    assert search is not BeamDecoder or max(kept) < len(values) / 2
+    assert own.decode("u", values[:80]) == search(lm if search is BeamDecoder else None, LETTERS, options).decode(
+        "u", values[:80]
+    )
+
+
+def _frames_kept(search: Search, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A list that gets the number of frames that the decoder holds each time that it is to forget some."""
+    kept: list[int] = []
+    forget = search._forget
+
+    def counted(decoder: Any) -> Any:
+        kept.append(len(decoder.get_all_final_hypothesis()[0].words))
+        return forget(decoder)
+
+    monkeypatch.setattr(search, "_forget", counted)
+    return kept
+
+
+def test_an_utterance_of_which_nothing_is_ever_sure_is_refused(
+    decoder: BeamDecoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All symbols alike in all frames: the hypotheses have no beginning in common."""
+    flat = np.full((400, 32), -np.log(32), dtype=np.float32)
+    monkeypatch.setattr(beam, "PIECE", 100 * 50 * beam.BYTES_PER_STATE)
+    monkeypatch.setattr(beam, "MEMORY_LIMIT", 500 * 50 * beam.BYTES_PER_STATE)
+    decoder.decode("u", flat)
+    monkeypatch.setattr(beam, "MEMORY_LIMIT", 300 * 50 * beam.BYTES_PER_STATE)
+    with pytest.raises(DataError, match="nothing is sure") as caught:
+        decoder.decode("long", flat)
+    assert caught.value.where == "long"
+    assert decoder.decode("u", frames("NOBODY|KNEW"))[0].text == "NOBODY KNEW"  # what was begun is over
+
+
+MEMORY = """
+import sys
+sys.path.insert(0, sys.argv[3])
+from pathlib import Path
+import numpy as np
+from speech_like import LETTERS, emission
+from sewcli.decoding.beam import EXHAUSTIVE, BeamDecoder, BeamOptions, Search
+from sewcli.lm.files import LanguageModelFiles
+
+def peak():
+    return next(int(l.split()[1]) for l in Path("/proc/self/status").read_text().splitlines() if l.startswith("VmHWM"))
+
+search = BeamDecoder(LanguageModelFiles("3gram", Path(sys.argv[1]), Path(sys.argv[2])), LETTERS, BeamOptions(**EXHAUSTIVE))
+text = " ".join(Path(sys.argv[4]).read_text().splitlines()[:100])
+values = np.tile(emission(text, noise=2.0), (int(sys.argv[5]), 1))
+search.decode("short", values[:100])
+before = peak()
+found = search.decode("long", values)[0]
+print(len(values), len(found.text.split()), (peak() - before) * 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+def test_memory_does_not_grow_with_the_utterance(lm: LanguageModelFiles) -> None:
+    grown = {}
+    for times in (2, 6):
+        arguments = [
+            lm.model,
+            lm.lexicon,
+            Path(__file__).parent,
+            Path(__file__).parents[1] / "lm/golden/text.txt",
+            times,
+        ]
+        done = subprocess.run(
+            [sys.executable, "-c", MEMORY, *map(str, arguments)], capture_output=True, text=True, check=True
+        )
+        length, words, grown[times] = map(int, done.stdout.split())
+        assert length > times * 8000 and words > times * 300
+    assert length * 50 * beam.BYTES_PER_STATE > 5 * beam.PIECE  # what the beams of all its frames would take
+    assert grown[6] < 3 * beam.PIECE
+    assert grown[6] < grown[2] + beam.PIECE
 
 
 def test_the_nbest_list_is_distinct_sorted_and_at_most_as_long_as_asked(

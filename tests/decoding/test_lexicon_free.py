@@ -7,7 +7,7 @@ import pytest
 from speech_like import LETTERS, emission, frames
 
 from sewcli.base.errors import DataError
-from sewcli.decoding.beam import IMPOSSIBLE, BeamDecoder, BeamOptions
+from sewcli.decoding.beam import EXHAUSTIVE, IMPOSSIBLE, BeamDecoder, BeamOptions
 from sewcli.decoding.greedy import greedy
 from sewcli.decoding.lexicon_free import LexiconFreeDecoder
 from sewcli.decoding.nbest import LN10
@@ -57,7 +57,8 @@ def test_texts_and_scores_are_those_of_flashlight_called_plainly(
     with_model: bool, weight: float, letter_model: Path, sentences: list[str]
 ) -> None:
     model = letter_model if with_model else None
-    decoder = LexiconFreeDecoder(model, LETTERS, BeamOptions(lm_weight=weight, word_score=0, lexicon_free=True))
+    options = BeamOptions(lm_weight=weight, word_score=0, lexicon_free=True, **EXHAUSTIVE)
+    decoder = LexiconFreeDecoder(model, LETTERS, options)
     for seed, text in enumerate(sentences[:8]):
         values = emission(text, noise=2.0, seed=seed)
         found = decoder.decode("u", values)[0]

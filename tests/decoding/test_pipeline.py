@@ -295,8 +295,14 @@ def test_the_commands_decode_score_and_say_what_failed(model: Path, corpus: Path
     code, out, err = sew("decode", *common, "--lm", "3gram", "--beam", "10", "--jobs", "1")
     assert code == 4 and "WER" in out and "failed.jsonl" in err
 
+    code, out, err = sew("decode", *common, "--lm", "3gram", "--beam", "10", "--jobs", "1", "--exhaustive")
+    fast, wide = (read_json(tmp_path / f"exp/x/decode/test-x-3gram-beam10{n}/decode.json") for n in ("", "-exhaustive"))
+    assert (fast["beam_tokens"], fast["threshold"], wide["beam_tokens"], wide["threshold"]) == (5, 15.0, None, 25.0)
+    code, out, err = sew("decode", *common, "--exhaustive")
+    assert code == 2 and "--lm 4gram" in err
+
     code, out, err = sew("score", "--json")
-    assert code == 0 and len(out.splitlines()) == 2
+    assert code == 0 and len(out.splitlines()) == 3
 
     code, out, err = sew("decode", *common, "--nbest", "3")
     assert code == 2 and "--lm 4gram --nbest" in err

@@ -15,7 +15,9 @@ from speech_like import LETTERS, emission
 from sewcli.base.errors import DataError, UsageError
 from sewcli.decoding import pool as pool_module
 from sewcli.decoding.beam import BeamDecoder, BeamOptions
+from sewcli.decoding.nbest import Hypothesis
 from sewcli.decoding.pool import Decoded, DecoderPool, default_jobs
+from sewcli.decoding.weights import Weights
 from sewcli.lm.files import LanguageModelFiles
 
 
@@ -62,20 +64,48 @@ def test_few_utterances_wait_at_any_time(build, sentences: list[str], monkeypatc
         for i in range(12):
             for _ in pool.put(f"u{i}", value):
                 pass
-            assert len(pool._running) <= pool_module.WAITING
+            assert pool.waiting <= pool_module.WAITING
         assert len(list(pool.drain())) > 0
 
 
-def test_a_killed_worker_is_an_error_and_no_hang(build, sentences: list[str]) -> None:
-    value = emission(" ".join(sentences[:40]), noise=2.0)
-    began = time.monotonic()
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("killed", [1, 2])
+def test_a_killed_worker_is_an_error_and_no_hang(killed: int, build, sentences: list[str]) -> None:
+    """Also when an emission that fills the pipe is on its way to it (0.5 MB; a pipe holds 0.2)."""
+    value = emission(" ".join(sentences[:60]), noise=2.0)
+    assert value.nbytes > 500_000
     with pytest.raises(UsageError, match="decoder process died"), DecoderPool(build, 2) as pool:
         for i in range(200):
             for _ in pool.put(f"u{i}", value):
                 pass
             if i == 3:
-                os.kill(pool.pids()[0], signal.SIGKILL)
-    assert time.monotonic() - began < 30
+                for pid in pool.pids()[:killed]:
+                    os.kill(pid, signal.SIGKILL)
+    assert not any(_alive(pid) for pid in pool.pids())
+
+
+def test_a_worker_that_is_killed_while_it_waits_for_work_is_noticed(build, sentences: list[str]) -> None:
+    with pytest.raises(UsageError, match="decoder process died"), DecoderPool(build, 1) as pool:
+        os.kill(pool.pids()[0], signal.SIGKILL)
+        for _ in pool.put("u", emission(sentences[0])):
+            pass
+        list(pool.drain())
+
+
+class Wordy(BeamDecoder):
+    """Answers at such length as a long list of hypotheses has."""
+
+    def decode(self, name: str, emission: np.ndarray, weights: Weights | None = None) -> list[Hypothesis]:
+        best = super().decode(name, emission, weights)[0]
+        return [Hypothesis(f"{n} {best.text}", best.score, best.am, best.lm) for n in range(400)]
+
+
+def test_answers_and_emissions_that_fill_both_pipes_block_nobody(lm: LanguageModelFiles, sentences: list[str]) -> None:
+    value = emission(" ".join(sentences[:60]), noise=1.0, peak=8)
+    with DecoderPool(functools.partial(Wordy, lm, LETTERS, BeamOptions()), 1) as pool:
+        found = decode_all(pool, {f"u{i}": value for i in range(6)})
+    for decoded in found.values():
+        assert sum(len(h.text) for h in decoded.hypotheses) > 1 << 18 and value.nbytes > 1 << 18
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
@@ -95,7 +125,9 @@ sys.path.insert(0, sys.argv[3])
 from pathlib import Path
 from speech_like import LETTERS, emission
 from sewcli.decoding.beam import BeamDecoder, BeamOptions
+from sewcli.decoding.nbest import Hypothesis
 from sewcli.decoding.pool import DecoderPool
+from sewcli.decoding.weights import Weights
 from sewcli.lm.files import LanguageModelFiles
 
 files = LanguageModelFiles("3gram", Path(sys.argv[1]), Path(sys.argv[2]))
@@ -123,14 +155,17 @@ def test_workers_go_when_the_parent_is_stopped_or_killed(sent: int, code: int, l
         start_new_session=True,
     )
     assert child.stdout is not None and child.stderr is not None
-    pids = [int(pid) for pid in child.stdout.readline().split()]
-    assert len(pids) == 2
-    time.sleep(0.5)
-    if sent == signal.SIGINT:
-        os.killpg(child.pid, sent)  # what a terminal does
-    else:
+    try:
+        pids = [int(pid) for pid in child.stdout.readline().split()]
+        assert len(pids) == 2
+        time.sleep(0.5)
+        if sent == signal.SIGINT:
+            os.killpg(child.pid, sent)  # what a terminal does
+        else:
+            child.kill()
+        assert child.wait(timeout=60) == code
+    finally:
         child.kill()
-    assert child.wait(timeout=30) == code
     assert "Traceback" not in child.stderr.read()
     for _ in range(100):
         if not any(_alive(pid) for pid in pids):
