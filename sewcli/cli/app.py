@@ -26,10 +26,12 @@ from sewcli.cli import (
     models,
     prep,
     pretrain,
+    pseudo_label,
     recipes,
     report,
     rescore,
     score,
+    selftrain,
     shar,
     submit,
     transcribe,
@@ -76,6 +78,8 @@ app.add_typer(lm.app, name="lm")
 app.command("decode")(decode.decode)
 app.command("tune")(tune.tune)
 app.command("rescore")(rescore.rescore)
+app.command("pseudo-label")(pseudo_label.pseudo_label)
+app.command("selftrain")(selftrain.selftrain)
 app.command("align")(align.align)
 app.command("transcribe")(transcribe.transcribe)
 app.command("score")(score.score)
