@@ -8,14 +8,14 @@ from typing import Any
 
 from sewcli.training.recipes import Recipe, names, read
 
-VERBS = ("pretrain", "finetune")
+VERBS = ("pretrain", "finetune", "selftrain")
 LINE = "{:9} {:46} {:16} {}"
 INTRODUCTION = """# Recipes by name
 
-Made by `sew recipes --tables > docs/recipes.md`; do not edit. `sew pretrain --config NAME` and `sew finetune --config NAME`
-take them; `--print-config` shows all of one, `--set key=value` changes a key, and a YAML file of your own can begin with
-`inherits: NAME`. "Differs" is against the recipe it inherits, or against the defaults, which are SEW's 100K pre-training and
-the 100 h fine-tuning.
+Made by `sew recipes --tables > docs/recipes.md`; do not edit. `sew pretrain`, `sew finetune` and `sew selftrain` take them
+as `--config NAME`; `--print-config` shows all of one (of the first two), `--set key=value` changes a key, and a YAML file of your
+own can begin with `inherits: NAME`. "Differs" is against the recipe it inherits, or against the defaults, which are SEW's
+100K pre-training and the 100 h fine-tuning.
 
 WER is what the paper reports: for wav2vec 2.0's ablations the mean of three seeds on dev-clean and dev-other together, after
 `sew finetune --config ablation-10h` (tables 4, 5 and 13); in fine-tuning test-clean / test-other, greedy, with the updates of
@@ -27,6 +27,7 @@ TITLES = {
     "pretrain": "Pre-training",
     "pretrain/ablation": "Pre-training, ablations",
     "finetune": "Fine-tuning",
+    "selftrain": "Self-training",
 }
 
 

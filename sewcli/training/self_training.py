@@ -94,7 +94,8 @@ class _Run:
         """Round 0: the model that is given, or a recogniser made of it by the true labels alone."""
         folder = self.exp / "round-0"
         if not is_recogniser(self.config.model):
-            settings = self._finetuning(self.config.model, self.config.supervised, [])
+            recipe = self.config.supervised_recipe or self.config.recipe
+            settings = self._finetuning(self.config.model, self.config.supervised, [], recipe)
             self.model = folder / MODEL
             return self._stage(folder, 0, [], partial(self._train, settings, folder))
         return self._stage(folder, 0, [], lambda: None)
@@ -103,13 +104,13 @@ class _Run:
         """Label with the model there is, fine-tune on that."""
         folder = self.exp / f"round-{number}"
         begin = self.config.model if self.config.begin == "start" else str(self.model)
-        settings = self._finetuning(begin, {}, self._label_splits(folder))
+        settings = self._finetuning(begin, {}, self._label_splits(folder), self.config.recipe)
         return self._labelled(folder, number, settings)
 
     def final(self, model: str) -> Row:
         """Label once more, and fine-tune another model."""
         folder = self.exp / "final"
-        settings = self._finetuning(model, self.config.final_finetune, self._label_splits(folder))
+        settings = self._finetuning(model, self.config.final_finetune, self._label_splits(folder), self.config.recipe)
         return self._labelled(folder, self.config.rounds + 1, settings)
 
     def tell(self, rows: Sequence[Row]) -> None:
@@ -180,11 +181,11 @@ class _Run:
         if not (folder / MODEL).is_dir():
             raise DataError("fine-tuning left no model", where=folder, mend="its metrics.jsonl tells how it went")
 
-    def _finetuning(self, begin: str, differs: dict[str, Any], labels: list[str]) -> FinetuneConfig:
+    def _finetuning(self, begin: str, differs: dict[str, Any], labels: list[str], recipe: str | None) -> FinetuneConfig:
         times = f"*{self.config.labelled_times}" if labels and self.config.labelled_times > 1 else ""
         train = [*(f"{name}{times}" for name in self.config.labelled or ()), *labels]
         fixed = {"model": begin, "data": {"dir": self.config.data, "train": train}}
-        return compose(FinetuneConfig, "finetune", self.config.recipe, merge(self.config.finetune, differs, fixed), [])
+        return compose(FinetuneConfig, "finetune", recipe, merge(self.config.finetune, differs, fixed), [])
 
     def _label_splits(self, folder: Path) -> list[str]:
         return [str(folder / LABELS / split) for split in self.config.untranscribed]
@@ -244,6 +245,8 @@ def _resolved(config: SelfTrainingConfig) -> SelfTrainingConfig:
         UsageError: no such split, one that is labelled and untranscribed, or none to test on.
     """
     data = config.data
+    if not config.untranscribed:
+        raise UsageError("no split to label", where=data, mend="name it: --untranscribed SPLIT (may be repeated)")
     wanted = require_splits(data, config.untranscribed, default_prefix="")
     if config.labelled:
         labelled = require_splits(data, config.labelled, default_prefix="")

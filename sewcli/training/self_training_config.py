@@ -24,7 +24,7 @@ class SelfTrainingConfig(Config):
     """A recogniser, or a pre-trained model, which the true labels alone then make a recogniser of (round 0)."""
     data: str = "data/librispeech"
     """Folder that `sew prep` wrote."""
-    untranscribed: Names
+    untranscribed: Names = ()
     """Splits to label; cuts that also stand in a labelled split are passed over."""
     labelled: Names | None = None
     """Splits with true labels; all other train* when not given."""
@@ -43,9 +43,11 @@ class SelfTrainingConfig(Config):
     """The search and the filters."""
     recipe: str | None = None
     """Recipe of each fine-tuning: a name of `sew recipes`, or a YAML file."""
+    supervised_recipe: str | None = None
+    """That of round 0, which has the true labels alone; `recipe` when not given."""
     finetune: dict[str, Any] = {}
     """What differs from it, e.g. `{updates: 5000}`."""
     supervised: dict[str, Any] = {}
-    """What differs from that in round 0, on true labels alone."""
+    """What differs from that in round 0."""
     final_finetune: dict[str, Any] = {}
     """What differs from that for the final model."""
