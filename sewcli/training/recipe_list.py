@@ -13,8 +13,8 @@ LINE = "{:9} {:46} {:16} {}"
 INTRODUCTION = """# Recipes by name
 
 Made by `sew recipes --tables > docs/recipes.md`; do not edit. `sew pretrain`, `sew finetune` and `sew selftrain` take them
-as `--config NAME`; `--print-config` shows all of one (of the first two), `--set key=value` changes a key, and a YAML file of your
-own can begin with `inherits: NAME`. "Differs" is against the recipe it inherits, or against the defaults, which are SEW's
+as `--config NAME`; `--print-config` shows all of one (of the first two), `--set key=value` changes a key, and a YAML file of
+yours can begin with `inherits: NAME`. "Differs" is against the recipe it inherits, or against the defaults, which are SEW's
 100K pre-training and the 100 h fine-tuning.
 
 WER is what the paper reports: for wav2vec 2.0's ablations the mean of three seeds on dev-clean and dev-other together, after

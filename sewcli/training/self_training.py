@@ -21,10 +21,13 @@ from sewcli.base.lock import hold
 from sewcli.data.utterances import read_split, require_splits
 from sewcli.data.utterances import splits as find_splits
 from sewcli.decoding.beam import BeamOptions
+from sewcli.decoding.labels.config import BEST_PATHS
 from sewcli.decoding.labels.manifest import CUSTOM, fingerprint
 from sewcli.decoding.labels.run import model_digest, pseudo_label
 from sewcli.decoding.pipeline import decode
 from sewcli.decoding.weights import find_weights
+from sewcli.lm.files import locate_model
+from sewcli.lm.neural import model_folder
 from sewcli.models.folder import open_source
 from sewcli.models.source import is_model
 from sewcli.scoring.score import SCORE, score_folder
@@ -57,16 +60,18 @@ def self_train(config: SelfTrainingConfig, exp: Path, device: str) -> list[Row]:
             "sew selftrain under torchrun",
             mend="sew pseudo-label and sew finetune take torchrun: call them in turn, round by round (docs/self-training.md)",
         )
+    resolved = _resolved(config, exp)
     hold(exp, busy="another process trains in this folder", mend="wait for it, or give this run its own --exp")
     _keep_config(exp, config)
-    run = _Run(_resolved(config), exp, device)
+    run = _Run(resolved, exp, device)
+    run.check()
     rows = [run.start()]
     run.tell(rows)
     for number in range(1, config.rounds + 1):
         rows.append(run.round(number))
         run.tell(rows)
-    if config.final:
-        rows.append(run.final(_found(config.final, exp)))
+    if resolved.final:
+        rows.append(run.final(resolved.final))
         run.tell(rows)
     if run.failed:
         raise PartialError(
@@ -89,6 +94,20 @@ class _Run:
         self.failed: set[str] = set()
         self.model = Path(self.config.model)  # that labels next
         self.digest = model_digest(self.model)
+
+    def check(self) -> None:
+        """Refuse settings of a later stage before the hours of an earlier one."""
+        config = self.config
+        for differs, recipe in (
+            (config.supervised, config.supervised_recipe or config.recipe),
+            (config.final_finetune, config.recipe),
+        ):
+            self._finetuning(config.model, differs, [], recipe)
+        find_weights(config.label.search.weights)
+        if config.label.lm not in BEST_PATHS:
+            locate_model(config.label.lm, config.data)
+        if config.label.rescore:
+            model_folder(config.label.rescore)
 
     def start(self) -> Row:
         """Round 0: the model that is given, or a recogniser made of it by the true labels alone."""
@@ -238,12 +257,13 @@ def started_from(exp: Path) -> str | None:
     return str(read_yaml(path).get("model")) if path.is_file() else None
 
 
-def _resolved(config: SelfTrainingConfig) -> SelfTrainingConfig:
-    """With its splits by name, all of which are there.
+def _resolved(config: SelfTrainingConfig, exp: Path) -> SelfTrainingConfig:
+    """With its splits by name and the folder of its final model, all of which are there.
 
     Raises:
-        UsageError: no such split, one that is labelled and untranscribed, or none to test on.
+        UsageError: no such model or split, one that is labelled and untranscribed, or none to test on.
     """
+    is_recogniser(config.model)
     data = config.data
     if not config.untranscribed:
         raise UsageError("no split to label", where=data, mend="name it: --untranscribed SPLIT (may be repeated)")
@@ -268,7 +288,7 @@ def _resolved(config: SelfTrainingConfig) -> SelfTrainingConfig:
         )
     test = config.test or [name for name in find_splits(data) if name.startswith(("dev", "test"))]
     update = {"labelled": tuple(labelled), "test": tuple(require_splits(data, test, default_prefix="dev"))}
-    return config.model_copy(update=update)
+    return config.model_copy(update={**update, "final": _found(config.final, exp) if config.final else None})
 
 
 def _keep_config(exp: Path, config: SelfTrainingConfig) -> None:

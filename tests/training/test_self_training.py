@@ -117,6 +117,11 @@ def test_a_pretrained_start_a_language_model_and_another_final_model(prepared: P
         ({"untranscribed": ["dev-clear"]}, "did you mean 'dev-clean'"),
         ({"model": "sew-micro"}, "no weights of 'sew-micro'"),
         ({"labelled": None, "untranscribed": [FEW]}, "no split with true labels is left"),
+        ({"untranscribed": []}, "no split to label"),
+        ({"final": "sew-d-micro"}, "no pre-training of sew-d-micro"),
+        ({"final_finetune": {"update": 3}}, "did you mean 'updates'"),
+        ({"label": {"lm": "4gram"}}, "sew lm ngram --order 4"),
+        ({"label": {"lm": "4gram", "search": {"weights": "papr"}}}, "did you mean 'paper'"),
     ],
 )
 def test_what_cannot_begin_is_refused_before_any_work(settings, said, recogniser, prepared, tmp_path) -> None:
