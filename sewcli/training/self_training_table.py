@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -11,11 +11,12 @@ from rich.table import Table
 from sewcli.base import log
 
 RESULTS, TABLE = "selftrain.json", "selftrain.md"
+SEARCHES = {"greedy": "greedy", "lm": "with LM"}
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """The table as Markdown."""
-    titles, lines = _titles(rows), [_cells(row, _splits(rows)) for row in rows]
+    titles, lines = _titles(rows), [_cells(row, _columns(rows)) for row in rows]
     ruler = ["---", *("---:" for _ in titles[1:])]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in (titles, ruler, *lines))
 
@@ -26,21 +27,25 @@ def print_rounds(rows: Sequence[Mapping[str, Any]]) -> None:
     for number, title in enumerate(_titles(rows)):
         table.add_column(title, justify="right" if number else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*_cells(row, _splits(rows)))
+        table.add_row(*_cells(row, _columns(rows)))
     log.stdout.print(table)
 
 
-def _splits(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(split for row in rows for split in row["wer"]))
+def _columns(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """(split, search) of every error rate that some round has."""
+    return list(
+        dict.fromkeys((split, search) for row in rows for split, of_it in row["wer"].items() for search in of_it)
+    )
 
 
 def _titles(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    searches = [f"{split} {search}" for split in _splits(rows) for search in ("greedy", "with LM")]
-    return ["round", "labelled", "share kept", "WER of the labels", *(f"WER {title}" for title in searches)]
+    rates = (f"WER {split} {SEARCHES[search]}" for split, search in _columns(rows))
+    return ["round", "labelled", "share kept", "WER of the labels", *rates]
 
 
-def _cells(row: Mapping[str, Any], splits: Sequence[str]) -> list[str]:
-    return [str(row["round"]), *_label_cells(row["labels"]), *_rate_cells(row["wer"], splits)]
+def _cells(row: Mapping[str, Any], columns: Sequence[tuple[str, str]]) -> list[str]:
+    rates = (row["wer"].get(split, {}).get(search) for split, search in columns)
+    return [str(row["round"]), *_label_cells(row["labels"]), *("-" if r is None else _percent(r) for r in rates)]
 
 
 def _label_cells(labels: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -52,13 +57,6 @@ def _label_cells(labels: Sequence[Mapping[str, Any]]) -> list[str]:
     words = sum(of_it["words"] for of_it in errors)
     rate = _percent(sum(of_it["errors"] for of_it in errors) / words) if words else "not known"
     return [f"{kept:,}", _percent(kept / (kept + lost)), rate]
-
-
-def _rate_cells(rates: Mapping[str, Mapping[str, float]], splits: Sequence[str]) -> Iterator[str]:
-    for split in splits:
-        for search in ("greedy", "lm"):
-            rate = rates.get(split, {}).get(search)
-            yield "-" if rate is None else _percent(rate)
 
 
 def _percent(share: float) -> str:
