@@ -95,8 +95,7 @@ def pseudo_label(
         shard=mine,
         without=excluded,
     )
-    if dist.is_main():
-        print_labels(done, as_json=json)
+    print_labels([labelled for labelled in done if labelled.new or dist.is_main()], as_json=json)
     if failed := sum(labelled.failed for labelled in done if labelled.entry is not None or shard):
         raise PartialError(
             f"{failed} cuts cannot be read; all others are done",

@@ -37,7 +37,7 @@ from sewcli.decoding.labels.manifest import (
     write_split,
 )
 from sewcli.decoding.nbest import NBEST
-from sewcli.decoding.outcome import FAILED, HYPOTHESES, SUMMARY, Shard, alone
+from sewcli.decoding.outcome import FAILED, HYPOTHESES, SUMMARY, DecodedSplit, Shard, alone
 from sewcli.decoding.pipeline import decode
 from sewcli.decoding.rescore import decoder_weights, read_weights, rescore, score_lists
 from sewcli.decoding.source import digest, file_marks
@@ -54,11 +54,15 @@ Choose = Callable[[], torch.device]
 
 @dataclass(frozen=True)
 class Labelled:
-    """The labels of a split: its entry in prep.json, or None while shards are missing. failed: cuts that cannot be read."""
+    """The labels of a split.
+
+    entry: in prep.json; None while shards are missing. failed: cuts that cannot be read. new: this process wrote them.
+    """
 
     split: str
     entry: dict[str, Any] | None
     failed: int = 0
+    new: bool = False
 
 
 def pseudo_label(
@@ -91,69 +95,90 @@ def pseudo_label(
         DataError: no cut can be decoded, or no text passes the filters.
     """
     known_cuts = {u.id for split in without for u in read_split(data, split)}
-    return [_label(model, data, split, config, out, device, shard, known_cuts, number) for split in splits]
+    work = _Work(model, data, config, out, device, shard, known_cuts, number)
+    return [work.label(split) for split in splits]
 
 
-def _label(
-    model: Path,
-    data: Path,
-    split: str,
-    config: LabelConfig,
-    out: Path,
-    device: Choose,
-    shard: Shard,
-    known_cuts: Collection[str],
-    number: int | None,
-) -> Labelled:
-    require_plain(data, split)
-    require_free(out, split)
-    utterances = {u.id: u for u in read_split(data, split) if u.id not in known_cuts}
-    unfit = {name: reason for name, u in utterances.items() if (reason := _unfit(u, config))}
-    if len(utterances) == len(unfit):
-        raise DataError(f"no cut to label: {len(unfit)} are of a length that is left out", where=split)
-    hours = sum(u.seconds for name, u in utterances.items() if name not in unfit) / 3600
-    weights = find_weights(config.search.weights)
-    greedy = config.lm == "none"
-    (done,) = decode(
-        model,
-        data,
-        [split],
-        out=out / WORK,
-        device=device,
-        lm=None if greedy else config.lm,
-        options=BeamOptions(
-            beam=config.search.beam,
+@dataclass(frozen=True)
+class _Work:
+    """What all splits have in common; see `pseudo_label`. known_cuts: ids of those that need no label."""
+
+    model: Path
+    data: Path
+    config: LabelConfig
+    out: Path
+    device: Choose
+    shard: Shard
+    known_cuts: Collection[str]
+    number: int | None
+
+    def label(self, split: str) -> Labelled:
+        """Decode a split, or this shard of it; the last shard chooses among the texts and writes the labels."""
+        require_plain(self.data, split)
+        require_free(self.out, split)
+        utterances = {u.id: u for u in read_split(self.data, split) if u.id not in self.known_cuts}
+        unfit = {name: reason for name, u in utterances.items() if (reason := _unfit(u, self.config))}
+        if len(utterances) == len(unfit):
+            raise DataError(f"no cut to label: {len(unfit)} are of a length that is left out", where=split)
+        hours = sum(u.seconds for name, u in utterances.items() if name not in unfit) / 3600
+        done = self._decode(split, hours, {*self.known_cuts, *unfit})
+        if done.part:
+            return Labelled(split, None, done.failed)
+        chosen = _rescored(done.folder, self.config, self.device) if self.config.rescore else done.folder
+        failed = {str(row["id"]): f"unreadable: {row['reason']}" for row in _failures(done.folder)}
+        return self._write(split, utterances, {**unfit, **failed}, done.folder, chosen, len(failed))
+
+    def _decode(self, split: str, hours: float, skip: Collection[str]) -> DecodedSplit:
+        search = self.config.search
+        weights = find_weights(search.weights)
+        options = BeamOptions(
+            beam=search.beam,
             lm_weight=weights.lm_weight,
             word_score=weights.word_score,
-            nbest=config.search.nbest if config.rescore else None,
-        ),
-        jobs=config.search.jobs,
-        shard=shard,
-        pieces=max(1, min(MAX_PIECES, math.ceil(hours / config.search.save_hours / shard[1]))),
-        skip={*known_cuts, *unfit},
-        opinions=True,
-    )
-    if done.part:
-        return Labelled(split, None, done.failed)
-    chosen = _rescored(done.folder, config, device) if config.rescore else done.folder
-    candidates = candidates_of(done.folder, chosen, utterances)
-    failed = {str(row["id"]): str(row["reason"]) for row in _failures(done.folder)}
-    account = _account(model, done.folder, chosen, config, number, {**unfit, **failed})
-    with alone(out):  # another shard may have been as late
-        entry = known(out, split, account.inputs)
-        if entry is not None:
-            log.info(f"{out}: {split} is labelled already, with the same model, cuts and filters")
-            return Labelled(split, entry, len(failed))
-        kept, reasons = judge(candidates, config.filter)
-        texts = {candidate.id: candidate.text for candidate in candidates}
-        rejected = [
-            *(of_utterance(utterances[name], reason) for name, reason in unfit.items()),
-            *(of_utterance(utterances[name], f"unreadable: {reason}") for name, reason in failed.items()),
-            *(of_utterance(utterances[name], reason, texts[name]) for name, reason in reasons.items()),
-        ]
-        entry = write_split(out, data, split, kept, rejected, _with_figures(account, candidates, kept, rejected))
-    log.info(f"{out}: {split}: {len(kept):,} of {len(utterances):,} cuts have a label")
-    return Labelled(split, entry, len(failed))
+            nbest=search.nbest if self.config.rescore else None,
+        )
+        (done,) = decode(
+            self.model,
+            self.data,
+            [split],
+            out=self.out / WORK,
+            device=self.device,
+            lm=None if self.config.lm == "none" else self.config.lm,
+            options=options,
+            jobs=search.jobs,
+            shard=self.shard,
+            pieces=max(1, min(MAX_PIECES, math.ceil(hours / search.save_hours / self.shard[1]))),
+            skip=skip,
+            opinions=True,
+        )
+        return done
+
+    def _write(
+        self,
+        split: str,
+        utterances: dict[str, Utterance],
+        lost: dict[str, str],
+        folder: Path,
+        chosen: Path,
+        failed: int,
+    ) -> Labelled:
+        """The labels of a decoded split; `lost` are cuts without a text, with the reason."""
+        candidates = candidates_of(folder, chosen, utterances)
+        account = _account(self.model, folder, chosen, self.config, self.number, lost)
+        with alone(self.out):  # another shard may have been as late
+            if entry := known(self.out, split, account.inputs):
+                log.info(f"{self.out}: {split} is labelled already, with the same model, cuts and filters")
+                return Labelled(split, entry, failed)
+            kept, reasons = judge(candidates, self.config.filter)
+            texts = {candidate.id: candidate.text for candidate in candidates}
+            rejected = [
+                of_utterance(utterances[name], reason, texts.get(name, ""))
+                for name, reason in {**lost, **reasons}.items()
+            ]
+            account = _with_figures(account, candidates, kept, rejected)
+            entry = write_split(self.out, self.data, split, kept, rejected, account)
+        log.info(f"{self.out}: {split}: {len(kept):,} of {len(utterances):,} cuts have a label")
+        return Labelled(split, entry, failed, new=True)
 
 
 def print_labels(done: Sequence[Labelled], *, as_json: bool) -> None:

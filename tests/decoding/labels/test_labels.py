@@ -85,7 +85,7 @@ def test_done_once_and_other_filters_need_no_model(prepared: Path, small_model: 
     out = tmp_path / "out"
     first = label(small_model, prepared, out)
     before = (out / CUTS).stat().st_mtime_ns
-    assert label(small_model, prepared, out) == first and (out / CUTS).stat().st_mtime_ns == before
+    assert label(small_model, prepared, out).entry == first.entry and (out / CUTS).stat().st_mtime_ns == before
     assert "labelled already" in capfd.readouterr().err
     other = label(small_model, prepared, out, filter={"keep": 0.5})
     assert "decoded already" in capfd.readouterr().err
