@@ -55,7 +55,7 @@ def selftrain(
     """
     import json as json_module
 
-    from sewcli.training.recipes import compose
+    from sewcli.training.recipes import compose, read
     from sewcli.training.self_training import self_train, started_from
     from sewcli.training.self_training_config import SelfTrainingConfig
     from sewcli.training.self_training_table import print_rounds
@@ -66,7 +66,7 @@ def selftrain(
     label = options.given(lm=lm, rescore=rescore)
     flags = options.given(
         model=_inner(str(start)),
-        data=str(data or options.DATA),
+        data=str(data) if data else None,
         untranscribed=tuple(untranscribed) if untranscribed else None,
         rounds=rounds,
         final=final,

@@ -31,6 +31,7 @@ from sewcli.lm.neural import model_folder
 from sewcli.models.folder import open_source
 from sewcli.models.source import is_model
 from sewcli.scoring.score import SCORE, score_folder
+from sewcli.text.tokens import FILE as VOCABULARY
 from sewcli.training.config import FinetuneConfig
 from sewcli.training.experiment import choose_device, differences
 from sewcli.training.finetune import run as finetune
@@ -204,7 +205,9 @@ class _Run:
         times = f"*{self.config.labelled_times}" if labels and self.config.labelled_times > 1 else ""
         train = [*(f"{name}{times}" for name in self.config.labelled or ()), *labels]
         fixed = {"model": begin, "data": {"dir": self.config.data, "train": train}}
-        return compose(FinetuneConfig, "finetune", recipe, merge(self.config.finetune, differs, fixed), [])
+        own = Path(self.config.model) / VOCABULARY
+        basis = {"vocabulary": str(own)} if own.is_file() else {}
+        return compose(FinetuneConfig, "finetune", recipe, merge(basis, self.config.finetune, differs, fixed), [])
 
     def _label_splits(self, folder: Path) -> list[str]:
         return [str(folder / LABELS / split) for split in self.config.untranscribed]

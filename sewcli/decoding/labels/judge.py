@@ -62,7 +62,7 @@ def judge(candidates: Sequence[Candidate], config: FilterConfig) -> tuple[list[C
     reasons = {candidate.id: reason for candidate in candidates if (reason := fault(candidate, config))}
     measures = {c.id: c.measure(config.rank) for c in candidates if c.id not in reasons}
     ranked = sorted(measures, key=lambda name: (-measures[name], name))
-    for name in ranked[math.ceil(config.keep * len(ranked)) :]:
+    for name in ranked[math.ceil(round(config.keep * len(ranked), 6)) :]:
         reasons[name] = f"{config.rank} below that of the share kept: {measures[name]:.4f}"
     return [candidate for candidate in candidates if candidate.id not in reasons], reasons
 
