@@ -48,8 +48,8 @@ def selftrain(
     round, the share of labels kept, and their error rate where the truth is known. Killed or
     stopped anywhere, the same command goes on; more --rounds go on from the last.
 
-        sew selftrain --untranscribed train-960 --set labelled=10h --set recipe=10h --rounds 3
-        sew selftrain --model exp/sew-d-mid/model --untranscribed small --set labelled=10h --config xu-2021
+        sew selftrain --model exp/sew-d-mid/model --untranscribed train-960 --config 10h --rounds 3
+        sew selftrain --untranscribed small --set labelled=train-mine --set finetune.updates=20000
         sew selftrain --model exp/sew-tiny-ft --untranscribed small --final sew-d-mid --set final_finetune.updates=80000
         sew selftrain --untranscribed train-rest --set label.filter.keep=0.8 --set begin=last --set labelled_times=8
     """
@@ -60,9 +60,9 @@ def selftrain(
     from sewcli.training.self_training_config import SelfTrainingConfig
     from sewcli.training.self_training_table import print_rounds
 
-    start = (
-        model or started_from(exp) or options.newest_model("ForCTC", mend="first run: sew finetune, or give --model")
-    )
+    named = read("selftrain", config).settings.get("model") if config else None
+    start = model or named or started_from(exp)
+    start = start or options.newest_model("ForCTC", mend="first run: sew finetune, or give --model")
     label = options.given(lm=lm, rescore=rescore)
     flags = options.given(
         model=_inner(str(start)),
