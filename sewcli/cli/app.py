@@ -28,10 +28,12 @@ from sewcli.cli import (
     prep,
     pretrain,
     prune,
+    pseudo_label,
     recipes,
     report,
     rescore,
     score,
+    selftrain,
     shar,
     submit,
     transcribe,
@@ -80,6 +82,8 @@ app.add_typer(lm.app, name="lm")
 app.command("decode")(decode.decode)
 app.command("tune")(tune.tune)
 app.command("rescore")(rescore.rescore)
+app.command("pseudo-label")(pseudo_label.pseudo_label)
+app.command("selftrain")(selftrain.selftrain)
 app.command("align")(align.align)
 app.command("transcribe")(transcribe.transcribe)
 app.command("score")(score.score)

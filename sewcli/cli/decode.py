@@ -112,7 +112,7 @@ def decode(
         sew decode --model exp/sew-d-mid-ft --shard 1/8           # of eight jobs
         torchrun --nproc-per-node 8 -m sewcli.cli.app decode --lm 4gram
     """
-    mine = _shard(shard)
+    mine = shard_of(shard)
     if nbest and lm in SINGLE and not lexicon_free:
         raise UsageError(f"--lm {lm} finds one text only, not {nbest}", mend="sew decode --lm 4gram --nbest 100")
     if exhaustive and lm in SINGLE and not lexicon_free:
@@ -164,7 +164,12 @@ def decode(
         )
 
 
-def _shard(given: str | None) -> tuple[int, int]:
+def shard_of(given: str | None) -> tuple[int, int]:
+    """What `--shard` says, or the rank's share under torchrun.
+
+    Raises:
+        UsageError: both, or not of the form I/N.
+    """
     if given is None:
         return dist.rank() + 1, dist.world_size()
     if dist.world_size() > 1:

@@ -35,6 +35,7 @@ def finetune(
 
         sew finetune --model exp/sew-d-mid/model --config 10h --set data.train=10h
         sew finetune --model sew-tiny --set extractor_gradient=1   # from nothing, to compare
+        sew finetune --set data.train=10h*8,data/pseudo/train-960  # true labels 8 times, and those of sew pseudo-label
     """
     from sewcli.training.config import FinetuneConfig
     from sewcli.training.recipes import compose

@@ -23,9 +23,10 @@ from sewcli.compression.config import DistillConfig
 from sewcli.compression.losses import feature_penalty, token_divergence
 from sewcli.compression.student import new_student, require_equal_rates
 from sewcli.data.loading import labelled_batch, to_device
+from sewcli.data.mixing import parts, read_parts
 from sewcli.data.plan import BatchPlan, MicroBatch
 from sewcli.data.reader import Reader
-from sewcli.data.utterances import Utterance, check_rate, read_split, require_splits
+from sewcli.data.utterances import Utterance, check_rate
 from sewcli.decoding.emissions import emissions
 from sewcli.decoding.runtimes.pytorch import TorchModel
 from sewcli.models.ctc import CTCModel, CTCOutput
@@ -200,10 +201,8 @@ def run(config: DistillConfig, exp: Path, device: torch.device, *, dry: bool = F
     model = new_student(config, vocabulary)
     require_equal_rates(model.config, teacher.config)
     teacher.to(device)
-    splits = require_splits(config.data.dir, config.data.train, default_prefix="train")
-    train, valid = (
-        [u for s in each for u in read_split(config.data.dir, s)] for each in (splits, validation_splits(config))
-    )
+    splits = parts(config.data.dir, config.data.train, default_prefix="train")
+    train, valid = (read_parts(each) for each in (splits, validation_splits(config)))
     train = usable(config, train, model, vocabulary if config.ctc_weight else None)
     valid = usable(config, valid, model, vocabulary if all(u.text.strip() for u in valid) else None)
     reader = Reader(train, None if dry else exp, config.data.max_rejected)

@@ -111,7 +111,7 @@ def join(folder: Path, shard: Shard, utterances: Sequence[Utterance], inputs: st
     Raises:
         DataError: no utterance of any shard could be decoded, or a shard's file is broken.
     """
-    with _alone(shards_of(folder)):
+    with alone(shards_of(folder)):
         if not part_of(folder, shard).is_dir() and _summary(folder, inputs):
             shutil.rmtree(shards_of(folder), ignore_errors=True)  # another was as late, and has joined them
             return DecodedSplit(folder, 0, new=False)
@@ -186,7 +186,7 @@ def _read_summary(folder: Path, names: tuple[str, str], inputs: str) -> dict[str
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """One process at a time; where the file system has no locks, two may do the same work twice."""
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)

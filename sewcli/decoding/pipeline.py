@@ -8,7 +8,7 @@ with settings and times. Emissions that were kept stand in for the model.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +57,9 @@ def decode(
     jobs: int | None = None,
     shard: Shard = (1, 1),
     keep: FloatType | None = None,
+    pieces: int = 1,
+    skip: Collection[str] = (),
+    opinions: bool = False,
 ) -> list[DecodedSplit]:
     """Decode splits of a corpus, or a shard of each.
 
@@ -72,6 +75,9 @@ def decode(
         jobs: decoder processes; 0 decodes in this one, None takes a few.
         shard: (i, n) decodes the i-th of n equal shares of each split, and joins them when it is the last.
         keep: keep the emissions, in this type, for `sew tune` and for other searches.
+        pieces: each split or shard is decoded in so many, and each is on disk when it is done: a kill costs one of them.
+        skip: ids of utterances to pass over.
+        opinions: also write what greedy decoding hears, and the parts of the score, for those who judge the hypotheses.
 
     Returns:
         The folder of each split, or of its shard while others are missing.
@@ -84,28 +90,43 @@ def decode(
     recogniser = Recogniser(resolve_model(model), device, runtime)
     vocabulary = recogniser.vocabulary
     plan = plan_decoder(lm, data, vocabulary, options or BeamOptions())
+    marks = [*plan.marks(), *(["opinions"] if opinions else []), *sorted(skip)]
+    wholes = {split: [u for u in read_split(data, split) if u.id not in skip] for split in splits}
     parts = [
         _Part(
             out / f"{split}-{plan.name}",
-            whole := read_split(data, split),
-            source := EmissionSource(recogniser, data, split, share(whole, shard), out, shard),
-            digest(source.inputs, *plan.marks()),
-            shard,
+            wholes[split],
+            source := EmissionSource(recogniser, data, split, share(wholes[split], piece), out, piece),
+            digest(source.inputs, *marks),
+            piece,
         )
         for split in splits
+        for piece in pieces_of(shard, pieces)
     ]
-    done = {part.folder: there for part in parts if not part.source.lacks(keep) and (there := _finished(part))}
-    if work := [part for part in parts if part.folder not in done]:
+    done = {n: there for n, part in enumerate(parts) if not part.source.lacks(keep) and (there := _finished(part))}
+    if work := [n for n in range(len(parts)) if n not in done]:
         with ExitStack() as stack:
             count = default_jobs() if jobs is None else jobs
             pool = stack.enter_context(DecoderPool(plan.build, count)) if plan.build else None
             settings = {"data": str(data), "model": str(model), **plan.settings(), "jobs": pool.jobs if pool else 0}
             nbest = plan.options is not None and plan.options.nbest is not None
-            for part in work:
-                outcome, facts = _decode(part.source, vocabulary, pool or plan.name, keep, plan.name, nbest=nbest)
+            told = _Told(nbest, opinions)
+            for n in work:
+                part = parts[n]
+                outcome, facts = _decode(part.source, vocabulary, pool or plan.name, keep, plan.name, told)
                 own = {"split": part.source.split, **settings, **facts, "inputs": part.inputs}
-                done[part.folder] = _write(part, outcome, own)
-    return [done[part.folder] for part in parts]
+                done[n] = _write(part, outcome, own)
+    found: dict[Path, DecodedSplit] = {}
+    for n, part in enumerate(parts):  # whichever piece of a split was the last has joined them
+        if not done[n].part or part.folder not in found:
+            found[part.folder] = done[n]
+    return list(found.values())
+
+
+def pieces_of(shard: Shard, pieces: int) -> list[Shard]:
+    """The shards of which shard (i, n) is made when each of the n is cut into so many pieces."""
+    index, count = shard
+    return [(index + count * piece, count * pieces) for piece in range(pieces)]
 
 
 def share(utterances: Sequence[Utterance], shard: Shard) -> list[Utterance]:
@@ -124,6 +145,14 @@ class _Part:
     source: EmissionSource
     inputs: str
     shard: Shard
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What the row of an utterance tells beside its text: other hypotheses, what greedy decoding hears."""
+
+    nbest: bool
+    opinions: bool
 
 
 def _finished(part: _Part) -> DecodedSplit | None:
@@ -149,12 +178,12 @@ def _decode(
     decoder: DecoderPool | str,
     keep: FloatType | None,
     name: str,
-    *,
-    nbest: bool,
+    told: _Told,
 ) -> tuple[Outcome, dict[str, Any]]:
     """Hypotheses of a part, and facts about where its emissions come from."""
     failures: dict[str, SewError] = {}
     found: dict[str, list[Hypothesis]] = {}
+    opinions: dict[str, dict[str, Any]] = {}
     decoder_seconds, audio_seconds = 0.0, 0.0
     lengths = {u.id: u.seconds for u in source.utterances}
     began = time.perf_counter()
@@ -165,7 +194,8 @@ def _decode(
             bar.advance()
 
         with source.opened(fail, keep) as (stream, run):
-            for decoded in _decoded(stream, vocabulary, decoder):
+            heard = _heard(stream, vocabulary, opinions) if told.opinions else stream
+            for decoded in _decoded(heard, vocabulary, decoder):
                 decoder_seconds += decoded.seconds
                 audio_seconds += lengths[decoded.name]
                 if decoded.error:
@@ -174,7 +204,7 @@ def _decode(
                     found[decoded.name] = decoded.hypotheses
                 bar.advance(note=f"{audio_seconds / (time.perf_counter() - began):.1f} s of audio a second")
     outcome = Outcome(
-        rows=[_row(u, found[u.id], nbest=nbest) for u in source.utterances if u.id in found],
+        rows=[_row(u, found[u.id], told) | opinions.get(u.id, {}) for u in source.utterances if u.id in found],
         failures=[{"id": name, "path": str(e.where or ""), "reason": e.what} for name, e in failures.items()],
         audio_seconds=audio_seconds,
         model_seconds=run.clock.seconds,
@@ -182,6 +212,15 @@ def _decode(
         wall_seconds=time.perf_counter() - began,
     )
     return outcome, run.facts
+
+
+def _heard(stream: Stream, vocabulary: Vocabulary, opinions: dict[str, dict[str, Any]]) -> Stream:
+    """The same stream; what greedy decoding makes of it goes to `opinions` by the utterance's id."""
+    for utterance, emission in stream:
+        if not np.isnan(emission).any():
+            text, score = vocabulary.text(greedy(emission)), greedy_score(emission)
+            opinions[utterance.id] = {"greedy": text, "greedy_score": round(score, 4)}
+        yield utterance, emission
 
 
 def _decoded(stream: Stream, vocabulary: Vocabulary, decoder: DecoderPool | str) -> Iterator[Decoded]:
@@ -207,11 +246,13 @@ def _best_path(name: str, emission: np.ndarray, vocabulary: Vocabulary, search: 
     return Decoded(name, [hypothesis], time.thread_time() - began)
 
 
-def _row(utterance: Utterance, hypotheses: Sequence[Hypothesis], *, nbest: bool) -> dict[str, Any]:
+def _row(utterance: Utterance, hypotheses: Sequence[Hypothesis], told: _Told) -> dict[str, Any]:
     best = hypotheses[0]
     row: dict[str, Any] = {"id": utterance.id, "text": best.text, "score": round(best.score, 4)}
     if utterance.text.strip():
         row["reference"] = utterance.text
-    if nbest:
+    if told.opinions:
+        row["am"] = round(best.am, 4)
+    if told.nbest:
         row["nbest"] = nbest_rows(hypotheses)
     return row

@@ -7,9 +7,10 @@ then the same to the last digit. Shapes: T frames, V vocabulary.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,8 @@ class EmissionSource:
     inputs: str = field(init=False)  # digest of weights and cuts
 
     def __post_init__(self) -> None:
-        path = self.recogniser.weights
-        weights = [path] if path.is_file() else sorted(file for file in path.iterdir() if file.is_file())
-        files = [*manifests(self.data, self.split), *weights]
-        marks = [f"{file.name} {sha256(file)}" for file in files]
-        self.inputs = digest(*marks, *self.recogniser.options.marks())
+        cuts = _marks(manifests(self.data, self.split))
+        self.inputs = digest(*cuts, *file_marks(self.recogniser.weights), *self.recogniser.options.marks())
         self._kept = find_kept(kept_folder(self.out, self.split), self.inputs, self.utterances, self.shard)
 
     def lacks(self, kind: FloatType | None) -> bool:
@@ -91,6 +89,26 @@ class EmissionSource:
             writer.facts = {**run.facts, "model_seconds": run.clock.seconds, "failed": failed}
 
 
+def file_marks(weights: Path) -> list[str]:
+    """Name and digest of a file, or of each file of a folder."""
+    return _marks([weights] if weights.is_file() else sorted(file for file in weights.iterdir() if file.is_file()))
+
+
 def digest(*marks: str) -> str:
     """One for all of them."""
     return hashlib.sha256("\n".join(marks).encode()).hexdigest()
+
+
+def _marks(files: Sequence[Path]) -> list[str]:
+    return [f"{file.name} {_sha256(file, *_changed(file))}" for file in files]
+
+
+def _changed(file: Path) -> tuple[int, int]:
+    facts = file.stat()
+    return facts.st_size, facts.st_mtime_ns
+
+
+@cache
+def _sha256(file: Path, size: int, changed: int) -> str:
+    """Once for all pieces of a split that has not changed meanwhile."""
+    return sha256(file)

@@ -9,6 +9,7 @@ times at 60 s, and a shear in registers. Shapes: B batch, U frames, E width, H h
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any, NamedTuple
@@ -138,8 +139,8 @@ def attend(
     if not _evenly_spaced(query, key, value):
         query, key, value = query.contiguous(), key.contiguous(), value.contiguous()
     tables = position_query.to(query.dtype), position_key.to(query.dtype)
-    mixed: Tensor = _Attention.apply(query, key, value, *tables, columns, lengths, seed, heads, threshold)
-    return mixed
+    apply: Callable[..., Tensor] = _Attention.apply
+    return apply(query, key, value, *tables, columns, lengths, seed, heads, threshold)
 
 
 def _evenly_spaced(*inputs: Tensor) -> bool:
@@ -220,4 +221,5 @@ def _by_head(x: Tensor, heads: int) -> Tensor:
 
 def _products(x: Tensor, positions: Tensor) -> Tensor:
     """(B, U, E) with (H, N, D) -> (H, B U, N)."""
-    return _by_head(x, len(positions)) @ positions.transpose(1, 2)
+    products: Tensor = _by_head(x, len(positions)) @ positions.transpose(1, 2)
+    return products

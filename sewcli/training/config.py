@@ -39,7 +39,8 @@ class DataConfig(ReadingConfig):
     dir: str = "data/librispeech"
     """Folder that `sew prep` wrote."""
     train: Names | None = None
-    """Splits to train on, e.g. `10h` or `train-clean-100,train-clean-360`; all `train*` when not given."""
+    """Splits to train on, e.g. `10h` or `train-clean-100,train-clean-360`; all `train*` when not given. `FOLDER/SPLIT` is one
+    of another prepared folder, and `SPLIT*4` one that is taken four times an epoch."""
     valid: Names | None = None
     """Splits to validate on; all `dev*` when not given, and 1 % of the training cuts when there is none (pre-training)."""
     min_seconds: Positive = 0.1

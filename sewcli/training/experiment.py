@@ -169,8 +169,8 @@ def _config_there(path: Path, config: LoopConfig) -> LoopConfig:
 
 
 def _check_same_run(exp: Path, there: LoopConfig, config: LoopConfig) -> None:
-    then, now = _flat(there.model_dump(mode="json")), _flat(config.model_dump(mode="json"))
-    changed = sorted(k for k in then.keys() | now.keys() if then.get(k) != now.get(k) and not k.startswith(FREE))
+    found = differences(there.model_dump(mode="json"), config.model_dump(mode="json"))
+    changed = [key for key in found if not key.startswith(FREE)]
     mend = "give the new run its own --exp, or run the old config to go on, or remove the folder"
     if changed == ["updates"]:
         done = newest_step(exp / "checkpoints")
@@ -180,7 +180,7 @@ def _check_same_run(exp: Path, there: LoopConfig, config: LoopConfig) -> None:
             return
         raise UsageError(f"updates {there.updates} -> {config.updates}: {reason}", where=exp, mend=mend)
     if changed:
-        shown = ", ".join(f"{k} {then.get(k)!r} -> {now.get(k)!r}" for k in changed[:4])
+        shown = ", ".join(f"{key} {then!r} -> {now!r}" for key in changed[:4] for then, now in [found[key]])
         more = f" and {len(changed) - 4} more" if len(changed) > 4 else ""
         raise UsageError(f"another run is in this folder: {shown}{more}", where=exp, mend=mend)
 
@@ -201,6 +201,16 @@ def _warn_of_warmup(config: LoopConfig) -> None:
             f"{config.updates} updates end within the warm-up of {schedule.warmup_updates}: the learning rate only gets to "
             f"{polynomial(config.updates, config.optim.lr, schedule):.3g} (--set schedule.warmup_updates=...)"
         )
+
+
+def differences(then: dict[str, Any], now: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """What two configs have different, by dotted key, sorted: (then, now), None where there is no such key."""
+    one, other = _flat(then), _flat(now)
+    return {
+        key: (one.get(key), other.get(key))
+        for key in sorted(one.keys() | other.keys())
+        if one.get(key) != other.get(key)
+    }
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -19,9 +19,10 @@ from sewcli.base.errors import DataError, UsageError
 from sewcli.base.memory import keep_freed_memory
 from sewcli.base.rng import numpy_rng, seed_torch
 from sewcli.data.loading import LabelledBatch, labelled_batch, to_device
+from sewcli.data.mixing import Part, parts, read_parts
 from sewcli.data.plan import BatchPlan, MicroBatch
 from sewcli.data.reader import Reader
-from sewcli.data.utterances import Utterance, check_rate, read_split, require_splits
+from sewcli.data.utterances import Utterance, check_rate
 from sewcli.data.utterances import splits as find_splits
 from sewcli.decoding.emissions import emissions
 from sewcli.decoding.greedy import greedy
@@ -248,10 +249,10 @@ def run(config: FinetuneConfig, exp: Path, device_name: str, *, dry: bool = Fals
     vocabulary = Vocabulary.read(config.vocabulary) if config.vocabulary else Vocabulary.letters()
     seed_torch(config.seed, "initial-weights")
     model = new_or_pretrained(config, vocabulary)
-    splits = require_splits(config.data.dir, config.data.train, default_prefix="train")
+    splits = parts(config.data.dir, config.data.train, default_prefix="train")
     valid_splits = validation_splits(config)
-    train = select([u for s in splits for u in read_split(config.data.dir, s)], config, model, vocabulary)
-    valid = select([u for s in valid_splits for u in read_split(config.data.dir, s)], config, model, vocabulary)
+    train = select(read_parts(splits), config, model, vocabulary)
+    valid = select(read_parts(valid_splits), config, model, vocabulary)
     reader = Reader(train, None if dry else exp, config.data.max_rejected)
     task = Finetuning(config, model, vocabulary, train, valid, reader)
     size = f"{model.config.name}, {sum(p.numel() for p in model.parameters()):,} parameters on {device}"
@@ -269,7 +270,7 @@ def run(config: FinetuneConfig, exp: Path, device_name: str, *, dry: bool = Fals
     dist.stop()
 
 
-def validation_splits(config: RunConfig) -> list[str]:
+def validation_splits(config: RunConfig) -> list[Part]:
     """The splits to choose the best model with.
 
     Raises:
@@ -282,7 +283,7 @@ def validation_splits(config: RunConfig) -> list[str]:
             where=config.data.dir,
             mend="name one: --set data.valid=NAME; or set speakers aside: sew prep ... --hold-out dev=SPEAKER,...",
         )
-    return require_splits(config.data.dir, config.data.valid, default_prefix="dev")
+    return parts(config.data.dir, config.data.valid, default_prefix="dev")
 
 
 def new_or_pretrained(config: RecogniserConfig, vocabulary: Vocabulary) -> CTCModel:

@@ -19,9 +19,10 @@ from sewcli.base.errors import UsageError
 from sewcli.base.memory import keep_freed_memory
 from sewcli.base.rng import key, numpy_rng, seed_torch
 from sewcli.data.loading import WaveBatch, cropped_batch, read_ahead, to_device
+from sewcli.data.mixing import parts, read_parts
 from sewcli.data.plan import BatchPlan, MicroBatch
 from sewcli.data.reader import Reader
-from sewcli.data.utterances import Utterance, check_rate, read_split, require_splits
+from sewcli.data.utterances import Utterance, check_rate
 from sewcli.data.utterances import splits as find_splits
 from sewcli.models.folder import load_pretraining, save_pretraining
 from sewcli.models.pretraining import PretrainingModel, PretrainingOutput
@@ -242,13 +243,11 @@ def run(config: PretrainConfig, exp: Path, device_name: str, *, dry: bool = Fals
 
 
 def _select_cuts(config: PretrainConfig) -> tuple[list[Utterance], list[Utterance]]:
-    splits = require_splits(config.data.dir, config.data.train, default_prefix="train")
-    train = select([u for split in splits for u in read_split(config.data.dir, split)], config)
+    train = select(read_parts(parts(config.data.dir, config.data.train, default_prefix="train")), config)
     held_out = config.data.valid or [split for split in find_splits(config.data.dir) if split.startswith("dev")]
     if not held_out:
         return hold_out(train, config.seed)
-    names = require_splits(config.data.dir, held_out, default_prefix="dev")
-    return train, select([u for split in names for u in read_split(config.data.dir, split)], config)
+    return train, select(read_parts(parts(config.data.dir, held_out, default_prefix="dev")), config)
 
 
 def new_or_loaded(config: PretrainConfig) -> PretrainingModel:

@@ -8,14 +8,14 @@ from typing import Any
 
 from sewcli.training.recipes import Recipe, names, read
 
-VERBS = ("pretrain", "finetune", "distill")
+VERBS = ("pretrain", "finetune", "distill", "selftrain")
 LINE = "{:9} {:46} {:16} {}"
 INTRODUCTION = """# Recipes by name
 
-Made by `sew recipes --tables > docs/recipes.md`; do not edit. `sew pretrain --config NAME`, `sew finetune --config NAME` and
-`sew distill --config NAME` take them; `--print-config` shows all of one, `--set key=value` changes a key, and a YAML file of
-your own can begin with `inherits: NAME`. "Differs" is against the recipe it inherits, or against the defaults, which are SEW's
-100K pre-training, the 100 h fine-tuning, and for a distillation what docs/compression.md says.
+Made by `sew recipes --tables > docs/recipes.md`; do not edit. `sew pretrain`, `sew finetune`, `sew distill` and `sew selftrain`
+take them as `--config NAME`; `--print-config` shows all of one (but of selftrain's), `--set key=value` changes a key, and a
+YAML file of your own can begin with `inherits: NAME`. "Differs" is against the recipe it inherits, or the defaults, which are
+SEW's 100K pre-training, the 100 h fine-tuning, and for a distillation what docs/compression.md says.
 
 WER is what the paper reports: for wav2vec 2.0's ablations the mean of three seeds on dev-clean and dev-other together, after
 `sew finetune --config ablation-10h` (tables 4, 5 and 13); in fine-tuning test-clean / test-other, greedy, with the updates of
@@ -28,6 +28,7 @@ TITLES = {
     "pretrain/ablation": "Pre-training, ablations",
     "finetune": "Fine-tuning",
     "distill": "Distillation",
+    "selftrain": "Self-training",
 }
 
 

@@ -15,9 +15,8 @@ import sewcli
 from sewcli.base.config import Config, build, merge, parse_sets, read_yaml
 from sewcli.base.errors import UsageError, nearest
 from sewcli.models.config import ModelConfig
-from sewcli.training.config import LoopConfig
 
-R = TypeVar("R", bound=LoopConfig)
+R = TypeVar("R", bound=Config)
 FOLDER = Path(sewcli.__file__).parent / "recipes"
 
 
@@ -131,7 +130,7 @@ def read_config(cls: type[R], path: Path) -> R:
     return build(cls, merge(_defaults(cls), read_yaml(path)), where=path)
 
 
-def _defaults(cls: type[LoopConfig]) -> dict[str, Any]:
+def _defaults(cls: type[Config]) -> dict[str, Any]:
     fields = {name: field.get_default() for name, field in cls.model_fields.items() if not field.is_required()}
     return {name: value.model_dump() if hasattr(value, "model_dump") else value for name, value in fields.items()}
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CONFIG, METRICS, HYPOTHESES = "config.yaml", "metrics.jsonl", "hyps.jsonl"
 SHARDS = ".shards"
-PASSED_OVER = {"checkpoints", "tensorboard", "textgrids"}  # many files, and no experiment
+PASSED_OVER = {"checkpoints", "tensorboard", "textgrids", "labelling"}  # many files, and no experiment
 PLAIN = ("greedy", "viterbi")  # decoders without a language model
 
 Stage = Literal["pre-training", "fine-tuning", "distillation", "language model", ""]

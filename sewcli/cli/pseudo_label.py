@@ -1,0 +1,104 @@
+"""`sew pseudo-label`: audio that nobody transcribed becomes training data, its texts written by a model."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sewcli.base import dist
+from sewcli.base.errors import PartialError
+from sewcli.cli import options
+from sewcli.cli.decode import recogniser, shard_of
+
+
+def pseudo_label(
+    split: Annotated[list[str], typer.Option(help="Split to label (may be repeated).")],
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="A recogniser: its folder, its experiment, a fairseq file or a Hub id.",
+            show_default="the newest below exp/",
+        ),
+    ] = None,
+    data: options.Data = None,
+    lm: Annotated[
+        str | None, typer.Option(help="A name in DATA/lm, a file, or none (greedy).", show_default="4gram")
+    ] = None,
+    rescore: Annotated[
+        Path | None,
+        typer.Option(help="A neural language model, which chooses anew among the best 100.", show_default="no"),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Data folder to write.", show_default="DATA-pseudo")] = None,
+    keep: Annotated[
+        float | None,
+        typer.Option(help="Share to keep of the texts that pass the other filters.", show_default="0.9"),
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SPLIT", help="Pass over the cuts of this split, which have true labels."),
+    ] = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change one key, e.g. --set filter.min_confidence=0.3 (may be repeated)."),
+    ] = None,
+    device: options.Device = "auto",
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N", help="Decode one shard of N; the last to end writes the labels.", show_default="all of it"
+        ),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Transcribe cuts with a model and a language model, and keep the texts that can be trusted as labels.
+
+    OUT is a data folder like any other: cuts_SPLIT.jsonl.gz with, in each cut's custom fields, where
+    its label came from; rejected.jsonl has what was not kept, with the reason. Filters: no text,
+    rates of letters and words (filter.letters_per_second, filter.words_per_second), n-grams that
+    repeat (filter.max_repeats), filter.min_confidence, filter.min_agreement with greedy decoding, and
+    last --keep, a share by filter.rank: confidence, margin, agreement or score. Search: search.beam,
+    search.weights. Killed or stopped, the same command goes on. Where true texts are known they are
+    used for one thing: to tell the error rate of the labels.
+
+        sew pseudo-label --split train-960 --without 10h --model exp/sew-d-mid-ft-10h
+        sew pseudo-label --split small --lm 4gram --rescore exp/lm --keep 0.8 --out data/small-pseudo
+        sew pseudo-label --split large --shard 1/64               # of 64 jobs, on any machines
+        sew finetune --model exp/sew-d-mid/model --set data.train=10h*8,data/librispeech-pseudo/train-960
+    """
+    mine = shard_of(shard)
+    corpus = data or options.DATA
+    chosen = (
+        recogniser(model) if model else options.newest_model("ForCTC", mend="first run: sew finetune, or give --model")
+    )
+
+    from sewcli.base.config import build, merge, parse_sets
+    from sewcli.data.utterances import require_splits
+    from sewcli.decoding.labels.config import LabelConfig
+    from sewcli.decoding.labels.run import print_labels
+    from sewcli.decoding.labels.run import pseudo_label as label
+    from sewcli.training.experiment import choose_device
+
+    splits = list(dict.fromkeys(require_splits(corpus, split, default_prefix="")))
+    excluded = require_splits(corpus, without, default_prefix="") if without else []
+    flags = options.given(lm=lm, rescore=str(rescore) if rescore else None, filter=options.given(keep=keep) or None)
+    folder = out or corpus.parent / f"{corpus.resolve().name}-pseudo"
+    done = label(
+        chosen,
+        corpus,
+        splits,
+        build(LabelConfig, merge(flags, parse_sets(sets or []))),
+        out=folder,
+        device=partial(choose_device, device),
+        shard=mine,
+        without=excluded,
+    )
+    print_labels([labelled for labelled in done if labelled.new or dist.is_main()], as_json=json)
+    if failed := sum(labelled.failed for labelled in done if labelled.entry is not None or shard):
+        raise PartialError(
+            f"{failed} cuts cannot be read; all others are done",
+            where=folder,
+            mend="rejected.jsonl there names them; mend the audio and run this again, or go on without them",
+        )

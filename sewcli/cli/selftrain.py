@@ -1,0 +1,86 @@
+"""`sew selftrain`: rounds of pseudo-labelling and fine-tuning as one command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sewcli.cli import options
+
+HELP = "A recipe by name (`sew recipes`), or a YAML file of what differs."
+
+
+def selftrain(
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="A recogniser, or a pre-trained model to make one of with the true labels first.",
+            show_default="the newest recogniser below exp/",
+        ),
+    ] = None,
+    data: options.Data = None,
+    untranscribed: Annotated[
+        list[str] | None, typer.Option(metavar="SPLIT", help="Split to label (may be repeated).")
+    ] = None,
+    lm: Annotated[str | None, typer.Option(help="A name in DATA/lm or a file.", show_default="4gram")] = None,
+    rescore: Annotated[
+        str | None, typer.Option(help="A neural language model, which chooses anew among the best 100.")
+    ] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Label and fine-tune so often.", show_default="1")] = None,
+    final: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL", help="Fine-tune another model at the end: a pre-trained folder, or a name of exp/."
+        ),
+    ] = None,
+    exp: Annotated[Path, typer.Option(help="Experiment folder.")] = Path("exp/selftrain"),
+    config: Annotated[str | None, typer.Option("--config", "-c", help=HELP)] = None,
+    sets: options.Sets = None,
+    device: options.Device = "auto",
+    json: options.Json = False,
+) -> None:
+    """Label audio with a model, fine-tune on true labels and those, and again; then a table of all rounds.
+
+    EXP/round-N is what `sew finetune` makes, with labels/ (see sew pseudo-label) and decode/.
+    selftrain.json and selftrain.md tell word error rates of dev and test before and after each
+    round, the share of labels kept, and their error rate where the truth is known. Killed or
+    stopped anywhere, the same command goes on; more --rounds go on from the last.
+
+        sew selftrain --model exp/sew-d-mid/model --untranscribed train-960 --config 10h --rounds 3
+        sew selftrain --untranscribed small --set labelled=train-mine --set finetune.updates=20000
+        sew selftrain --model exp/sew-tiny-ft --untranscribed small --final sew-d-mid --set final_finetune.updates=80000
+        sew selftrain --untranscribed train-rest --set label.filter.keep=0.8 --set begin=last --set labelled_times=8
+    """
+    import json as json_module
+
+    from sewcli.training.recipes import compose, read
+    from sewcli.training.self_training import self_train, started_from
+    from sewcli.training.self_training_config import SelfTrainingConfig
+    from sewcli.training.self_training_table import print_rounds
+
+    named = read("selftrain", config).settings.get("model") if config else None
+    start = model or named or started_from(exp)
+    start = start or options.newest_model("ForCTC", mend="first run: sew finetune, or give --model")
+    label = options.given(lm=lm, rescore=rescore)
+    flags = options.given(
+        model=_inner(str(start)),
+        data=str(data) if data else None,
+        untranscribed=tuple(untranscribed) if untranscribed else None,
+        rounds=rounds,
+        final=final,
+        label=label or None,
+    )
+    rows = self_train(compose(SelfTrainingConfig, "selftrain", config, flags, sets or []), exp, device)
+    if json:
+        for row in rows:
+            print(json_module.dumps(row, ensure_ascii=False))
+    else:
+        print_rounds(rows)
+
+
+def _inner(model: str) -> str:
+    """`exp/NAME/model` of `exp/NAME`."""
+    inner = Path(model) / "model"
+    return str(inner) if (inner / "config.json").is_file() and not (Path(model) / "config.json").is_file() else model

@@ -1,0 +1,66 @@
+"""Which cuts a run takes: splits of its data folder, splits of other prepared folders beside them, and each how often.
+
+Self-training mixes few true labels with many made by a model (Xu et al. 2021; Kahn et al. 2020), and those lie in folders of
+their own. `10h*4,data/pseudo/train-960` is split 10h of the run's folder, four times an epoch, and train-960 of data/pseudo.
+An utterance that stands n times is n entries of the batch plan, which stays a function of (seed, epoch).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sewcli.base.errors import UsageError
+from sewcli.data.utterances import Utterance, read_split, require_splits
+
+FORM = re.compile(r"(?P<place>[^*]+?)(?:\*(?P<times>[1-9]\d*))?")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A split of a prepared folder, so many times an epoch."""
+
+    folder: Path
+    split: str
+    times: int = 1
+
+
+def parts(data: str | Path, wanted: Sequence[str] | None, *, default_prefix: str) -> list[Part]:
+    """What `wanted` names: SPLIT, FOLDER/SPLIT, and either of them with *N behind it.
+
+    Args:
+        data: folder of the splits that are named without one.
+        wanted: the names; None takes all of `data` that begin with `default_prefix`.
+        default_prefix: a role (train, dev).
+
+    Raises:
+        UsageError: nothing is prepared in a folder, a split is not there, or a name of another form.
+    """
+    if not wanted:
+        return [Part(Path(data), name) for name in require_splits(data, None, default_prefix=default_prefix)]
+    found = [_part(Path(data), name) for name in wanted]
+    for part in found:
+        require_splits(part.folder, [part.split], default_prefix=default_prefix)
+    return found
+
+
+def read_parts(chosen: Sequence[Part]) -> list[Utterance]:
+    """The utterances of all parts, one part after the other, each as often as it says.
+
+    Raises:
+        DataError: a manifest is missing, broken, or without utterances.
+    """
+    return [u for part in chosen for u in read_split(part.folder, part.split) * part.times]
+
+
+def _part(data: Path, name: str) -> Part:
+    form = FORM.fullmatch(name)
+    place = Path(form["place"]) if form else Path()
+    if form is None or not place.name:
+        raise UsageError(
+            f"{name!r} names no split",
+            mend="SPLIT, or FOLDER/SPLIT for one of another folder; *N behind it takes it N times, e.g. 10h*4",
+        )
+    return Part(place.parent if len(place.parts) > 1 else data, place.name, int(form["times"] or 1))
