@@ -19,8 +19,9 @@ import sys
 import tempfile
 import time
 import traceback
+from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,10 @@ def read(path: Path, setting: Setting) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    found = {name: version(name) for name in ("sew", "torch", "transformers", "triton")}
+    found = {}
+    for name in ("sew", "torch", "transformers", "triton"):
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
     return found | {"python": platform.python_version(), "cuda": str(torch.version.cuda)}
 
 

@@ -19,8 +19,8 @@ from torch import Tensor
 from torch.nn import functional
 
 ALIGNED = 8  # columns are a multiple of this: 16 bytes of bf16, which tensor cores want
-FORWARD = {"BLOCK_M": 64, "BLOCK_N": 64, "num_warps": 4}  # queries and keys of a tile: no register spills on sm_90
-BACKWARD = {"BLOCK_M": 64, "BLOCK_N": 32, "num_warps": 4}
+FORWARD = {"BLOCK_M": 64, "BLOCK_N": 64, "num_warps": 4, "num_stages": 2}  # queries and keys of a tile;
+BACKWARD = {"BLOCK_M": 64, "BLOCK_N": 32, "num_warps": 4, "num_stages": 2}  # on sm_90 no register spills
 
 
 class Columns(NamedTuple):
@@ -216,7 +216,8 @@ class _Attention(torch.autograd.Function):
 
 def _by_head(x: Tensor, heads: int) -> Tensor:
     """(B, U, E) -> (H, B U, D), a view."""
-    return x.unflatten(2, (heads, -1)).flatten(0, 1).transpose(0, 1)
+    rows: Tensor = x.unflatten(2, (heads, -1))
+    return rows.flatten(0, 1).transpose(0, 1)
 
 
 def _products(x: Tensor, positions: Tensor) -> Tensor:

@@ -60,11 +60,12 @@ def put_rows(base, index, limit, width, x, D: tl.constexpr):
 
 
 @triton.jit
-def place_of(batch, heads, frames, D: tl.constexpr):
-    """This program's head: (batch row b, start in (B, U, E), first row in (H, B U, N), first row in (B H, U))."""
+def place_of(batch, heads, frames, step, D: tl.constexpr):
+    """This program's head: (batch row b, start in the inputs, start in (B, U, E), row in (H, B U, N), row in (B H, U))."""
     pair = tl.program_id(1)
     b, h = pair // heads, pair % heads
-    return b, b.to(tl.int64) * frames * heads * D + h * D, (h * batch + b).to(tl.int64) * frames, pair * frames
+    row = b.to(tl.int64) * frames
+    return b, row * step + h * D, row * heads * D + h * D, (h * batch + b).to(tl.int64) * frames, pair * frames
 
 
 @triton.jit

@@ -34,7 +34,7 @@ def test_every_row_runs_and_a_failure_stops_nothing(tmp_path: Path, monkeypatch:
     assert '"error"' not in json.dumps(rows)
     assert all(case["same_bits_again"] for case in rows["kernel"]["exactness"])
     agree = [row["best_symbols_that_agree"] for row in rows["inference-15s"]["results"]]
-    assert min(agree) > 0.9, agree
+    assert min(agree) > 0.8, agree
     for row in rows["pretrain"]["results"]:
         assert row["first_losses"]["sew"] == pytest.approx(row["first_losses"]["transformers"], abs=0.3)
 

@@ -29,8 +29,9 @@ def compiled(kernel: Any, tile: dict[str, int], kind: str, constants: dict[str, 
     constants = {**constants, **sizes, "D": 64}
     signature = {name: "constexpr" if name in constants else kind_of(name, kind) for name in kernel.arg_names}
     aligned = {(n,): [["tt.divisibility", 16]] for n, name in enumerate(kernel.arg_names) if signature[name][0] == "*"}
+    options = {name: size for name, size in tile.items() if name.startswith("num_")}
     source = ASTSource(kernel, signature, {(kernel.arg_names.index(k),): v for k, v in constants.items()}, aligned)
-    made = triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": tile["num_warps"]})
+    made = triton.compile(source, target=GPUTarget("cuda", 90, 32), options=options)
     ptxas = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "ptxas"
     with tempfile.NamedTemporaryFile("w", suffix=".ptx") as file:
         file.write(made.asm["ptx"])
