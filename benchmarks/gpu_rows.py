@@ -205,7 +205,9 @@ def attention_speed(setting: Setting, rows: int, frames: int, heads: int = 8) ->
         return step if kernels else without
 
     steps = {
-        f"{'fused' if k else 'plain'} {'training' if t else 'inference'}": run(k, t) for k in (1, 0) for t in (0, 1)
+        f"{'fused' if k else 'plain'} {'training' if t else 'inference'}": run(k, t)
+        for k in (True, False)
+        for t in (False, True)
     }
     found: dict[str, Any] = {"batch": f"{rows} x {frames} frames, {heads} heads", **measured(steps, setting)}
     tiles = [(64, 64, 4), (128, 64, 8), (64, 32, 4), (64, 64, 8), (128, 128, 8), (32, 64, 4)]
