@@ -33,6 +33,7 @@ IMPOSSIBLE = -1e4  # log-probability of what the added end frame must not emit; 
 BYTES_PER_STATE = 112  # measured: 0.56 GB for 2000 s at beam 50
 PIECE = 32 << 20  # bytes that the beams of a piece may take: more frames than fit are searched piece by piece
 ROOM, ROOM_BY_WEIGHT = 10.0, 2.5  # nats; the second for each unit of the language model's weight
+LIST_ROOM, LIST_TOKENS = 10.0, 2  # a list of hypotheses needs more room, and more symbols by this factor
 UNSURE, MISSED = (
     0.99,
     0.02,
@@ -68,7 +69,13 @@ class BeamOptions(Config):
 
         What a model of words adds to a hypothesis differs the more between hypotheses the more it weighs.
         """
-        return ROOM + ROOM_BY_WEIGHT * max(weights.lm_weight, 0.0) if self.threshold is None else self.threshold
+        room = ROOM + ROOM_BY_WEIGHT * max(weights.lm_weight, 0.0) + (LIST_ROOM if self.lists else 0.0)
+        return room if self.threshold is None else self.threshold
+
+    @property
+    def lists(self) -> bool:
+        """Whether more than the best hypothesis is wanted: of the others, many a good one is far behind."""
+        return (self.nbest or 1) > 1
 
     def settings(self) -> dict[str, Any]:
         """All of them, with the threshold that is used."""
@@ -141,7 +148,7 @@ class Search(ABC):
         Most recognisers need no more; one that was trained on minutes of speech and is unsure of most frames would lose words.
         """
         size = len(self.vocabulary)
-        count = min(self.options.beam_tokens or size, size)
+        count = min((self.options.beam_tokens or size) * (LIST_TOKENS if self.options.lists else 1), size)
         unsure = np.flatnonzero(emission.max(axis=1) < math.log(UNSURE))
         if count == size or not len(unsure):
             return count

@@ -313,6 +313,24 @@ def test_the_nbest_list_is_distinct_sorted_and_at_most_as_long_as_asked(
     assert [h.score for h in found] == sorted((h.score for h in found), reverse=True)
 
 
+def test_the_lists_of_the_fast_search_are_as_good_as_those_of_the_exhaustive_one(
+    lm: LanguageModelFiles, sentences: list[str]
+) -> None:
+    """The fewest errors that choosing from each list could leave, as rescoring does."""
+    texts = sentences[:60]
+    values = [emission(text, noise=2.4, seed=seed, peak=6) for seed, text in enumerate(texts)]
+
+    def oracle(**settings: Any) -> int:
+        search = BeamDecoder(lm, LETTERS, BeamOptions(beam=100, nbest=50, **settings))
+        lists = [[h.text for h in search.decode("u", value)] for value in values]
+        return sum(
+            min(word_errors([text], [found]).total.errors for found in each)
+            for text, each in zip(texts, lists, strict=True)
+        )
+
+    assert oracle() <= oracle(**EXHAUSTIVE) < oracle(threshold=6.0)
+
+
 def test_a_model_that_knows_no_word_of_the_lexicon_is_refused(lm: LanguageModelFiles, tmp_path: Path) -> None:
     foreign = tmp_path / "lexicon.txt"
     foreign.write_text("ZZZ\tZ Z Z |\n")
