@@ -35,10 +35,8 @@ PIECE = 32 << 20  # bytes that the beams of a piece may take: more frames than f
 LEAST = 1800  # but this many frames, 36 s, always in one: longer than any utterance of LibriSpeech
 ROOM, ROOM_BY_WEIGHT = 10.0, 2.5  # nats; the second for each unit of the language model's weight
 LIST_ROOM, LIST_TOKENS = 10.0, 2  # a list of hypotheses needs more room, and more symbols by this factor
-UNSURE, MISSED = (
-    0.99,
-    0.02,
-)  # a frame whose best symbol has less, and what the symbols that are not tried may have of it
+UNSURE = 0.99  # a frame is unsure whose best symbol has less
+MISSED = 0.02  # of the probability of such frames, which the symbols that are not tried may have
 LOOKED_AT = 256  # unsure frames of an utterance, at most, that tell how many symbols to try
 
 
