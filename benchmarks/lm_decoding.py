@@ -50,6 +50,7 @@ HARDNESS = (1.0, 1.4)
 BEAMS = (5, 50, 500)
 RATE = 50.0  # frames a second
 WEIGHTS = BeamOptions().weights
+TOKENS, THRESHOLDS, LM_WEIGHTS = (None, 16, 8, 5, 3), (25.0, 20.0, 15.0, 12.0, 10.0), (0.5, 1.0, 3.25, 4.5)
 ROUNDS = {5: 3, 50: 3, 500: 1}
 Texts = Callable[[Sequence[np.ndarray]], list[str]]
 
@@ -77,7 +78,7 @@ def main() -> None:
         "--kept", type=Path, nargs=2, metavar=("DECODE", "DATA"), help="real emissions, and their corpus"
     )
     parser.add_argument("--jobs", type=int, nargs="+", default=(1, 2))
-    parser.add_argument("--part", choices=("searches", "processes", "all"), default="all")
+    parser.add_argument("--part", choices=("searches", "settings", "processes", "all"), default="all")
     parser.add_argument("--model", default="w2v2-base", help="whose time decoding is held against")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/lm_decoding.json"))
     given = parser.parse_args()
@@ -89,17 +90,19 @@ def main() -> None:
     found |= {
         "commands": {**found.get("commands", {}), given.part: command},
         "date": date.today().isoformat(),
-        "machine": f"{processor()}, {len(os.sched_getaffinity(0))} cores",
+        "machine": f"{processor()}, {os.cpu_count()} cores",
         "versions": versions(),
         "lm": {"file": files.model.name, "bytes": files.model.stat().st_size},
         "lexicon_words": sum(1 for _ in files.lexicon.open()),
     }
-    if given.part != "processes":
+    if given.part in ("searches", "all"):
         found["searches"] = [row for heard in sets for row in searches(heard, files)]
         if given.kept:
             heard = kept(*given.kept)
             found["searches"] += searches(heard, resolve(given.lm, given.kept[1], LETTERS))
-    if given.part != "searches":
+    if given.part in ("settings", "all"):
+        found["settings"] = settings(sets[0], files)
+    if given.part in ("processes", "all"):
         found["processes"] = [row for beam in BEAMS[1:] for row in scaling(sets[0], files, given.jobs, beam)]
         found["beside_the_model"] = beside_the_model(given.model, sets[0], files)
     write_json(given.out, found)
@@ -164,6 +167,24 @@ def measured(heard: Heard, beam: int, ways: dict[str, Texts]) -> list[dict[str, 
         }
         for name in ways
     ]
+
+
+def settings(heard: Heard, files: LanguageModelFiles) -> list[dict[str, Any]]:
+    """What the defaults were chosen by, at beam 50: symbols and thresholds, and thresholds for other weights."""
+    wanted = [(tokens, limit, WEIGHTS.lm_weight) for tokens in TOKENS for limit in THRESHOLDS]
+    wanted += [(None, limit, weight) for weight in LM_WEIGHTS for limit in THRESHOLDS]
+    rows = []
+    for tokens, limit, weight in wanted:
+        options = BeamOptions(beam_tokens=tokens, threshold=limit, lm_weight=weight)
+        decode = ours(files, options)
+        began = time.process_time()
+        found = decode(heard.emissions)
+        seconds = time.process_time() - began
+        row = {"symbols": tokens, "threshold": limit, "lm_weight": weight}
+        row |= {"wer": round(word_errors(heard.texts, found).wer, 5), "real_time_factor": seconds / heard.seconds}
+        print(json.dumps(row), flush=True)
+        rows.append(row)
+    return rows
 
 
 def ours(files: LanguageModelFiles, options: BeamOptions) -> Texts:

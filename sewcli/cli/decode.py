@@ -58,7 +58,7 @@ def decode(
     beam: Annotated[int, typer.Option(min=1, help="Hypotheses kept at each frame.")] = 50,
     exhaustive: Annotated[
         bool,
-        typer.Option("--exhaustive", help="Search as widely as flashlight does by default: 4 times slower or more."),
+        typer.Option("--exhaustive", help="Search as widely as flashlight does by default, which takes longer."),
     ] = False,
     weights: Annotated[
         str, typer.Option(metavar="NAME|FILE", help="Weights of the search: a name, or what `sew tune` wrote.")

@@ -31,14 +31,13 @@ from sewcli.text.tokens import Vocabulary
 
 IMPOSSIBLE = -1e4  # log-probability of what the added end frame must not emit; infinities would spoil sums
 BYTES_PER_STATE = 112  # measured: 0.56 GB for 2000 s at beam 50
-PIECE = 32 << 20  # bytes that the beams of a piece may take: more frames than fit are searched piece by piece
+PIECE = 32 << 20  # bytes that the beams of a piece may take: more frames than fit are searched piece by piece,
+LEAST = 1800  # but this many frames, 36 s, always in one: longer than any utterance of LibriSpeech
 ROOM, ROOM_BY_WEIGHT = 10.0, 2.5  # nats; the second for each unit of the language model's weight
-UNSURE, MISSED = (
-    0.99,
-    0.02,
-)  # a frame whose best symbol has less, and what the symbols that are not tried may have of it
+LIST_ROOM, LIST_TOKENS = 10.0, 2  # a list of hypotheses needs more room, and more symbols by this factor
+UNSURE = 0.99  # a frame is unsure whose best symbol has less
+MISSED = 0.02  # of the probability of such frames, which the symbols that are not tried may have
 LOOKED_AT = 256  # unsure frames of an utterance, at most, that tell how many symbols to try
-MEMORY_LIMIT = 2 << 30  # bytes that the beams of an utterance may take while its hypotheses have no beginning in common
 
 
 class BeamOptions(Config):
@@ -68,7 +67,13 @@ class BeamOptions(Config):
 
         What a model of words adds to a hypothesis differs the more between hypotheses the more it weighs.
         """
-        return ROOM + ROOM_BY_WEIGHT * max(weights.lm_weight, 0.0) if self.threshold is None else self.threshold
+        room = ROOM + ROOM_BY_WEIGHT * max(weights.lm_weight, 0.0) + (LIST_ROOM if self.lists else 0.0)
+        return room if self.threshold is None else self.threshold
+
+    @property
+    def lists(self) -> bool:
+        """Whether more than the best hypothesis is wanted: of the others, many a good one is far behind."""
+        return (self.nbest or 1) > 1
 
     def settings(self) -> dict[str, Any]:
         """All of them, with the threshold that is used."""
@@ -114,7 +119,7 @@ class Search(ABC):
             weights: others than those of the options.
 
         Raises:
-            DataError: not emissions of this model, or too uncertain for too long to fit into the memory.
+            DataError: not emissions of this model.
         """
         frames = self._checked(name, emission)
         if not len(emission):
@@ -123,7 +128,7 @@ class Search(ABC):
         if wanted != (self._weights, self._tokens):
             self._weights, self._tokens = wanted
             self._decoder = self._new_decoder()
-        results, begun, offset = self._results(name, frames)
+        results, begun, offset = self._results(frames)
         if not results:
             raise DataError("the search ended without a hypothesis", where=name, mend="a larger --beam")
         found: dict[str, Hypothesis] = {}
@@ -141,7 +146,7 @@ class Search(ABC):
         Most recognisers need no more; one that was trained on minutes of speech and is unsure of most frames would lose words.
         """
         size = len(self.vocabulary)
-        count = min(self.options.beam_tokens or size, size)
+        count = min((self.options.beam_tokens or size) * (LIST_TOKENS if self.options.lists else 1), size)
         unsure = np.flatnonzero(emission.max(axis=1) < math.log(UNSURE))
         if count == size or not len(unsure):
             return count
@@ -153,44 +158,38 @@ class Search(ABC):
             count = min(2 * count, size)
         return size
 
-    def _results(self, name: str, frames: np.ndarray) -> tuple[list[Any], list[int], float]:
+    def _results(self, frames: np.ndarray) -> tuple[list[Any], list[int], float]:
         """flashlight's hypotheses, the labels of frames that it has forgotten, and the part of the scores that it has.
 
-        It keeps the beams of all frames. So a long utterance is searched in pieces, and after each the frames up to which all
-        hypotheses agree are forgotten: no result depends on them any more.
+        It keeps the beams of all frames. So a long utterance is searched in pieces, and after each older frames are forgotten:
+        half a piece later, what was said there is settled.
         """
         decoder, size = self._decoder, len(self.vocabulary)
-        if len(frames) <= (piece := max(1, PIECE // (self.options.beam * BYTES_PER_STATE))):
+        if len(frames) <= (piece := max(LEAST, PIECE // (self.options.beam * BYTES_PER_STATE))):
             # flashlight keeps no reference: `frames` must live until it returns
             return decoder.decode(frames.ctypes.data, len(frames), size), [], 0.0
         begun: list[int] = []
         offset = 0.0
         decoder.decode_begin()
         for start in range(0, len(frames), piece):
+            if start:
+                forgotten, score = self._forget(decoder, piece // 2)
+                begun, offset = begun + forgotten, offset + score
             rows = frames[start : start + piece]
             decoder.decode_step(rows.ctypes.data, len(rows), size)
-            forgotten, score = self._forget(decoder)
-            begun, offset = begun + forgotten, offset + score
-            if (start + len(rows) - len(begun)) * self.options.beam * BYTES_PER_STATE > MEMORY_LIMIT:
-                raise DataError(
-                    f"{(start + len(rows) - len(begun)) / 50:.0f} s in which nothing is sure would need more than "
-                    f"{MEMORY_LIMIT >> 30} GiB at this beam",
-                    where=name,
-                    mend="cut the recording into segments, or take a smaller --beam",
-                )
         decoder.decode_end()
         return decoder.get_all_final_hypothesis(), begun, offset
 
-    def _forget(self, decoder: Any) -> tuple[list[int], float]:
-        """Forget the frames up to which all hypotheses agree; returns their labels, and what is taken from all scores."""
-        results = decoder.get_all_final_hypothesis()
-        rows = [self._labels(result) for result in results]
-        least, most = min(rows), max(rows)  # the two that part first
-        sure = next((n for n, pair in enumerate(zip(least, most, strict=True)) if pair[0] != pair[1]), len(least) - 1)
-        decoder.prune(len(least) - 1 - sure)  # as many frames are kept, and more to the end of a word
-        after = decoder.get_all_final_hypothesis()
-        forgotten = len(least) - len(self._labels(after[0]))
-        return least[:forgotten], max(r.score for r in results) - max(r.score for r in after)
+    def _forget(self, decoder: Any, kept: int) -> tuple[list[int], float]:
+        """Forget all but the last frames; returns the others' labels in the best hypothesis, and what is taken from all scores.
+
+        Hypotheses that have other labels there go on with their scores.
+        """
+        best = max(decoder.get_all_final_hypothesis(), key=lambda result: result.score)
+        decoder.prune(kept)  # flashlight keeps some more, to the end of a word
+        left = decoder.get_all_final_hypothesis()
+        labels = self._labels(best)
+        return labels[: len(labels) - len(self._labels(left[0]))], best.score - max(result.score for result in left)
 
     def _checked(self, name: str, emission: np.ndarray) -> np.ndarray:
         """float32, contiguous, finite where it must be, and with an end frame."""
