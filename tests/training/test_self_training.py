@@ -94,7 +94,10 @@ def test_a_pretrained_start_a_language_model_and_another_final_model(prepared: P
     save_pretraining(PretrainingModel(lookup("sew-micro")), start)
     save_pretraining(PretrainingModel(lookup("w2v2-micro")), other)
     build_ngram([prepared / "text_dev-clean.txt"], 2, prepared, tmp_path / "lm" / "2gram.arpa")
-    label = {"lm": str(tmp_path / "lm" / "2gram.arpa"), "filter": WIDE, "search": {"jobs": 0, "beam": 5}}
+    words = tmp_path / "weights.json"  # a model that has heard nothing writes words if they are rewarded
+    words.write_text('{"lm_weight": 0.5, "word_score": 5.0}')
+    search = {"jobs": 0, "beam": 5, "weights": str(words)}
+    label = {"lm": str(tmp_path / "lm" / "2gram.arpa"), "filter": WIDE, "search": search}
     settings = {"label": label, "final": "w2v2-micro", "labelled_times": 3, "begin": "last"}
     exp = tmp_path / "exp" / "self"
     rows = self_train(config(start, prepared, **settings), exp, "cpu")
