@@ -44,7 +44,7 @@ def recogniser(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def config(model: Path, data: Path, **settings) -> SelfTrainingConfig:
+def config(model: Path, data: Path, /, **settings) -> SelfTrainingConfig:
     basis = {
         "model": str(model),
         "data": str(data),

@@ -52,7 +52,7 @@ def test_labels_are_the_searchs_texts_and_say_where_they_come_from(
         (supervision,) = row["supervisions"]
         origin = supervision["custom"][CUSTOM]
         assert origin["model_sha256"] == model_digest(small_model) and origin["lm"] == "3gram" and origin["round"] == 2
-        assert 0 < origin["confidence"] <= 1 and origin["agreement"] <= 1
+        assert 0 <= origin["confidence"] <= 1 and origin["agreement"] <= 1
     kept = {row["id"]: row["supervisions"][0]["text"] for row in rows}
     rejected = {row["id"]: row for row in read_jsonl(tmp_path / "out" / "rejected.jsonl")}
     assert kept.keys().isdisjoint(rejected) and kept.keys() | rejected.keys() == truth.keys()
