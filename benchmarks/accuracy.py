@@ -12,19 +12,17 @@ Time: the recogniser alone, one thread, 32 s of audio in one batch of two-second
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import torch
+from machine import processor, threads, today
 
 from sewcli.base.files import read_json, write_json
 from sewcli.models.ctc import CTCModel
@@ -184,13 +182,11 @@ def spread(rates: list[float]) -> str:
 
 
 def circumstances() -> dict[str, Any]:
-    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    names = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
     return {
         "command": "python benchmarks/accuracy.py",
-        "date": date.today().isoformat(),
-        "machine": names[0] if names else platform.processor(),
-        "threads": os.environ.get("OMP_NUM_THREADS", "all"),
+        "date": today(),
+        "machine": processor(),
+        "threads": threads(),
         "torch": torch.__version__,
         "updates": UPDATES,
     }

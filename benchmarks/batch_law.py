@@ -13,16 +13,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import date
 from pathlib import Path
 
 import numpy as np
 import torch
 import transformers
+from machine import circumstances
 
 from sewcli.base.files import write_json
 from sewcli.base.rng import numpy_rng
@@ -67,10 +66,12 @@ def main() -> None:
     write_json(
         given.out,
         {
-            "command": f"python benchmarks/batch_law.py --updates {given.updates}",
-            "date": date.today().isoformat(),
-            "machine": f"{processor()}, {torch.get_num_threads()} thread(s), fp32",
-            "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
+            **circumstances(
+                ("torch", "transformers"),
+                command=f"python benchmarks/batch_law.py --updates {given.updates}",
+                about=f"{torch.get_num_threads()} thread(s), fp32",
+                python=False,
+            ),
             "utterances": len(waves),
             "seconds": round(sum(map(len, waves)) / RATE, 1),
             "results": rows,
@@ -166,14 +167,6 @@ def compare(logits: Logits, alone: dict[int, np.ndarray], reference: dict[int, n
 
 def cut(order: list[int], size: int) -> list[list[int]]:
     return [order[i : i + size] for i in range(0, len(order), size)]
-
-
-def processor() -> str:
-    """The CPU's name."""
-    listed = Path("/proc/cpuinfo")
-    lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def table(rows: list[dict]) -> str:

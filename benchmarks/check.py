@@ -13,17 +13,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from startup import processor
+from machine import circumstances
 
 from sewcli.audio.io import verify
 from sewcli.audio.measure import LARGEST, measure
@@ -65,11 +62,11 @@ def main() -> None:
     write_json(
         given.out,
         {
-            "command": f"python benchmarks/check.py {given.data}",
-            "date": date.today().isoformat(),
-            "machine": f"{processor()}, {os.cpu_count()} cores",
-            "versions": {name: version(name) for name in ("sew", "numpy", "soundfile")}
-            | {"python": platform.python_version()},
+            **circumstances(
+                ("sew", "numpy", "soundfile"),
+                command=f"python benchmarks/check.py {given.data}",
+                about=f"{os.cpu_count()} cores",
+            ),
             "cuts": len(cuts),
             "hours": round(hours, 4),
             "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,

@@ -11,16 +11,13 @@ over the update by its number of frames, beside the update in one piece; and so 
 from __future__ import annotations
 
 import argparse
-import platform
 import tempfile
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import torch
-from startup import processor
+from machine import circumstances
 
 from sewcli.base.files import write_json
 from sewcli.base.rng import seed_torch
@@ -53,10 +50,10 @@ def main() -> None:
             rows.append(row)
             print(row)
     record = {
-        "command": f"python benchmarks/micro_batches.py {given.data.name} --model {given.model} --updates {given.updates}",
-        "date": str(date.today()),
-        "machine": processor(),
-        "versions": {"python": platform.python_version(), "torch": version("torch")},
+        **circumstances(
+            ("torch",),
+            command=f"python benchmarks/micro_batches.py {given.data.name} --model {given.model} --updates {given.updates}",
+        ),
         "utterances": UTTERANCES,
         "rows": rows,
     }

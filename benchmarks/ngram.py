@@ -14,18 +14,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from machine import circumstances
 
 from sewcli.base.files import write_json
 from sewcli.lm.arpa import read_header
@@ -56,11 +54,7 @@ def main() -> None:
     write_json(
         given.out,
         {
-            "command": "python " + " ".join(["benchmarks/ngram.py", *sys.argv[1:]]),
-            "date": date.today().isoformat(),
-            "machine": processor(),
-            "versions": {name: version(name) for name in ("sew", "numpy", "kenlm")}
-            | {"python": sys.version.split()[0]},
+            **circumstances(("sew", "numpy", "kenlm")),
             "words": tokens,
             "order": given.order,
             "results": rows,
@@ -149,14 +143,6 @@ def make_text(path: Path, words: int, seed: int) -> None:
                     follows = (sentence[:, place - 1] * 7919 + rng.zipf(1.6, count)) % TYPES
                     sentence[:, place] = np.where(rng.random(count) < 0.6, follows, sentence[:, place])
             file.writelines(" ".join(line) + "\n" for line in types[sentence].tolist())
-
-
-def processor() -> str:
-    """The CPU's name."""
-    listed = Path("/proc/cpuinfo")
-    lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 if __name__ == "__main__":

@@ -13,18 +13,16 @@ processor, so that other work on the machine plays no part; the files are in the
 from __future__ import annotations
 
 import argparse
-import platform
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from lhotse import CutSet
 from lhotse.recipes import prepare_librispeech
+from machine import circumstances
 
 from sewcli.base.files import write_json
 from sewcli.corpora.casting import MARK
@@ -44,10 +42,12 @@ def main() -> None:
     write_json(
         given.out,
         {
-            "command": f"python benchmarks/prep_librispeech.py CORPUS ... --rounds {given.rounds}",
-            "date": date.today().isoformat(),
-            "machine": f"{processor()}, 1 thread",
-            "versions": {name: version(name) for name in ("lhotse", "soundfile", "numpy")},
+            **circumstances(
+                ("lhotse", "soundfile", "numpy"),
+                command=f"python benchmarks/prep_librispeech.py CORPUS ... --rounds {given.rounds}",
+                about="1 thread",
+                python=False,
+            ),
             "results": rows,
         },
     )
@@ -107,14 +107,6 @@ def measure(corpus: Path, parts: list[str]) -> tuple[float, int]:
     with tempfile.TemporaryDirectory() as folder:
         summaries = prepare(Path(folder), "librispeech", find_splits(corpus, parts), jobs=2)
     return sum(s["hours"] for s in summaries.values()), sum(s["utterances"] for s in summaries.values())
-
-
-def processor() -> str:
-    """The CPU's name."""
-    listed = Path("/proc/cpuinfo")
-    lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 if __name__ == "__main__":

@@ -20,13 +20,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
 import numpy as np
-from batch_law import processor
+from machine import circumstances
 
 from sewcli.base.files import write_json
 from sewcli.corpora.casting import cast
@@ -57,10 +55,12 @@ def main() -> None:
     write_json(
         given.out,
         {
-            "command": "python benchmarks/prep_swbd_fisher.py",
-            "date": date.today().isoformat(),
-            "machine": f"{processor()}, 1 core for each program, other work beside it",
-            "versions": {name: version(name) for name in ("lhotse", "soundfile", "soxr", "desphere", "numpy")},
+            **circumstances(
+                ("lhotse", "soundfile", "soxr", "desphere", "numpy"),
+                command="python benchmarks/prep_swbd_fisher.py",
+                about="1 core for each program, other work beside it",
+                python=False,
+            ),
             "hours": hours(),
             "rounds": ROUNDS,
             "results": rows,

@@ -14,14 +14,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 
 os.environ["LHOTSE_AUDIO_BACKEND"] = "LibsndfileBackend"
@@ -29,6 +25,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import soundfile
+from machine import circumstances
 
 from sewcli.audio.io import RATE
 from sewcli.base.files import write_json
@@ -85,11 +82,7 @@ def main() -> None:
     write_json(
         given.out,
         {
-            "command": "python benchmarks/prep_tedlium3.py",
-            "date": date.today().isoformat(),
-            "machine": processor(),
-            "versions": {name: version(name) for name in ("sew", "lhotse", "soundfile")}
-            | {"python": sys.version.split()[0]},
+            **circumstances(("sew", "lhotse", "soundfile"), command="python benchmarks/prep_tedlium3.py"),
             "hours": round(hours, 3),
             "talks": talks,
             "rounds": given.rounds,
@@ -154,14 +147,6 @@ def timed(work: Callable[[], object]) -> float:
     begin = time.process_time()
     work()
     return time.process_time() - begin
-
-
-def processor() -> str:
-    """The CPU's name."""
-    listed = Path("/proc/cpuinfo")
-    lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 if __name__ == "__main__":

@@ -15,19 +15,17 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
 import soundfile
 from lhotse import CutSet
 from lhotse.recipes import prepare_voxpopuli
+from machine import circumstances
 
 from sewcli.base.files import write_json
 from sewcli.corpora import sounds
@@ -67,10 +65,12 @@ def main() -> None:
     write_json(
         given.out,
         {
-            "command": f"python benchmarks/prep_voxpopuli.py --rounds {given.rounds}",
-            "date": date.today().isoformat(),
-            "machine": f"{processor()}, 1 thread",
-            "versions": {name: version(name) for name in ("lhotse", "soundfile", "numpy")},
+            **circumstances(
+                ("lhotse", "soundfile", "numpy"),
+                command=f"python benchmarks/prep_voxpopuli.py --rounds {given.rounds}",
+                about="1 thread",
+                python=False,
+            ),
             "hours": round(hours, 3),
             "sessions": len(list((corpus / SESSIONS).rglob("*.ogg"))),
             "results": rows,
@@ -120,14 +120,6 @@ def measure(corpus: Path) -> float:
     with tempfile.TemporaryDirectory() as folder:
         summaries = prepare(Path(folder), "voxpopuli", find_splits(corpus, None), jobs=os.cpu_count() or 1)
     return float(sum(summary["hours"] for summary in summaries.values()))
-
-
-def processor() -> str:
-    """The CPU's name."""
-    listed = Path("/proc/cpuinfo")
-    lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 if __name__ == "__main__":

@@ -15,18 +15,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import torch
+from machine import command_line, processor, today, versions
 
 from sewcli.base.files import write_json
 from sewcli.base.memory import keep_freed_memory
@@ -66,16 +64,15 @@ def main() -> None:
     write_json(
         given.out,
         {
-            "command": " ".join(["python", "benchmarks/pretrain_throughput.py", *sys.argv[1:]]),
-            "date": datetime.now(UTC).date().isoformat(),
+            "command": command_line(),
+            "date": today(),
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
             "threads": torch.get_num_threads(),
             "dtype": given.dtype,
             "batch": f"{given.rows} x {given.seconds:g} s",
             "trials": given.trials,
             "clock": "wall" if device.type == "cuda" else "process",
-            "versions": {name: version(name) for name in ("sew", "torch", "transformers")}
-            | {"python": platform.python_version()},
+            "versions": versions(("sew", "torch", "transformers")),
             "results": rows,
         },
     )
@@ -181,14 +178,6 @@ def row(name: str, times: list[float], audio: float, base: list[float] | None) -
     if name in PAPER_HOURS:
         found["times_w2v2_base_in_the_paper"] = round(PAPER_HOURS[BASE] / PAPER_HOURS[name], 3)
     return found
-
-
-def processor() -> str:
-    """The CPU's name."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor()
 
 
 if __name__ == "__main__":

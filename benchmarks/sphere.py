@@ -12,20 +12,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import desphere
 import numpy as np
-from batch_law import processor
+from machine import circumstances
 
 from sewcli.audio.io import read_channels
 from sewcli.audio.resample import to_16k
@@ -59,10 +56,7 @@ def main() -> None:
         times = measure(ways, given.runs)
         sizes = {coding: path.stat().st_size for coding, path in files.items()}
     result = {
-        "command": f"python benchmarks/sphere.py --runs {given.runs}",
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{platform.machine()}, {platform.system()}, {processor()}, one core",
-        "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        **circumstances(PACKAGES, command=f"python benchmarks/sphere.py --runs {given.runs}", about="one core"),
         "audio": {"seconds": seconds, "channels": 2, "rate": LINE, "bytes": sizes},
         "runs": given.runs - 1,
         "seconds_a_second": {

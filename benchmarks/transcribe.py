@@ -13,18 +13,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
 import torch
+from machine import processor, today
 
 from sewcli.audio.io import RATE, read_wave
 from sewcli.base.files import write_json
@@ -64,7 +63,7 @@ def main() -> None:
     windows: list[dict[str, Any]] = []
     result = {
         "command": f"python benchmarks/transcribe.py LIBRISPEECH{' --sweep' if given.sweep else ''}",
-        "date": date.today().isoformat(),
+        "date": today(),
         "machine": f"{processor()}, {torch.get_num_threads()} thread(s), fp32; other programs ran beside it",
         "versions": {"torch": torch.__version__},
         "window": {"seconds": WINDOW, "overlap": OVERLAP},
@@ -180,13 +179,6 @@ def compare(expected: Times, said: Times) -> dict[str, Any]:
         "differ_percent": round(100 * total.wer, 3),
         "starts_within_100_ms_percent": round(100 * float(np.mean(np.array(apart) <= CLOSE)), 3) if apart else 0.0,
     }
-
-
-def processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor()
 
 
 if __name__ == "__main__":

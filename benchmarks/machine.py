@@ -1,0 +1,66 @@
+"""What stands beside the figures of every benchmark: the command, the day, the machine and the versions."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+
+def circumstances(
+    packages: Sequence[str], *, command: str | None = None, about: str = "", python: bool = True
+) -> dict[str, Any]:
+    """The common head of a result.
+
+    Args:
+        packages: whose versions matter.
+        command: what was typed, where that shall not be read from the process itself.
+        about: what else is to be said of the machine: threads, other work on it.
+        python: whether Python's version matters too.
+    """
+    return {
+        "command": command or command_line(),
+        "date": today(),
+        "machine": processor() + (f", {about}" if about else ""),
+        "versions": versions(packages, python=python),
+    }
+
+
+def command_line() -> str:
+    """The script that runs, with its arguments."""
+    return " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+
+
+def today() -> str:
+    """The day, in UTC."""
+    return datetime.now(UTC).date().isoformat()
+
+
+def versions(packages: Sequence[str], *, python: bool = True) -> dict[str, str]:
+    """Of installed packages, and of Python."""
+    return {name: version(name) for name in packages} | ({"python": platform.python_version()} if python else {})
+
+
+def processor() -> str:
+    """The CPU's name."""
+    listed = Path("/proc/cpuinfo")
+    lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def instructions() -> list[str]:
+    """Those of the CPU's sets that decide how fast matrix products are."""
+    listed = Path("/proc/cpuinfo")
+    flags = listed.read_text(encoding="utf-8").split() if listed.exists() else []
+    return [name for name in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8") if name in flags]
+
+
+def threads() -> str:
+    """How many the libraries were told to use."""
+    return os.environ.get("OMP_NUM_THREADS", "all")
