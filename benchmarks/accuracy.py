@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from machine import processor, threads, today
+from machine import threads, today
 
 from sewcli.base.files import read_json, write_json
+from sewcli.base.machine import processor
 from sewcli.models.ctc import CTCModel
 from sewcli.models.zoo import lookup
 

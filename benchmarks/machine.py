@@ -11,6 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from sewcli.base.machine import processor
+
 
 def circumstances(
     packages: Sequence[str], *, command: str | None = None, about: str = "", python: bool = True
@@ -44,21 +46,6 @@ def today() -> str:
 def versions(packages: Sequence[str], *, python: bool = True) -> dict[str, str]:
     """Of installed packages, and of Python."""
     return {name: version(name) for name in packages} | ({"python": platform.python_version()} if python else {})
-
-
-def processor() -> str:
-    """The CPU's name."""
-    listed = Path("/proc/cpuinfo")
-    lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def instructions() -> list[str]:
-    """Those of the CPU's sets that decide how fast matrix products are."""
-    listed = Path("/proc/cpuinfo")
-    flags = listed.read_text(encoding="utf-8").split() if listed.exists() else []
-    return [name for name in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8") if name in flags]
 
 
 def threads() -> str:

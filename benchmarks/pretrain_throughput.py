@@ -24,9 +24,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from machine import command_line, processor, today, versions
+from machine import command_line, today, versions
 
 from sewcli.base.files import write_json
+from sewcli.base.machine import processor
 from sewcli.base.memory import keep_freed_memory
 from sewcli.base.rng import numpy_rng
 from sewcli.models.folder import save_pretraining

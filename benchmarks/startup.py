@@ -1,56 +1,81 @@
-"""How long `sew --help` takes beside a bare interpreter and one that imports the command-line library (medians, seconds).
+"""How long commands take before they begin: `sew --help`, and `sew transcribe` of 10 s beside what it cannot do without.
 
-python benchmarks/startup.py            # writes benchmarks/results/startup.json
+    python benchmarks/startup.py            # writes benchmarks/results/startup.json
+
+Medians of wall seconds, commands in turn. `sew --help` stands beside a bare interpreter and one that imports the command-line
+library; `sew transcribe` with SEW-tiny (new weights) beside one that imports torch and reads the weights into memory.
 """
 
+from __future__ import annotations
+
 import json
-import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
+import soundfile
+import torch
+from machine import circumstances
+
+from sewcli.base.files import write_json
+from sewcli.base.rng import numpy_rng
+from sewcli.models.ctc import CTCModel
+from sewcli.models.folder import save_ctc
+from sewcli.models.tensors import WEIGHTS
+from sewcli.models.zoo import lookup
+from sewcli.text.tokens import Vocabulary
+
 RUNS = 11
-COMMANDS = {
-    "sew --help": [str(Path(sys.executable).parent / "sew"), "--help"],
-    "python -c pass": [sys.executable, "-c", "pass"],
-    "python -c 'import typer, rich.console'": [sys.executable, "-c", "import typer, rich.console"],
-    "python -c 'import torch'": [sys.executable, "-c", "import torch"],
-}
+MODEL, SECONDS, RATE = "sew-tiny", 10, 16_000
+HELP, TRANSCRIBE, NEEDED = "sew --help", "sew transcribe, 10 s, sew-tiny", "import torch, read the weights of sew-tiny"
+READ = "import sys, torch; from safetensors.torch import load_file; {n: t.clone() for n, t in load_file(sys.argv[1]).items()}"
 
 
 def main() -> None:
-    times: dict[str, list[float]] = {name: [] for name in COMMANDS}
-    for run in range(RUNS + 1):  # in turn, so that a slow moment of the machine touches all; the first is a warm-up
-        for name, command in COMMANDS.items():
+    with tempfile.TemporaryDirectory() as place:
+        times = measure(commands(Path(place)))
+    medians = {name: statistics.median(each) for name, each in times.items()}
+    result = {
+        **circumstances(("sew", "typer", "rich", "torch"), command="python benchmarks/startup.py"),
+        "runs": RUNS,
+        "seconds": {n: {"median": medians[n], "min": min(t), "max": max(t)} for n, t in times.items()},
+        "transcribe_over_torch_and_weights": medians[TRANSCRIBE] / medians[NEEDED],
+    }
+    write_json(Path(__file__).parent / "results" / "startup.json", result)
+    print(json.dumps(result, indent=2))
+
+
+def commands(place: Path) -> dict[str, list[str]]:
+    """What is run; a model and a recording are made for it."""
+    model, recording = place / "model", place / "recording.wav"
+    torch.manual_seed(0)
+    vocabulary = Vocabulary.letters()
+    save_ctc(CTCModel(lookup(MODEL), len(vocabulary)), vocabulary, model)
+    soundfile.write(recording, numpy_rng(0, "recording").normal(0, 0.1, SECONDS * RATE), RATE)
+    sew = str(Path(sys.executable).parent / "sew")
+    return {
+        HELP: [sew, "--help"],
+        "python -c pass": [sys.executable, "-c", "pass"],
+        "python -c 'import typer, rich.console'": [sys.executable, "-c", "import typer, rich.console"],
+        "python -c 'import torch'": [sys.executable, "-c", "import torch"],
+        NEEDED: [sys.executable, "-c", READ, str(model / WEIGHTS)],
+        TRANSCRIBE: [sew, "transcribe", str(recording), "--model", str(model), "--device", "cpu"],
+    }
+
+
+def measure(runs: dict[str, list[str]]) -> dict[str, list[float]]:
+    """Wall seconds, in turn, so that a slow moment of the machine touches all; the first of each warms up."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for run in range(RUNS + 1):
+        for name, command in runs.items():
             start = time.perf_counter()
             subprocess.run(command, capture_output=True, check=True)
             if run:
                 times[name].append(time.perf_counter() - start)
-    result = {
-        "command": "python benchmarks/startup.py",
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{platform.machine()}, {platform.system()}, {processor()}",
-        "versions": {name: version(name) for name in ("sew", "typer", "rich", "torch")}
-        | {"python": platform.python_version()},
-        "runs": RUNS,
-        "seconds": {n: {"median": statistics.median(t), "min": min(t), "max": max(t)} for n, t in times.items()},
-    }
-    out = Path(__file__).parent / "results" / "startup.json"
-    out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result["seconds"], indent=2))
-
-
-def processor() -> str:
-    """The CPU's name."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor()
+    return times
 
 
 if __name__ == "__main__":

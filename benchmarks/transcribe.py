@@ -23,10 +23,11 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
-from machine import processor, today
+from machine import today
 
 from sewcli.audio.io import RATE, read_wave
 from sewcli.base.files import write_json
+from sewcli.base.machine import processor
 from sewcli.base.rng import numpy_rng
 from sewcli.decoding.beam import BeamOptions
 from sewcli.decoding.transcribe.run import OVERLAP, WINDOW, Listener, Transcriber

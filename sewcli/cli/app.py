@@ -17,6 +17,7 @@ from sewcli.base import log
 from sewcli.base.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_REQUEUE, PartialError, PoliteStop, SewError
 from sewcli.cli import (
     align,
+    bench,
     check,
     decode,
     distill,
@@ -87,6 +88,7 @@ app.command("selftrain")(selftrain.selftrain)
 app.command("align")(align.align)
 app.command("transcribe")(transcribe.transcribe)
 app.command("score")(score.score)
+app.command("bench")(bench.bench)
 app.command("models")(models.models)
 app.command("recipes")(recipes.recipes)
 app.command("import")(import_.import_model)

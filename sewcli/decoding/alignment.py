@@ -12,7 +12,6 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-import torchaudio.functional as audio
 
 from sewcli.audio.io import RATE
 from sewcli.base.errors import DataError
@@ -100,8 +99,10 @@ def forced_path(name: str, emission: np.ndarray, labels: Sequence[int]) -> BestP
         path = np.full(len(emission), BLANK, dtype=np.int64)
         found = BestPath(path, path_score(emission, path))
     else:
+        from torchaudio.functional import forced_align  # half a second that other commands need not wait
+
         scores = torch.from_numpy(np.ascontiguousarray(emission, dtype=np.float64))[None]
-        paths, each = audio.forced_align(scores, torch.tensor([list(labels)], dtype=torch.int32), blank=BLANK)
+        paths, each = forced_align(scores, torch.tensor([list(labels)], dtype=torch.int32), blank=BLANK)
         found = BestPath(paths[0].long().numpy(), each.sum().item())
     if not np.isfinite(found.score):
         raise DataError("every path through the transcript has probability zero", where=name)

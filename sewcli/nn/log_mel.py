@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
-import torchaudio.functional as audio
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -67,5 +66,7 @@ def log_mel(waves: Tensor, bands: int, window: int, step: int) -> Tensor:
 def mel_filters(bands: int, device: torch.device) -> Tensor:
     """(frequencies, bands), triangles that are evenly spaced on the mel scale."""
     with torch.inference_mode(False), torch.device("cpu"):
-        filters: Tensor = audio.melscale_fbanks(TRANSFORM // 2 + 1, LOWEST, RATE / 2, bands, RATE, mel_scale="htk")
+        from torchaudio.functional import melscale_fbanks  # half a second that models of waves need not wait
+
+        filters: Tensor = melscale_fbanks(TRANSFORM // 2 + 1, LOWEST, RATE / 2, bands, RATE, mel_scale="htk")
         return filters.to(device)

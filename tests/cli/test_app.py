@@ -24,6 +24,7 @@ VERBS = (
     "selftrain",
     "align",
     "score",
+    "bench",
     "models",
     "recipes",
     "import",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from importlib import resources
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -16,6 +17,7 @@ from markupsafe import Markup
 from sewcli.scoring.report.content import Report
 
 PACKAGE, FOLDER = "sewcli.scoring.report", "page"
+FIGURES_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'"
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{}'; media-src data:; base-uri 'none'"
 
 
@@ -31,6 +33,18 @@ def render_page(report: Report) -> str:
         report=report, style=Markup(style), script=Markup(script), policy=POLICY.format(digest)
     )
     return text.encode("utf-8", "replace").decode()  # file names that are not UTF-8
+
+
+def figure_page(title: str, note: str, figures: Sequence[Markup]) -> str:
+    """A page of figures alone, in the report's style."""
+    drawn = Markup("").join(
+        Markup('<figure class="scatter-wide wide">{}</figure>').format(figure) for figure in figures
+    )
+    text = Markup(
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{}">'
+        "<title>{}</title><style>{}</style></head><body><main><h1>{}</h1><p>{}</p>{}</main></body></html>\n"
+    )
+    return str(text.format(FIGURES_POLICY, title, Markup(_asset("report.css")), title, note, drawn))
 
 
 def _asset(name: str) -> str:

@@ -1,0 +1,376 @@
+"""The goals of speed and of small models, and where in benchmarks/results/*.json each finds its figure.
+
+A reader takes what a file holds and gives a number, or raises what missing keys raise: then there is no figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Found = Any  # what a file of results holds
+Read = Callable[[Found], float | None]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A line of the table. bound: with `least`, at least; otherwise at most. where: beside the figure in words."""
+
+    key: str
+    what: str
+    file: str
+    read: Read
+    bound: float
+    least: bool = True
+    shown: str = "{:.2f}"
+
+    def met(self, value: float) -> bool:
+        return value >= self.bound if self.least else value <= self.bound
+
+
+@dataclass(frozen=True)
+class Section:
+    """Goals of one kind."""
+
+    title: str
+    goals: Sequence[Goal]
+
+
+def _cpu(row: str, key: str, program: str = "sew") -> Read:
+    """Of inference_cpu.json."""
+    return lambda found: next(r for r in found["results"] if r["row"] == row)["programs"][program][key]
+
+
+def _cpu_ratio(model: str, other: str) -> Read:
+    """Our seconds for a model over those for another, one utterance of 10 s."""
+    mine, base = _cpu(f"{model}-10s", "cpu_seconds"), _cpu(f"{other}-10s", "cpu_seconds")
+    return lambda found: mine(found) / base(found)  # type: ignore[operator]
+
+
+def _cpu_worst(found: Found) -> float:
+    """The largest difference of our logits from those of transformers."""
+    return max(row["programs"]["sew"]["logits_apart"] for row in found["results"])
+
+
+def _openvino(found: Found) -> float:
+    """OpenVINO against transformers: the least over all rows of 10 s."""
+    rows = [row for row in found["results"] if row["row"].endswith("-10s")]
+    return min(row["programs"]["openvino fp32"]["times_as_fast_as_transformers"] for row in rows)
+
+
+def _search(key: str) -> Read:
+    """Of lm_decoding.json at beam 50: the least over its sets of emissions."""
+    return lambda found: min(r[key] for r in found["searches"] if r["search"] == "sew" and r["beam"] == 50)
+
+
+def _search_wer(found: Found) -> float:
+    """Our error rate less flashlight's, in percent: the worst set and beam."""
+    rates = {(r["set"], r.get("beam"), r["search"]): r["wer"] for r in found["searches"]}
+    return max(
+        100 * (wer - rates[name, beam, "flashlight"]) for (name, beam, who), wer in rates.items() if who == "sew"
+    )
+
+
+def _scaling(found: Found) -> float:
+    """Of the most decoder processes that were tried."""
+    most = max(row["jobs"] for row in found["processes"])
+    return min(row["efficiency"] for row in found["processes"] if row["jobs"] == most)
+
+
+def _gpu(row: str, model: str, peer: str = "transformers eager", batch: str = "") -> Read:
+    """Of gpu.json: a peer's seconds over ours, the first batch that fits."""
+
+    def read(found: Found) -> float:
+        rows = found["rows"][row]["results"]
+        chosen = next(r for r in rows if r["model"] == model and r["batch"].startswith(batch))
+        return chosen[peer]["seconds"] / chosen["sew"]["seconds"]
+
+    return read
+
+
+def _gpu_share(model: str) -> Read:
+    """The best use of the machine's products over the batches that were tried."""
+    return lambda found: max(r["share_of_peak"] for r in found["rows"]["utilisation"]["results"] if r["model"] == model)
+
+
+def _gpu_best(model: str) -> Read:
+    """Updates of pre-training: the best ratio over the batches."""
+    return lambda found: max(
+        r["transformers"]["seconds"] / r["sew"]["seconds"]
+        for r in found["rows"]["pretrain"]["results"]
+        if r["model"] == model and "seconds" in r["transformers"]
+    )
+
+
+def _gpu_ratio(model: str) -> Read:
+    """Table 6 on the GPU: over W2V2-base, larger batches."""
+
+    def read(found: Found) -> float:
+        rows = {r["model"]: min(r["seconds, 2000 s a batch"]) for r in found["rows"]["dev-clean"]["results"]}
+        return rows[model] / rows["w2v2-base"]
+
+    return read
+
+
+def _int8(model: str, key: str) -> Read:
+    """Of quantize.json, whose parts are named by their model and batch."""
+    return lambda found: next(
+        part["runtimes"]["int8 (sew quantize)"][key] for name, part in found.items() if name.startswith(f"{model},")
+    )
+
+
+def _int8_wer(found: Found) -> float:
+    """How far int8 is from fp32 on a trained recogniser, in percent."""
+    part = next(part for name, part in found.items() if name.startswith("word error rates"))
+    rates = next(value for value in part.values() if isinstance(value, dict) and "int8" in value)
+    return 100 * abs(rates["int8"]["wer"] - rates["torch fp32"]["wer"])
+
+
+def _student(name: str, other: str) -> Read:
+    """Of compression.json: one student's greedy error rate less another's, in percent."""
+
+    def read(found: Found) -> float:
+        rates = {row["name"]: next(iter(row["wer"].values()))["greedy"] for row in found["rows"]}
+        one, two = (next(rate for title, rate in rates.items() if title.endswith(f"({n})")) for n in (name, other))
+        return 100 * (one - two)
+
+    return read
+
+
+def _rounds(found: Found) -> float:
+    """Of selftrain.json: the last round's greedy error rate less the one before any, in percent; the worst split."""
+    first, last = found["rounds"][0]["wer"], found["rounds"][-1]["wer"]
+    return max(100 * (last[split]["greedy"] - first[split]["greedy"]) for split in last)
+
+
+LESS = "{:+.1f} %"
+SECTIONS = (
+    Section(
+        "Inference on a CPU, one thread, fp32, against transformers' best attention (CPU seconds)",
+        (
+            Goal(
+                "cpu-d-10",
+                "SEW-D-mid, 10 s",
+                "inference_cpu.json",
+                _cpu("sew-d-mid-10s", KEY := "times_as_fast_as_transformers"),
+                1.35,
+            ),
+            Goal("cpu-d-10x4", "SEW-D-mid, 4 x 10 s", "inference_cpu.json", _cpu("sew-d-mid-10s-x4", KEY), 1.35),
+            Goal("cpu-dt-10", "SEW-D-tiny, 10 s", "inference_cpu.json", _cpu("sew-d-tiny-10s", KEY), 1.35),
+            Goal("cpu-d-60", "SEW-D-mid, 60 s", "inference_cpu.json", _cpu("sew-d-mid-60s", KEY), 2.5),
+            Goal("cpu-d-120", "SEW-D-mid, 120 s", "inference_cpu.json", _cpu("sew-d-mid-120s", KEY), 3.5),
+            Goal(
+                "cpu-d-60-memory",
+                "SEW-D-mid, 60 s: its peak memory over theirs",
+                "inference_cpu.json",
+                _cpu("sew-d-mid-60s", MEMORY := "share_of_transformers_memory"),
+                1 / 3,
+                least=False,
+            ),
+            Goal(
+                "cpu-d-120-memory",
+                "SEW-D-mid, 120 s: its peak memory over theirs",
+                "inference_cpu.json",
+                _cpu("sew-d-mid-120s", MEMORY),
+                1 / 3,
+                least=False,
+            ),
+            Goal("cpu-tiny", "SEW-tiny, 10 s", "inference_cpu.json", _cpu("sew-tiny-10s", KEY), 1.15),
+            Goal("cpu-mid", "SEW-mid, 10 s", "inference_cpu.json", _cpu("sew-mid-10s", KEY), 1.15),
+            Goal("cpu-base", "W2V2-base, 10 s", "inference_cpu.json", _cpu("w2v2-base-10s", KEY), 1.15),
+            Goal(
+                "cpu-apart",
+                "logits: largest relative difference, all rows",
+                "inference_cpu.json",
+                _cpu_worst,
+                1e-5,
+                least=False,
+                shown="{:.1e}",
+            ),
+            Goal(
+                "cpu-openvino",
+                "`--runtime openvino`, 10 s, the least of all models",
+                "inference_cpu.json",
+                _openvino,
+                1.25,
+            ),
+            Goal(
+                "cpu-bf16-d",
+                "SEW-D-mid in bf16, 10 s",
+                "inference_cpu.json",
+                _cpu("sew-d-mid-10s", KEY, "sew bf16"),
+                2.5,
+            ),
+            Goal(
+                "cpu-bf16-base",
+                "W2V2-base in bf16, 10 s",
+                "inference_cpu.json",
+                _cpu("w2v2-base-10s", KEY, "sew bf16"),
+                2.0,
+            ),
+        ),
+    ),
+    Section(
+        "Table 6: time over that of W2V2-base",
+        (
+            Goal(
+                "ratio-d-mid",
+                "SEW-D-mid, CPU (the paper: 0.54 on a V100)",
+                "inference_cpu.json",
+                _cpu_ratio("sew-d-mid", "w2v2-base"),
+                0.54,
+                least=False,
+            ),
+            Goal(
+                "ratio-d-tiny",
+                "SEW-D-tiny, CPU (the paper: 0.24)",
+                "inference_cpu.json",
+                _cpu_ratio("sew-d-tiny", "w2v2-base"),
+                0.24,
+                least=False,
+            ),
+            Goal(
+                "ratio-tiny",
+                "SEW-D-tiny over SEW-tiny, CPU (the paper: 1.12)",
+                "inference_cpu.json",
+                _cpu_ratio("sew-d-tiny", "sew-tiny"),
+                1.0,
+                least=False,
+            ),
+            Goal("gpu-ratio-d-mid", "SEW-D-mid, GPU", "gpu.json", _gpu_ratio("sew-d-mid"), 0.54, least=False),
+            Goal("gpu-ratio-d-tiny", "SEW-D-tiny, GPU", "gpu.json", _gpu_ratio("sew-d-tiny"), 0.24, least=False),
+        ),
+    ),
+    Section(
+        "One GPU (H200), bf16, against transformers",
+        (
+            Goal("gpu-d-15", "SEW-D-mid, 16 x 15 s", "gpu.json", _gpu("inference-15s", "sew-d-mid"), 2.5),
+            Goal("gpu-d-60", "SEW-D-mid, 16 x 60 s", "gpu.json", _gpu("inference-60s", "sew-d-mid"), 4.0),
+            Goal("gpu-mfu-base", "W2V2-base: share of the peak of products", "gpu.json", _gpu_share("w2v2-base"), 0.40),
+            Goal("gpu-mfu-mid", "SEW-mid: share of the peak of products", "gpu.json", _gpu_share("sew-mid"), 0.40),
+            Goal("gpu-pretrain-base", "W2V2-base: updates of pre-training", "gpu.json", _gpu_best("w2v2-base"), 1.5),
+            Goal("gpu-pretrain-d", "SEW-D-mid: updates of pre-training", "gpu.json", _gpu_best("sew-d-mid"), 2.0),
+        ),
+    ),
+    Section(
+        "Decoding with a language model",
+        (
+            Goal(
+                "lm-speed",
+                "beam 50, against flashlight as it comes, one core, the least of all sets",
+                "lm_decoding.json",
+                _search("times_as_fast_as_flashlight"),
+                3.0,
+            ),
+            Goal(
+                "lm-wer",
+                "WER less flashlight's, the worst set and beam",
+                "lm_decoding.json",
+                _search_wer,
+                0.0,
+                least=False,
+                shown="{:+.2f} %",
+            ),
+            Goal(
+                "lm-cores",
+                "efficiency of decoder processes, the most that were tried",
+                "lm_decoding.json",
+                _scaling,
+                0.8,
+            ),
+        ),
+    ),
+    Section(
+        "Start-up",
+        (
+            Goal(
+                "startup",
+                "`sew transcribe` of 10 s with SEW-tiny over importing torch and reading the weights",
+                "startup.json",
+                lambda found: found["transcribe_over_torch_and_weights"],
+                1.5,
+                least=False,
+            ),
+            Goal(
+                "startup-help",
+                "`sew --help`, seconds",
+                "startup.json",
+                lambda found: found["seconds"]["sew --help"]["median"],
+                0.5,
+                least=False,
+            ),
+        ),
+    ),
+    Section(
+        "Smaller models",
+        (
+            *(
+                goal
+                for model, faster in (("w2v2-base", 3.5), ("w2v2-large", 3.5), ("sew-d-mid", 3.0))
+                for goal in (
+                    Goal(
+                        f"int8-{model}",
+                        f"int8 of {model}, CPU, against transformers fp32",
+                        "quantize.json",
+                        _int8(model, "times_faster"),
+                        faster,
+                    ),
+                    Goal(
+                        f"int8-size-{model}",
+                        f"int8 of {model}: size over fp32",
+                        "quantize.json",
+                        _int8(model, "share_of_fp32_size"),
+                        0.30,
+                        least=False,
+                    ),
+                )
+            ),
+            Goal(
+                "int8-wer",
+                "int8 of a trained miniature: WER moves by",
+                "quantize.json",
+                _int8_wer,
+                0.2,
+                least=False,
+                shown="{:.2f} %",
+            ),
+            Goal(
+                "distill-4",
+                "4 layers distilled, WER less that of the same without teacher",
+                "compression.json",
+                _student("alternate-L4", "no-teacher-L4"),
+                0.0,
+                least=False,
+                shown=LESS,
+            ),
+            Goal(
+                "distill-alternate-4",
+                "4 alternate layers, WER less that of the last 4",
+                "compression.json",
+                _student("alternate-L4", "last-L4"),
+                0.0,
+                least=False,
+                shown=LESS,
+            ),
+            Goal(
+                "distill-alternate-2",
+                "2 alternate layers, WER less that of the last 2",
+                "compression.json",
+                _student("alternate-L2", "last-L2"),
+                0.0,
+                least=False,
+                shown=LESS,
+            ),
+            Goal(
+                "selftrain",
+                "self-training: WER after the last round less before",
+                "selftrain.json",
+                _rounds,
+                0.0,
+                least=False,
+                shown=LESS,
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,125 @@
+"""`sew bench`: how fast, large, hungry and right any models are, side by side."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, get_args
+
+import typer
+
+from sewcli.base import log
+from sewcli.base.errors import UsageError
+from sewcli.cli import options
+
+if TYPE_CHECKING:
+    from sewcli.bench.energy import Counters, Country
+    from sewcli.bench.speech import Speech
+
+CPU_SHARE = 0.01  # of dev-clean: minutes on one core
+
+
+def bench(
+    models: Annotated[
+        list[str], typer.Argument(metavar="MODEL...", help="Names of the zoo (new weights), model folders or Hub ids.")
+    ],
+    runtime: Annotated[
+        str | None, typer.Option(help="What computes them, several with commas.", show_default="what fits their files")
+    ] = None,
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="fp32, bf16; on a GPU also tf32, fp16; several with commas.", show_default="fp32, on a GPU tf32"
+        ),
+    ] = "auto",
+    share: Annotated[
+        float | None,
+        typer.Option(
+            help="Of the utterances, by even steps of length.", show_default="all of it; on a CPU 0.01 of dev-clean"
+        ),
+    ] = None,
+    trials: Annotated[int, typer.Option(min=1, help="Times that each model goes through all.")] = 5,
+    data: options.Data = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="Real cuts of DATA, with word error rates.", show_default="noise of dev-clean's lengths"),
+    ] = None,
+    lm: Annotated[
+        str | None, typer.Option(help="Also a beam search with this model, e.g. 4gram.", show_default="no")
+    ] = None,
+    device: options.Device = "auto",
+    energy: Annotated[
+        str | None, typer.Option(metavar="COUNTRY", help="Also kWh and CO2 of a country (ISO code).", show_default="no")
+    ] = None,
+    layers: Annotated[bool, typer.Option("--layers", help="Its feature extractor layer by layer instead.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for bench.json and a plot.", show_default="none")] = None,
+    json: options.Json = False,
+) -> None:
+    """Measure inference as the SEW paper does: time, memory, size, error rates and energy of any models.
+
+    Timed are forward pass and greedy search over dev-clean's lengths, sorted, at most 250 s of padded
+    audio in a batch (30 s on a CPU, where more is slower), without reading audio, loading or scoring;
+    the mean of 5 trials with its deviation. Models take turns, each in a process of its own, so that
+    noise of the machine hits all. Beside the ratio to W2V2-base (or to the first model) stands the
+    paper's. MFU is against the best matrix product measured here; memory is what a process needs above
+    its loaded model. With --split real cuts are decoded and scored; otherwise a model folder's own
+    decode/*/score.json is shown. With --energy the machine's counters are read (RAPL, NVML).
+
+        sew bench w2v2-base sew-mid sew-d-mid
+        sew bench sew-tiny sew-d-tiny --share 0.1 --out exp/bench
+        sew bench exp/a/model exp/a-int8 exp/a-6-layers --split dev-clean --lm 4gram
+        sew bench sew-d-mid --precision fp32,bf16 --runtime torch --json
+        sew bench w2v2-base sew-mid --energy DEU
+        sew bench sew-tiny --layers
+    """
+    from sewcli.bench.subject import chosen, subjects
+    from sewcli.bench.table import print_layers, print_rows, write_folder
+    from sewcli.decoding.runtimes.acoustic import Precision
+    from sewcli.decoding.runtimes.recogniser import Runtime, RuntimeOptions
+    from sewcli.training.experiment import choose_device
+
+    where = choose_device(device)
+    if layers:
+        from sewcli.bench.layers import measure_layers
+
+        for name in models:
+            print_layers(measure_layers(name, where, trials), as_json=json)
+        return
+    runtimes = chosen(runtime, get_args(Runtime), "runtime") if runtime else [RuntimeOptions().runtime]
+    precisions = chosen(precision, get_args(Precision), "precision")
+    speech = _speech(data or options.DATA, split, share, on_cpu=where.type == "cpu")
+    counted = _energy(energy) if energy else None
+    with tempfile.TemporaryDirectory(prefix="sew-bench-") as place:
+        found = subjects(models, runtimes, precisions, Path(place))
+        if lm and (split is None or any(subject.random for subject in found)):
+            raise UsageError(
+                "a beam search takes as long as its emissions are unsure, so --lm needs trained models and real speech",
+                mend="sew bench exp/NAME/model --split dev-clean --lm 4gram",
+            )
+
+        from sewcli.bench.run import Plan, measure
+
+        rows = measure(Plan(found, speech, where, trials, lm, data or options.DATA, counted))
+    print_rows(rows, speech.title, as_json=json)
+    if out:
+        write_folder(out, rows, speech.title)
+
+
+def _speech(data: Path, split: str | None, share: float | None, *, on_cpu: bool) -> Speech:
+    from sewcli.bench.speech import dev_clean, real_cuts
+    from sewcli.data.utterances import require_splits
+
+    if split is None:
+        return dev_clean((CPU_SHARE if on_cpu else 1.0) if share is None else share)
+    return real_cuts(data, require_splits(data, [split], default_prefix="dev")[0], 1.0 if share is None else share)
+
+
+def _energy(code: str) -> tuple[Country, Counters] | None:
+    """None, and a line that says why, where nothing can be measured."""
+    from sewcli.bench.energy import Counters, country
+
+    where, counters = country(code), Counters()
+    if counters.names:
+        return where, counters
+    log.warn(counters.missing)
+    return None
