@@ -21,7 +21,7 @@ CPU_SHARE = 0.01  # of dev-clean: minutes on one core
 
 def bench(
     models: Annotated[
-        list[str], typer.Argument(metavar="MODEL...", help="Names of the zoo (new weights), model folders or Hub ids.")
+        list[str], typer.Argument(metavar="MODEL", help="Names of the zoo (new weights), model folders or Hub ids.")
     ],
     runtime: Annotated[
         str | None, typer.Option(help="What computes them, several with commas.", show_default="what fits their files")
