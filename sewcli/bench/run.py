@@ -80,10 +80,11 @@ class Worker:
         Raises:
             SewError: what it could not do, or that it was killed.
         """
-        try:
+        with suppress(OSError):  # it may have answered with an error, and ended, before it was asked
             self._connection.send(what)
+        try:
             answer: dict[str, Any] | SewError = self._connection.recv()
-        except (EOFError, BrokenPipeError, ConnectionResetError):
+        except (EOFError, ConnectionResetError):
             self._process.join(STOPPING)
             raise SewError(
                 f"the process that measured this model ended (exit code {self._process.exitcode}; out of memory?)",

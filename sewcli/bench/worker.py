@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from sewcli.audio.io import RATE
-from sewcli.base.errors import SewError
+from sewcli.base.errors import DataError, SewError
 from sewcli.base.memory import keep_freed_memory
 from sewcli.base.processes import die_with_parent, leave_signals_to_the_parent
 from sewcli.bench.peaks import MemoryMark, product_peak
@@ -76,6 +76,8 @@ class Measurement:
         self.search = plan.build() if plan and plan.build else None
         self.budget = min(PAPER_SECONDS, self.model.batch_seconds)
         heard = [index for index, samples in enumerate(task.speech.samples) if self.config.frames(samples)]
+        if not heard:
+            raise DataError("every utterance is too short for a frame of this model", where=str(subject.folder))
         order = plan_batches([task.speech.samples[index] for index in heard], int(self.budget * RATE))
         self.batches = [[heard[place] for place in batch] for batch in order]
         self.texts: dict[int, str] = {}
