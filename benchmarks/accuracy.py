@@ -22,10 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from machine import threads, today
+from machine import short_circumstances
 
 from sewcli.base.files import read_json, write_json
-from sewcli.base.machine import processor
 from sewcli.models.ctc import CTCModel
 from sewcli.models.zoo import lookup
 
@@ -78,7 +77,15 @@ def main() -> None:
             make(run, given.data, given.exp)
     found = [row for run in wanted if (row := outcome(run, given.exp))]
     times = seconds_of(list(dict.fromkeys(run.model for run in wanted)))
-    write_json(given.out, {**circumstances(), "seconds_for_32_s_of_audio": times, "runs": found})
+    write_json(
+        given.out,
+        {
+            **short_circumstances("python benchmarks/accuracy.py"),
+            "updates": UPDATES,
+            "seconds_for_32_s_of_audio": times,
+            "runs": found,
+        },
+    )
     print(table(found, times))
 
 
@@ -180,17 +187,6 @@ def spread(rates: list[float]) -> str:
     """Mean and deviation in percent."""
     mean = f"{100 * statistics.mean(rates):.1f}"
     return f"{mean} ± {100 * statistics.stdev(rates):.1f} %" if len(rates) > 1 else f"{mean} %"
-
-
-def circumstances() -> dict[str, Any]:
-    return {
-        "command": "python benchmarks/accuracy.py",
-        "date": today(),
-        "machine": processor(),
-        "threads": threads(),
-        "torch": torch.__version__,
-        "updates": UPDATES,
-    }
 
 
 if __name__ == "__main__":

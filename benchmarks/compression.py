@@ -12,15 +12,12 @@ More model folders (quantised ones, say) join the table with --beside NAME=FOLDE
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import subprocess
 import sys
-from datetime import date
 from pathlib import Path
-from typing import Any
 
 import torch
+from machine import short_circumstances
 
 from sewcli.base.files import write_json
 from sewcli.compression.table import Decoding, compare, markdown
@@ -64,7 +61,7 @@ def main() -> None:
     torch.set_num_threads(1)
     decoding = Decoding(given.data, [SPLIT], LM, lambda model: model.parent / "decode")
     rows = compare(folders, decoding, torch.device("cpu"))
-    write_json(given.out, {**circumstances(), "rows": rows})
+    write_json(given.out, {**short_circumstances("python benchmarks/compression.py"), "rows": rows})
     print(markdown(rows, LM))
 
 
@@ -108,18 +105,6 @@ def sew(*arguments: object) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr)
-
-
-def circumstances() -> dict[str, Any]:
-    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    names = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
-    return {
-        "command": "python benchmarks/compression.py",
-        "date": date.today().isoformat(),
-        "machine": names[0] if names else platform.processor(),
-        "threads": os.environ.get("OMP_NUM_THREADS", "all"),
-        "torch": torch.__version__,
-    }
 
 
 if __name__ == "__main__":

@@ -34,10 +34,10 @@ from typing import Any
 
 import numpy as np
 from made_emissions import Recogniser
-from ngram import processor
 from safetensors.numpy import load_file
 
 from sewcli.base.files import read_json, read_jsonl, write_json
+from sewcli.base.machine import processor
 from sewcli.decoding.beam import EXHAUSTIVE, BeamDecoder, BeamOptions
 from sewcli.decoding.greedy import greedy
 from sewcli.decoding.pool import DecoderPool

@@ -33,6 +33,17 @@ def circumstances(
     }
 
 
+def short_circumstances(command: str) -> dict[str, Any]:
+    """The head of results that come of training: threads in place of versions, of which torch's alone matters."""
+    return {
+        "command": command,
+        "date": today(),
+        "machine": processor(),
+        "threads": os.environ.get("OMP_NUM_THREADS", "all"),
+        "torch": version("torch"),
+    }
+
+
 def command_line() -> str:
     """The script that runs, with its arguments."""
     return " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
@@ -46,8 +57,3 @@ def today() -> str:
 def versions(packages: Sequence[str], *, python: bool = True) -> dict[str, str]:
     """Of installed packages, and of Python."""
     return {name: version(name) for name in packages} | ({"python": platform.python_version()} if python else {})
-
-
-def threads() -> str:
-    """How many the libraries were told to use."""
-    return os.environ.get("OMP_NUM_THREADS", "all")

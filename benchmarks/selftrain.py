@@ -11,17 +11,14 @@ speech has none of its transcripts: so the error rates of the labels are not tho
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import date
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import torch
+from machine import short_circumstances
 
 from sewcli.base.files import read_json, write_json, write_text
 from sewcli.corpora.sentences import sentences
@@ -51,7 +48,12 @@ def main() -> None:
     if not given.table:
         train(given.data, given.exp, work)
     rounds = read_json(work / RESULTS)["rounds"]
-    found = {**circumstances(), "rounds": rounds, "filters": filters(given.data, work / "round-1" / "labels" / WORK)}
+    found = {
+        **short_circumstances("python benchmarks/selftrain.py --data data/mini"),
+        "labels": FEW,
+        "rounds": rounds,
+        "filters": filters(given.data, work / "round-1" / "labels" / WORK),
+    }
     write_json(given.out, found)
     print(markdown(rounds))
     print(filter_table(found["filters"]))
@@ -120,19 +122,6 @@ def filter_table(rows: list[dict[str, Any]]) -> str:
         figures = (f"{100 * row[key]:.1f} %" for key in ("share", "wer", "without_error", "right_kept"))
         lines.append(f"| {row['filter']} | {' | '.join(figures)} |")
     return "\n".join(lines)
-
-
-def circumstances() -> dict[str, Any]:
-    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    names = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
-    return {
-        "command": "python benchmarks/selftrain.py --data data/mini",
-        "date": date.today().isoformat(),
-        "machine": names[0] if names else platform.processor(),
-        "threads": os.environ.get("OMP_NUM_THREADS", "all"),
-        "torch": torch.__version__,
-        "labels": FEW,
-    }
 
 
 if __name__ == "__main__":

@@ -118,7 +118,9 @@ def _figure(rows: Sequence[dict[str, Any]], key: str, upward: str, factor: float
         name = row["model"] if row["runtime"] == "torch" else f"{row['model']} ({row['runtime']} {row['precision']})"
         value = factor * row[key]
         marks.append(Mark(hourly, value, name, f"{name}: {hourly:.3g} s, {upward} {value:.4g}", number))
-    return scatter_figure(f"{upward[0].upper()}{upward[1:]} against inference time", marks, across=ACROSS, upward=upward)
+    return scatter_figure(
+        f"{upward[0].upper()}{upward[1:]} against inference time", marks, across=ACROSS, upward=upward
+    )
 
 
 def _cells(row: dict[str, Any], with_lm: bool, with_energy: bool) -> list[str]:
