@@ -101,4 +101,5 @@ def _quantiles(count: int) -> np.ndarray:
 
 
 def _cut(logarithms: np.ndarray) -> np.ndarray:
-    return np.exp(logarithms).clip(DEV_CLEAN["shortest"], DEV_CLEAN["longest"])
+    lengths: np.ndarray = np.exp(logarithms).clip(DEV_CLEAN["shortest"], DEV_CLEAN["longest"])
+    return lengths
