@@ -30,6 +30,7 @@ from sewcli.cli import (
     pretrain,
     prune,
     pseudo_label,
+    quantize,
     recipes,
     report,
     rescore,
@@ -79,6 +80,7 @@ app.command("pretrain")(pretrain.pretrain)
 app.command("finetune")(finetune.finetune)
 app.command("distill")(distill.distill)
 app.command("prune")(prune.prune)
+app.command("quantize")(quantize.quantize)
 app.add_typer(lm.app, name="lm")
 app.command("decode")(decode.decode)
 app.command("tune")(tune.tune)

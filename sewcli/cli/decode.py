@@ -84,6 +84,8 @@ def decode(
         int | None, typer.Option("--jobs", "-j", min=0, help="Decoder processes; 0: none.", show_default="a few")
     ] = None,
     device: options.Device = "auto",
+    runtime: options.Runtime = options.RuntimeName.AUTO,
+    precision: options.ModelPrecision = options.PrecisionName.AUTO,
     shard: Annotated[
         str | None,
         typer.Option(
@@ -109,6 +111,7 @@ def decode(
         sew decode --model exp/sew-d-mid-ft/model --lm 4gram.bin --weights w2v2-100h-4gram --beam 500
         sew decode --lm 4gram --beam 500 --nbest 100 --keep-emissions float32
         sew decode --lm 6gram-letter --lexicon-free
+        sew decode --runtime openvino                             # see docs/runtimes.md
         sew decode --model exp/sew-d-mid-ft --shard 1/8           # of eight jobs
         torchrun --nproc-per-node 8 -m sewcli.cli.app decode --lm 4gram
     """
@@ -148,6 +151,7 @@ def decode(
             lexicon_free=lexicon_free,
             **(EXHAUSTIVE if exhaustive else {}),
         ),
+        runtime=options.runtime_options(chosen, runtime, precision, device),
         jobs=jobs,
         shard=mine,
         keep=keep_emissions.value if keep_emissions else None,

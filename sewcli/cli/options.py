@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sewcli.base.errors import UsageError
+
+if TYPE_CHECKING:
+    from sewcli.decoding.runtimes.recogniser import RuntimeOptions
+
+
+class RuntimeName(StrEnum):
+    """What computes a recogniser."""
+
+    AUTO = "auto"
+    TORCH = "torch"
+    OPENVINO = "openvino"
+
+
+class PrecisionName(StrEnum):
+    """Of a recogniser's products."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    BF16 = "bf16"
+    TF32 = "tf32"
+    FP16 = "fp16"
+
 
 Data = Annotated[
     Path | None, typer.Option("--data", help="Folder that `sew prep` wrote.", show_default="data/librispeech")
@@ -18,9 +41,11 @@ Recipe = Annotated[str | None, typer.Option("--config", "-c", help="A recipe by 
 Sets = Annotated[
     list[str] | None, typer.Option("--set", help="Change one key, e.g. --set optim.lr=3e-4 (may be repeated).")
 ]
-Runtime = Annotated[str, typer.Option("--runtime", help="What computes the model: torch.")]
+Runtime = Annotated[
+    RuntimeName, typer.Option("--runtime", help="What computes the model; auto: openvino for a graph, else torch.")
+]
 ModelPrecision = Annotated[
-    str, typer.Option("--precision", help="fp32, bf16; on a GPU also tf32, fp16.", show_default="fp32, on a GPU tf32")
+    PrecisionName, typer.Option("--precision", help="auto: fp32, on a GPU tf32. tf32 and fp16 are for GPUs.")
 ]
 Seed = Annotated[int | None, typer.Option(help="Seed of every random draw.")]
 Precision = Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp16.")]
@@ -54,6 +79,20 @@ def newest_model(ending: str, *, mend: str) -> Path:
     if not found:
         raise UsageError(f"no such model below {EXPERIMENTS}/ yet, and no --model given", mend=mend)
     return max(found)[1]
+
+
+def runtime_options(model: Path, runtime: RuntimeName, precision: PrecisionName, device: str) -> RuntimeOptions:
+    """What shall compute `model`.
+
+    Raises:
+        UsageError: PyTorch for a graph, or a GPU for OpenVINO.
+    """
+    from sewcli.decoding.runtimes.recogniser import RuntimeOptions, runtime_of
+
+    chosen = runtime_of(model, runtime.value)
+    if chosen == "openvino" and device not in ("auto", "cpu"):
+        raise UsageError(f"--device {device}: OpenVINO computes on the CPU here", mend="leave out --device")
+    return RuntimeOptions(chosen, precision.value)
 
 
 def given(**flags: object) -> dict[str, object]:

@@ -80,6 +80,8 @@ def transcribe(
         bool, typer.Option("--force", help="Do again what is done; overwrite what is in the way.")
     ] = False,
     device: options.Device = "auto",
+    runtime: options.Runtime = options.RuntimeName.AUTO,
+    precision: options.ModelPrecision = options.PrecisionName.AUTO,
 ) -> None:
     """Write down what is said in recordings of any format, rate and length.
 
@@ -102,6 +104,7 @@ def transcribe(
 
         sew transcribe talk.mp3 --model exp/sew-tiny-ft
         sew transcribe interviews/ 'calls/*.wav' --out text --format text,srt
+        sew transcribe talk.mp3 --model exp/sew-d-mid-int8        # of `sew quantize`
         sew transcribe call.sph --channels split -f ctm --lm lm/4gram.bin
         arecord -q -f S16_LE -r 16000 -c 1 | sew transcribe -
         ffmpeg -v error -i film.mkv -f wav - | sew transcribe - -f srt
@@ -122,7 +125,8 @@ def transcribe(
     from sewcli.training.experiment import choose_device
 
     search = BeamOptions(lm_weight=lm_weight, word_score=word_score)
-    recogniser = Transcriber(resolve(chosen), lm, lexicon, search, lambda: choose_device(device))
+    by = options.runtime_options(chosen, runtime, precision, device)
+    recogniser = Transcriber(resolve(chosen), lm, lexicon, search, lambda: choose_device(device), by)
     for error in vain:
         log.error(str(error))
     target: Folder | Stdout = Stdout(formats[0], sys.stdout, labelled=len(recordings) > 1)

@@ -37,7 +37,7 @@ from sewcli.decoding.outcome import (
 )
 from sewcli.decoding.plan import VITERBI, plan_decoder
 from sewcli.decoding.pool import Decoded, DecoderPool, default_jobs
-from sewcli.decoding.runtimes.recogniser import BY_TORCH, Recogniser, RuntimeOptions
+from sewcli.decoding.runtimes.recogniser import AUTO, Recogniser, RuntimeOptions
 from sewcli.decoding.source import EmissionSource, Stream, digest
 from sewcli.decoding.viterbi import best_path
 from sewcli.models.source import resolve as resolve_model
@@ -53,7 +53,7 @@ def decode(
     device: Callable[[], torch.device],
     lm: str | None = None,
     options: BeamOptions | None = None,
-    runtime: RuntimeOptions = BY_TORCH,
+    runtime: RuntimeOptions = AUTO,
     jobs: int | None = None,
     shard: Shard = (1, 1),
     keep: FloatType | None = None,

@@ -10,7 +10,8 @@ from sewcli.base.errors import UsageError
 from sewcli.models.ctc import CTCModel
 from sewcli.models.fairseq import save_fairseq
 from sewcli.models.folder import EncoderModel, count, load_source, open_source, save_model
-from sewcli.models.portable import save_onnx, save_openvino, shortest
+from sewcli.models.graphs import save_openvino
+from sewcli.models.portable import save_onnx, shortest
 
 GRAPHS = {"onnx": save_onnx, "openvino": save_openvino}
 
@@ -33,7 +34,7 @@ def export_model(reference: str, out: Path, form: str, *, as_json: bool = False)
     row: dict[str, Any] = {"folder": str(out), "format": form, "parameters": count(model)}
     if form in GRAPHS:
         assert isinstance(model, CTCModel) and vocabulary is not None
-        row |= {"largest_difference": GRAPHS[form](model, vocabulary, out), "shortest_wave": shortest(model)}
+        row |= {"largest_difference": GRAPHS[form](model, vocabulary, out), "shortest_wave": shortest(model.config)}
     elif form == "fairseq":
         if isinstance(model, EncoderModel):
             raise UsageError("an encoder alone is no fairseq checkpoint", where=reference, mend="use --format hf")

@@ -1,4 +1,4 @@
-"""Recognisers as graphs for other runtimes: ONNX, and OpenVINO's own format made from it.
+"""Recognisers as graphs for other runtimes: ONNX, and what is made from it (`graphs`).
 
 The graph takes right-padded waves (B, S) and their true lengths (B,), both of any size, and gives logits (B, T, V) and
 true frames (B,). It is the encoder's computation with every mask always applied and no decision that depends on a value
@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from sewcli.base.errors import UsageError
 from sewcli.base.files import atomic_folder
+from sewcli.models.config import ModelConfig
 from sewcli.models.ctc import CTCModel
 from sewcli.nn.attention import join_heads, split_heads
 from sewcli.nn.disentangled import DisentangledAttention, bucket
@@ -31,6 +32,7 @@ from sewcli.text.tokens import Vocabulary
 INPUTS, OUTPUTS = ("waves", "lengths"), ("logits", "frames")
 CLOSE = 1e-4  # of the largest logit: how far another runtime may be from the model
 OPSET = 18
+STRIP = 64  # frames of a strip of attention: whole ones, so few more than there are
 
 
 def save_onnx(model: CTCModel, vocabulary: Vocabulary, folder: Path) -> float:
@@ -42,43 +44,16 @@ def save_onnx(model: CTCModel, vocabulary: Vocabulary, folder: Path) -> float:
     Raises:
         UsageError: the extra `export` is not installed, or the logits differ.
     """
-    onnxruntime = _needed("onnxruntime")
+    onnxruntime = needed("onnxruntime")
     with atomic_folder(folder) as temporary:
         path = temporary / "model.onnx"
-        _write_onnx(model, vocabulary, path)
+        write_onnx(model, vocabulary, path)
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
         def run(waves: Tensor, lengths: Tensor) -> list[Any]:
             return list(session.run(list(OUTPUTS), {"waves": waves.numpy(), "lengths": lengths.numpy()}))
 
-        apart = _compare(model, run, "onnxruntime")
-        vocabulary.save(temporary)
-    return apart
-
-
-def save_openvino(model: CTCModel, vocabulary: Vocabulary, folder: Path) -> float:
-    """Write `model.xml`, `model.bin` and `vocab.json`, once OpenVINO gives the model's own logits.
-
-    Returns:
-        The largest difference of logits, relative to the largest logit.
-
-    Raises:
-        UsageError: the extra `export` is not installed, or the logits differ.
-    """
-    openvino = _needed("openvino")
-    with atomic_folder(folder) as temporary:
-        path = temporary / "model.onnx"
-        _write_onnx(model, vocabulary, path)
-        core = openvino.Core()
-        openvino.save_model(core.read_model(path), temporary / "model.xml", compress_to_fp16=False)
-        path.unlink()
-        compiled = core.compile_model(temporary / "model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-
-        def run(waves: Tensor, lengths: Tensor) -> list[Any]:
-            result = compiled({"waves": waves.numpy(), "lengths": lengths.numpy()})
-            return [result[name] for name in OUTPUTS]
-
-        apart = _compare(model, run, "OpenVINO")
+        apart = compare(model, run, "onnxruntime")
         vocabulary.save(temporary)
     return apart
 
@@ -95,6 +70,7 @@ class PortableModel(nn.Module):
             copy.deepcopy(model.upsample).requires_grad_(False) if model.config.output_upsample > 1 else None
         )
         context = self.encoder.context
+        context.position.fix()
         if self.config.family == "sew-d":
             positions = context.norm(context.positions.weight)
             for layer in context.layers:
@@ -129,7 +105,11 @@ class PortableModel(nn.Module):
 
 
 class PortableAttention(nn.Module):
-    """SEW-D's attention by gathering scores of all buckets, with the positions projected beforehand."""
+    """SEW-D's attention by strips, as in `nn.position_bias`, with the positions projected beforehand.
+
+    A strip of n frames is multiplied with the positions of all its offsets and read along the diagonals: slices and views,
+    where gathering scores one by one takes longer than the products. Frames are padded to whole strips, P of them.
+    """
 
     rows: Tensor
     position_query: Tensor
@@ -147,27 +127,46 @@ class PortableAttention(nn.Module):
                 split_heads(linear(positions.unsqueeze(0)), self.heads)[0] for linear in (self.query, self.key)
             )
         self.register_buffer("rows", rows.clamp(0, 2 * attention.buckets - 1))
-        self.register_buffer("position_query", (query * self.scale).transpose(1, 2).contiguous())  # (H, D, N)
-        self.register_buffer("position_key", key.transpose(1, 2).contiguous())
+        self.register_buffer("position_query", (query * self.scale).contiguous())  # (H, N, D)
+        self.register_buffer("position_key", key.contiguous())
 
     def forward(self, x: Tensor, valid: Tensor) -> Tensor:
         """(B, U, E) and (B, U) bool -> (B, U, E)."""
+        frames, strips = x.shape[1], (x.shape[1] + STRIP - 1) // STRIP
+        padded = torch.arange(strips * STRIP, device=x.device)
+        x = functional.pad(x, (0, 0, 0, STRIP)).index_select(1, padded)
+        valid = torch.cat([valid, valid.new_zeros(valid.shape[0], STRIP)], dim=1).index_select(1, padded)
         query, key, value = (split_heads(linear(x), self.heads) for linear in (self.query, self.key, self.value))
-        frames = torch.arange(x.shape[1], device=x.device)
-        offsets = (frames.unsqueeze(1) - frames).clamp(-self.farthest, self.farthest) + self.farthest
-        index = self.rows[offsets].expand(*query.shape[:2], -1, -1)
         query = query * self.scale
+        ahead = torch.arange(1 - STRIP, strips * STRIP, device=x.device)  # of the strip's first frame, what it looks at
+        ahead = ahead - STRIP * torch.arange(strips, device=x.device).unsqueeze(1)  # (strips, P + n - 1)
         scores = query @ key.transpose(2, 3)
-        scores = scores + (query @ self.position_key).gather(3, index)
-        scores = scores + (key @ self.position_query).gather(3, index.transpose(2, 3)).transpose(2, 3)
+        scores = scores + self._bias(query, self.position_key, -ahead)
+        scores = scores + self._bias(key, self.position_query, ahead).transpose(2, 3)
         weights = scores.masked_fill(~valid[:, None, None, :], float("-inf")).softmax(3)
-        joined: Tensor = self.output(join_heads(weights @ value))
+        mixed = join_heads(weights @ value).index_select(1, torch.arange(frames, device=x.device))
+        joined: Tensor = self.output(mixed)
         return joined
 
+    def _bias(self, own: Tensor, table: Tensor, offsets: Tensor) -> Tensor:
+        """Products (B, H, P, P) of frames (B, H, P, D) with the positions of `offsets` (strips, P + n - 1)."""
+        strips, wide = offsets.shape
+        rows = self.rows[offsets.clamp(-self.farthest, self.farthest) + self.farthest]
+        positions = table.index_select(1, rows.flatten()).view(self.heads, strips, wide, -1)
+        products = own.reshape(own.shape[0], self.heads, strips, STRIP, -1) @ positions.transpose(2, 3)
+        flat = products.flatten(3)[..., STRIP - 1 : STRIP - 1 + STRIP * (wide - 1)]
+        diagonals = flat.reshape(own.shape[0], self.heads, strips, STRIP, wide - 1)[..., : wide - STRIP + 1]
+        return diagonals.reshape(own.shape[0], self.heads, strips * STRIP, strips * STRIP)
 
-def _write_onnx(model: CTCModel, vocabulary: Vocabulary, path: Path) -> None:
-    onnx = _needed("onnx")
-    _needed("onnxscript")
+
+def write_onnx(model: CTCModel, vocabulary: Vocabulary, path: Path) -> None:
+    """Write the graph of a model as one ONNX file.
+
+    Raises:
+        UsageError: the extra `export` is not installed, or the model has no graph form.
+    """
+    onnx = needed("onnx")
+    needed("onnxscript")
     if model.config.front_end != "wave":
         raise UsageError(f"a {model.config.front_end} front end has no graph form", mend="export a model of waves")
     if model.config.quantize_inputs:
@@ -175,8 +174,8 @@ def _write_onnx(model: CTCModel, vocabulary: Vocabulary, path: Path) -> None:
     if model.config.compat != "none":
         raise UsageError(f"compat = {model.config.compat} is not for graphs", mend="export the model without it")
     portable = PortableModel(model.cpu()).eval()
-    waves, lengths = _example(2, 16_640)
-    batch, samples = torch.export.Dim("batch"), torch.export.Dim("samples", min=shortest(model))
+    waves, lengths = _example(2, 64_000)  # more than a strip: a size of one would be taken for a constant
+    batch, samples = torch.export.Dim("batch"), torch.export.Dim("samples", min=shortest(model.config))
     with _quietly(), torch.no_grad():
         program = torch.onnx.export(
             portable,
@@ -196,20 +195,27 @@ def _write_onnx(model: CTCModel, vocabulary: Vocabulary, path: Path) -> None:
     onnx.save(graph, path)
 
 
-def shortest(model: CTCModel) -> int:
+def shortest(config: ModelConfig) -> int:
     """Samples that the longest wave of a batch must have: one frame inside the context network."""
-    samples = model.config.squeeze
-    for kernel, stride in zip(
-        reversed(model.config.extractor_kernels), reversed(model.config.extractor_strides), strict=True
-    ):
+    samples = config.squeeze
+    for kernel, stride in zip(reversed(config.extractor_kernels), reversed(config.extractor_strides), strict=True):
         samples = (samples - 1) * stride + kernel
     return samples
 
 
-def _compare(model: CTCModel, run: Any, name: str) -> float:
-    """The largest relative difference over batches of several sizes, padded and not."""
+def compare(model: CTCModel, run: Any, name: str) -> float:
+    """The largest relative difference of logits over batches of several sizes, padded and not.
+
+    Args:
+        model: whose logits are right.
+        run: the runtime: waves (B, S) and lengths (B,) to logits and frames.
+        name: of the runtime.
+
+    Raises:
+        UsageError: sizes differ, or logits by more than `CLOSE`.
+    """
     model, worst = model.eval(), 0.0
-    for batch, samples in ((1, 16_000), (3, 24_333), (2, shortest(model))):
+    for batch, samples in ((1, 16_000), (3, 24_333), (2, shortest(model.config))):
         waves, lengths = _example(batch, samples)
         with torch.inference_mode():
             ours = model(waves, lengths)
@@ -230,11 +236,16 @@ def _example(batch: int, samples: int) -> tuple[Tensor, Tensor]:
     return waves.masked_fill(~frame_mask(lengths, samples), 0.0), lengths
 
 
-def _needed(package: str) -> Any:
+def needed(package: str, extra: str = "export") -> Any:
+    """A package of an extra.
+
+    Raises:
+        UsageError: it is not installed.
+    """
     try:
         return __import__(package)
     except ImportError:
-        raise UsageError(f"the package {package} is not installed", mend="pip install 'sew[export]'") from None
+        raise UsageError(f"the package {package} is not installed", mend=f"pip install 'sew[{extra}]'") from None
 
 
 @contextmanager

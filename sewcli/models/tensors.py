@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from sewcli.base.errors import DataError
+from sewcli.base.errors import DataError, UsageError
 from sewcli.base.files import read_json
 from sewcli.models.names import current_name
 
@@ -104,9 +104,16 @@ def open_folder(folder: Path, *, trust_pickle: bool = False) -> Tensors:
     """The weights of a Hugging Face folder, by the names that transformers 5 uses.
 
     Raises:
+        UsageError: a graph in place of weights.
         DataError: no weights, or a file that is broken or not safe to read.
     """
     path = next((folder / name for name in FILES if (folder / name).is_file()), None)
+    if path is None and (folder / "model.xml").is_file():
+        raise UsageError(
+            "a graph, without the weights that it was made of",
+            where=folder,
+            mend="graphs are for `sew decode` and `sew transcribe`; everything else works with the model before its export",
+        )
     if path is None:
         raise DataError("no such file", where=folder / WEIGHTS, mend=f"the folder needs one of {', '.join(FILES)}")
     entries = _sharded(path, trust_pickle) if path.suffix == ".json" else _open(path, trust_pickle)

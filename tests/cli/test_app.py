@@ -19,6 +19,7 @@ VERBS = (
     "prune",
     "lm",
     "decode",
+    "quantize",
     "rescore",
     "pseudo-label",
     "selftrain",

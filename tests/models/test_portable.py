@@ -17,7 +17,8 @@ from sewcli.models import portable
 from sewcli.models.config import ModelConfig
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import load_ctc, save_ctc, save_pretraining
-from sewcli.models.portable import PortableModel, save_onnx, save_openvino, shortest
+from sewcli.models.graphs import save_openvino
+from sewcli.models.portable import PortableModel, save_onnx, shortest
 from sewcli.models.pretraining import PretrainingModel
 from sewcli.models.zoo import lookup
 from sewcli.text.tokens import Vocabulary
@@ -79,7 +80,13 @@ def test_onnx(name: str, tmp_path: Path) -> None:
 def test_openvino(name: str, tmp_path: Path) -> None:
     model = model_of(name)
     assert save_openvino(model, LETTERS, tmp_path / "out") < CLOSE
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["model.bin", "model.xml", "vocab.json"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "config.json",
+        "graph.json",
+        "model.bin",
+        "model.xml",
+        "vocab.json",
+    ]
     options = {"INFERENCE_PRECISION_HINT": "f32"}
     compiled = openvino.Core().compile_model(tmp_path / "out" / "model.xml", "CPU", options)
 
@@ -115,7 +122,7 @@ def test_models_without_a_graph_form_are_named(config: ModelConfig, tmp_path: Pa
 
 
 def test_the_shortest_wave() -> None:
-    assert shortest(model_of("sew")) == 720 and shortest(CTCModel(lookup("w2v2-tiny"), 32)) == 400
+    assert shortest(MODELS["sew"]) == 720 and shortest(lookup("w2v2-tiny")) == 400
 
 
 @pytest.mark.parametrize(

@@ -3,53 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import torch
 
+from sewcli.base.errors import UsageError
 from sewcli.decoding.runtimes.acoustic import AcousticModel, Precision
+from sewcli.decoding.runtimes.graph import GraphModel
 from sewcli.decoding.runtimes.pytorch import TorchModel
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import load_source, open_source
+from sewcli.models.graphs import graph_of, is_graph, open_graph
 
-Runtime = Literal["torch"]
+Runtime = Literal["auto", "torch", "openvino"]
 
 
 @dataclass(frozen=True)
 class RuntimeOptions:
-    """By what a network is computed, and how exactly; `auto` is fp32, on a GPU by tf32 products."""
+    """By what a network is computed, and how exactly.
 
-    runtime: Runtime = "torch"
+    runtime: `auto` is OpenVINO for a graph, and PyTorch for weights. precision: `auto` is fp32, on a GPU by tf32 products.
+    """
+
+    runtime: Runtime = "auto"
     precision: Precision = "auto"
 
     def marks(self) -> list[str]:
         """What of this may change emissions."""
-        return [] if self == RuntimeOptions() else [f"{self.runtime} {self.precision}"]
+        return [] if self.runtime != "openvino" and self.precision == "auto" else [f"{self.runtime} {self.precision}"]
 
 
-BY_TORCH = RuntimeOptions()
+AUTO = RuntimeOptions()
 
 
 class Recogniser:
     """A recogniser's config and vocabulary, and its network on demand.
 
     Args:
-        weights: its folder or file.
-        device: chooses where it runs; asked once, when it has to.
+        weights: its folder or file, or the folder of its graph.
+        device: chooses where it runs; asked once, when it has to; a graph runs on the CPU.
         options: how it runs.
 
     Raises:
-        UsageError: no such model, or not a recogniser.
+        UsageError: no such model, not a recogniser, or one that this runtime has no use for.
         DataError: a file is missing, broken, or does not fit the others.
     """
 
-    def __init__(self, weights: Path, device: Callable[[], torch.device], options: RuntimeOptions = BY_TORCH) -> None:
-        self.weights, self.options = weights, options
-        self._source = open_source(weights, expect="ctc")
-        assert self._source.vocabulary is not None
-        self.config, self.vocabulary = self._source.config, self._source.vocabulary
+    def __init__(self, weights: Path, device: Callable[[], torch.device], options: RuntimeOptions = AUTO) -> None:
+        self.weights = weights
+        self.options = replace(options, runtime=runtime_of(weights, options.runtime))
+        self._graph = open_graph(weights) if is_graph(weights) else None
+        self._source = None if self._graph else open_source(weights, expect="ctc")
+        about = self._graph or self._source
+        assert about is not None and about.vocabulary is not None
+        self.config, self.vocabulary = about.config, about.vocabulary
         self._choose = device
         self._model: AcousticModel | None = None
 
@@ -61,7 +70,23 @@ class Recogniser:
             UsageError: a device or a precision that is not there.
         """
         if self._model is None:
-            network, _ = load_source(self._source)
-            assert isinstance(network, CTCModel)
-            self._model = TorchModel.prepare(network, self._choose(), self.options.precision)
+            precision = self.options.precision
+            if self._graph or self.options.runtime == "openvino":
+                self._model = GraphModel(self._graph or graph_of(self.weights), precision)
+            else:
+                assert self._source is not None
+                network, _ = load_source(self._source)
+                assert isinstance(network, CTCModel)
+                self._model = TorchModel.prepare(network, self._choose(), precision)
         return self._model
+
+
+def runtime_of(model: Path, wanted: Runtime) -> Runtime:
+    """What computes a model: what is wanted, or what fits its files.
+
+    Raises:
+        UsageError: PyTorch for a graph.
+    """
+    if is_graph(model) and wanted == "torch":
+        raise UsageError("a graph is OpenVINO's, not PyTorch's", where=model, mend="leave out --runtime")
+    return wanted if wanted != "auto" else "openvino" if is_graph(model) else "torch"

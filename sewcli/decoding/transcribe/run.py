@@ -28,7 +28,7 @@ from sewcli.base.files import sha256
 from sewcli.base.memory import keep_freed_memory
 from sewcli.decoding.alignment import FrameTimes
 from sewcli.decoding.beam import BeamDecoder, BeamOptions
-from sewcli.decoding.runtimes.recogniser import BY_TORCH, Recogniser, RuntimeOptions
+from sewcli.decoding.runtimes.recogniser import AUTO, Recogniser, RuntimeOptions
 from sewcli.decoding.transcribe.inputs import Recording
 from sewcli.decoding.transcribe.output import Folder, Sheet, Stdout
 from sewcli.decoding.transcribe.stretches import LONGEST, Cutter, Stretch
@@ -65,7 +65,7 @@ class Transcriber:
         lexicon: Path | None,
         options: BeamOptions,
         device: Callable[[], torch.device],
-        runtime: RuntimeOptions = BY_TORCH,
+        runtime: RuntimeOptions = AUTO,
     ) -> None:
         keep_freed_memory()
         recogniser = Recogniser(weights, device, runtime)
@@ -76,7 +76,9 @@ class Transcriber:
         self.times = FrameTimes.of(self.config)
         self.reader = Reader(self.vocabulary, self.times, beam)
         search = [sorted(options.model_dump().items()), *map(_state, (files.model, files.lexicon))] if files else []
-        self.digest = hashlib.sha256(repr([_weights(weights), search, *runtime.marks()]).encode()).hexdigest()
+        self.digest = hashlib.sha256(
+            repr([_weights(weights), search, *recogniser.options.marks()]).encode()
+        ).hexdigest()
 
 
 class Listener:

@@ -1,0 +1,205 @@
+"""`sew quantize`: a recogniser's graph with products of eight bits, static: ranges come from some audio beforehand.
+
+NNCF's post-training quantization for transformers: weights by output channel, activations by tensor, biases corrected.
+Products (linear layers, convolutions, scores, mixtures) are quantized, but not the first and the last; all else stays in
+fp32. Weights keep seven bits: processors without VNNI add two products in 16 bits, which eight would overflow.
+Shapes: S samples, T frames, V symbols.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sewcli.base import log
+from sewcli.base.errors import DataError, SewError, UsageError
+from sewcli.base.files import atomic_folder, write_text
+from sewcli.base.rng import numpy_rng
+from sewcli.data.utterances import check_rate, read_split, require_splits
+from sewcli.decoding.runtimes.graph import GraphModel
+from sewcli.models.card import FAMILIES
+from sewcli.models.graphs import WEIGHTS, XML, Graph, complete_graph, graph_of, open_graph
+from sewcli.models.portable import needed
+
+RATE = 16_000
+SHORTEST, LONGEST = 1.0, 24.0  # seconds of a clip; longer ones are cut there, as `sew transcribe` cuts its windows
+HELD_OUT = 4  # clips that the finished graph is held against its fp32 form by
+EXTRA = "quantize"
+ELEMENTWISE = ("Add", "Subtract", "Multiply", "Divide", "Power", "Sqrt", "ReduceSum", "ReduceMean", "MVN", "AvgPool")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """From the fp32 graph: root mean square of the logits' difference by that of the logits; frames of another best symbol."""
+
+    error: float
+    changed: float
+
+
+def quantize(
+    source: Path, out: Path, *, data: Path, split: str | None, clips: int, seed: int, as_json: bool = False
+) -> None:
+    """Write the folder `out` that `--model` takes, and say on stdout how much smaller it is and how far from fp32.
+
+    Args:
+        source: a recogniser's folder or file, or its fp32 graph.
+        out: a new folder.
+        data, split: where the audio for the ranges is; train* when no split is named, or else all.
+        clips: how many utterances.
+        seed: which.
+        as_json: one JSON object in place of a line.
+
+    Raises:
+        UsageError: an extra is missing, the model has no graph form or is quantized already, `out` is there, or no corpus.
+        DataError: the model is broken, or no clip can be read.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError("already exists", where=out, mend="choose a new folder")
+    for package, extra in (("nncf", EXTRA), ("openvino", "export")):
+        _import(package, extra)
+    graph = graph_of(source)
+    if graph.numbers != "fp32":
+        raise UsageError(f"is {graph.numbers} already", where=source, mend="quantize the model that it was made of")
+    heard = _clips(data, split, clips + HELD_OUT, seed)
+    used, held = heard[: max(1, len(heard) - HELD_OUT)], heard[-HELD_OUT:]
+    log.info(f"ranges of activations: {len(used)} clips, {sum(map(len, used)) / RATE:.0f} s of audio")
+    quantized = quantized_graph(graph, used)
+    facts: dict[str, Any] = {"source": str(source), "clips": len(used), "seed": seed, "data": str(data)}
+    facts["source_bytes"] = before = _weight_bytes(source)
+    with atomic_folder(out) as temporary:
+        needed("openvino").save_model(quantized, temporary / XML, compress_to_fp16=True)
+        facts["bytes"] = (temporary / WEIGHTS).stat().st_size
+        complete_graph(temporary, graph.config, graph.vocabulary, "int8", facts)
+        difference = compare_graphs(graph, open_graph(temporary), held)
+        facts |= {"logit_error": difference.error, "changed_frames": difference.changed}
+        complete_graph(temporary, graph.config, graph.vocabulary, "int8", facts)
+        write_text(temporary / "README.md", _card(graph, facts))
+    if as_json:
+        print(json.dumps({"folder": str(out), **facts}))
+        return
+    print(
+        f"{out}: int8, {facts['bytes'] / 1e6:.1f} MB, {facts['bytes'] / before:.2f} of the model's; on {len(held)} other "
+        f"clips logits {difference.error:.1%} off, and another best symbol in {difference.changed:.1%} of the frames"
+    )
+
+
+def quantized_graph(graph: Graph, clips: Sequence[np.ndarray]) -> Any:
+    """The int8 form of a graph, as an OpenVINO model.
+
+    Args:
+        graph: fp32.
+        clips: waves (S,) that the ranges of activations come from.
+    """
+    nncf = _import("nncf", EXTRA)
+    network = needed("openvino").Core().read_model(graph.folder / XML)
+    inputs = [{"waves": wave[None], "lengths": np.array([len(wave)])} for wave in clips]
+    there = {operation.get_type_name() for operation in network.get_ops()}
+    advanced = nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE)
+    with _quietly(nncf):
+        return nncf.quantize(
+            network,
+            nncf.Dataset(inputs),
+            subset_size=len(inputs),
+            model_type=nncf.ModelType.TRANSFORMER,
+            ignored_scope=nncf.IgnoredScope(
+                names=_ends(network), types=[name for name in ELEMENTWISE if name in there]
+            ),
+            advanced_parameters=advanced,
+        )
+
+
+def _ends(network: Any) -> list[str]:
+    """The convolution over samples, which are loud in one recording and faint in another, and the layer that makes logits."""
+    first = [op for op in network.get_ops() if op.get_type_name() == "Convolution" and op.input(1).get_shape()[1] == 1]
+    last = network.outputs[0].get_node()
+    while last.get_type_name() != "MatMul":
+        last = last.input_value(0).get_node()
+    return [operation.get_friendly_name() for operation in (*first, last)]
+
+
+def compare_graphs(right: Graph, other: Graph, clips: Sequence[np.ndarray]) -> Difference:
+    """How far a graph is from another on some audio, one clip at a time."""
+    ours, theirs = GraphModel(right), GraphModel(other)
+    square = error = changed = frames = 0.0
+    for wave in clips:
+        (a,), (b,) = ours.logits([wave]), theirs.logits([wave])
+        square, error = square + float(np.square(a).sum()), error + float(np.square(a - b).sum())
+        changed, frames = changed + float((a.argmax(1) != b.argmax(1)).sum()), frames + len(a)
+    return Difference((error / max(square, 1e-30)) ** 0.5, changed / max(frames, 1))
+
+
+def _clips(data: Path, split: str | None, count: int, seed: int) -> list[np.ndarray]:
+    """Waves of utterances drawn at random; short ones only where there are no others, broken ones never."""
+    names = require_splits(data, [split] if split else None, default_prefix="train")
+    utterances = [utterance for name in names for utterance in read_split(data, name)]
+    order = numpy_rng(seed, "quantize").permutation(len(utterances))
+    drawn = sorted((utterances[number] for number in order), key=lambda utterance: utterance.seconds < SHORTEST)
+    waves: list[np.ndarray] = []
+    for utterance in drawn:
+        if len(waves) == count:
+            break
+        try:
+            check_rate(utterance)
+            wave = utterance.wave()[: int(LONGEST * RATE)]
+        except SewError as error:
+            log.warn(f"{utterance.id}: {error.what}; another is taken")
+            continue
+        if np.isfinite(wave).all() and wave.any():
+            waves.append(np.ascontiguousarray(wave))
+    if not waves:
+        raise DataError(
+            "no utterance can be read", where=data, mend="--data with audio of the kind that is to be heard"
+        )
+    return waves
+
+
+def _weight_bytes(source: Path) -> int:
+    if source.is_file():
+        return source.stat().st_size
+    forms = ([path.stat().st_size for path in source.glob(f"*{suffix}")] for suffix in (".safetensors", ".bin"))
+    return sum(next(sizes for sizes in forms if sizes))
+
+
+def _card(graph: Graph, facts: dict[str, Any]) -> str:
+    """`README.md`."""
+    rows = {
+        "Model": f"{graph.config.name}, {FAMILIES[graph.config.family]}, for 16 kHz speech",
+        "Made of": facts["source"],
+        "Products": "int8 (weights by channel, activations by tensor), ranges from "
+        f"{facts['clips']} clips of {facts['data']}; norms, sums and softmax fp32",
+        "Size": f"{facts['bytes']:,} bytes, of {facts['source_bytes']:,}",
+        "Logits": f"{facts['logit_error']:.2%} from fp32 (root mean square), {facts['changed_frames']:.2%} of frames with "
+        "another best symbol, on other clips of the same data",
+    }
+    lines = ["---", "library_name: openvino", "---", f"# {graph.config.name}, int8", "", "| | |", "|---|---|"]
+    lines += [f"| {name} | {value} |" for name, value in rows.items()]
+    lines += [
+        "",
+        "```sh",
+        "sew decode --model FOLDER --data data/librispeech",
+        "sew transcribe a.wav --model FOLDER",
+        "```",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _import(package: str, extra: str) -> Any:
+    os.environ.setdefault("NNCF_CI", "1")  # or it sends usage statistics
+    return needed(package, extra)
+
+
+@contextlib.contextmanager
+def _quietly(nncf: Any) -> Iterator[None]:
+    """NNCF's progress goes to stderr, for stdout carries results; its notes to its developers go nowhere."""
+    nncf.set_log_level(logging.ERROR)
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
