@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import partial
@@ -25,13 +24,6 @@ class Kept(StrEnum):
 
     FLOAT32 = "float32"
     FLOAT16 = "float16"
-
-
-def finite(value: float | None) -> float | None:
-    """The callback of an option whose number must be finite."""
-    if value is not None and not math.isfinite(value):
-        raise typer.BadParameter(f"{value} is not a finite number.")
-    return value
 
 
 def decode(
@@ -60,16 +52,7 @@ def decode(
         bool,
         typer.Option("--exhaustive", help="Search as widely as flashlight does by default, which takes longer."),
     ] = False,
-    weights: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="Weights of the search: a name, or what `sew tune` wrote.")
-    ] = DEFAULT,
-    lm_weight: Annotated[
-        float | None,
-        typer.Option(callback=finite, help="Of the model's log10 probabilities.", show_default="of --weights"),
-    ] = None,
-    word_score: Annotated[
-        float | None, typer.Option(callback=finite, help="Added for every word.", show_default="of --weights")
-    ] = None,
+    weights: options.SearchWeights = DEFAULT,
     nbest: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Write the N best texts and their scores too.", show_default="no"),
@@ -122,8 +105,6 @@ def decode(
         raise UsageError(
             f"--lm {lm} has no beam to search in", mend="leave out --exhaustive, or: sew decode --lm 4gram"
         )
-    if lexicon_free and word_score:
-        raise UsageError("--lexicon-free counts no words, so they have no score", mend="leave out --word-score")
     tuned = find_weights(weights)
     chosen = (
         recogniser(model) if model else options.newest_model("ForCTC", mend="first run: sew finetune, or give --model")
@@ -145,8 +126,8 @@ def decode(
         lm=None if lm == "none" else lm,
         options=BeamOptions(
             beam=beam,
-            lm_weight=tuned.lm_weight if lm_weight is None else lm_weight,
-            word_score=0.0 if lexicon_free else tuned.word_score if word_score is None else word_score,
+            lm_weight=tuned.lm_weight,
+            word_score=0.0 if lexicon_free else tuned.word_score,  # letters are no words
             nbest=nbest,
             lexicon_free=lexicon_free,
             **(EXHAUSTIVE if exhaustive else {}),

@@ -41,6 +41,14 @@ Recipe = Annotated[str | None, typer.Option("--config", "-c", help="A recipe by 
 Sets = Annotated[
     list[str] | None, typer.Option("--set", help="Change one key, e.g. --set optim.lr=3e-4 (may be repeated).")
 ]
+SearchWeights = Annotated[
+    str,
+    typer.Option(
+        "--weights",
+        metavar="NAME|FILE|LM,WORD",
+        help="Of the search: a name, what `sew tune` wrote, or numbers: on log10 probabilities, and for every word.",
+    ),
+]
 Runtime = Annotated[
     RuntimeName, typer.Option("--runtime", help="What computes the model; auto: openvino for a graph, else torch.")
 ]

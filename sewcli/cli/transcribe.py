@@ -13,8 +13,8 @@ import typer
 from sewcli.base import log
 from sewcli.base.errors import DataError, PartialError, UsageError, nearest
 from sewcli.cli import options
-from sewcli.cli.decode import finite
 from sewcli.cli.decode import recogniser as find
+from sewcli.decoding.weights import DEFAULT, find_weights
 
 if TYPE_CHECKING:
     from sewcli.decoding.transcribe.run import Report
@@ -69,10 +69,7 @@ def transcribe(
     lexicon: Annotated[
         Path | None, typer.Option(help="Its words and their spellings.", show_default="the one beside it")
     ] = None,
-    lm_weight: Annotated[
-        float, typer.Option(callback=finite, help="Weight of the language model's log10 probabilities.")
-    ] = 2.0,
-    word_score: Annotated[float, typer.Option(callback=finite, help="Added for every word.")] = -1.0,
+    weights: options.SearchWeights = DEFAULT,
     rate: Annotated[
         int, typer.Option(min=1000, max=1_000_000, help="Hz of raw samples that come through a pipe.")
     ] = 16_000,
@@ -109,7 +106,7 @@ def transcribe(
         arecord -q -f S16_LE -r 16000 -c 1 | sew transcribe -
         ffmpeg -v error -i film.mkv -f wav - | sew transcribe - -f srt
     """
-    formats = _formats(form)
+    formats, tuned = _formats(form), find_weights(weights)
 
     from sewcli.decoding.transcribe.inputs import expand
 
@@ -124,7 +121,7 @@ def transcribe(
     from sewcli.models.source import resolve
     from sewcli.training.experiment import choose_device
 
-    search = BeamOptions(lm_weight=lm_weight, word_score=word_score)
+    search = BeamOptions(lm_weight=tuned.lm_weight, word_score=tuned.word_score)
     by = options.runtime_options(chosen, runtime, precision, device)
     recogniser = Transcriber(resolve(chosen), lm, lexicon, search, lambda: choose_device(device), by)
     for error in vain:

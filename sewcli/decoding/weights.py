@@ -7,6 +7,7 @@ dev-other for each amount of labels with LibriSpeech's 4-gram and a beam of 1500
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from sewcli.base.errors import DataError, UsageError, nearest
 
 FILE = "weights.json"
+NUMBERS = r"[-+]?\d+(\.\d+)?,[-+]?\d+(\.\d+)?"  # of a language model and of a word
 
 
 @dataclass(frozen=True)
@@ -36,19 +38,21 @@ NAMED = {
 
 
 def find_weights(given: str) -> Weights:
-    """Weights by name, or of a file or folder that `sew tune` wrote.
+    """Weights by name, of a file or folder that `sew tune` wrote, or as two numbers with a comma between.
 
     Raises:
-        UsageError: neither a name nor a file.
+        UsageError: none of these.
         DataError: the file does not hold two finite numbers.
     """
     if given in NAMED:
         return NAMED[given]
+    if re.fullmatch(NUMBERS, given):
+        return Weights(*map(float, given.split(",")))
     path = Path(given) / FILE if Path(given).is_dir() else Path(given)
     if not path.is_file():
         raise UsageError(
             f"no weights {given!r}{nearest(given, NAMED)}",
-            mend=f"one of {', '.join(NAMED)}, or the {FILE} that sew tune writes",
+            mend=f"one of {', '.join(NAMED)}, the {FILE} that sew tune writes, or two numbers such as 2.5,-1",
         )
     from sewcli.base.files import read_json
 

@@ -19,6 +19,7 @@ def test_names_are_the_table_of_the_paper() -> None:
     assert tuned == sorted(tuned, reverse=True) and len(tuned) == 5
     assert find_weights("w2v2-10m-4gram") == Weights(3.23, -0.26)
     assert find_weights("w2v2-960h-4gram") == Weights(1.74, 0.52)
+    assert find_weights("2.5,-1") == Weights(2.5, -1.0) and find_weights("0,+0.5") == Weights(0.0, 0.5)
 
 
 def test_a_file_and_its_folder_are_read(tmp_path: Path) -> None:
