@@ -31,7 +31,7 @@ from sewcli.scoring.wer import word_errors
 from sewcli.training.self_training_table import RESULTS, markdown
 
 RECIPES = Path("egs/librispeech/conf")
-TRAIN, FEW, ROUNDS = "train-clean-100", "tenth", 3
+TRAIN, FEW, ROUNDS = "train-clean-100", "tenth", 2
 WRITERS, EACH, FIRST = 400, 100, 1_000_000  # "speakers" of the texts, whose numbers nobody in the corpus has
 SHARES = (1.0, 0.9, 0.75, 0.5, 0.25)
 MEASURES = ("confidence", "margin", "agreement", "score")
