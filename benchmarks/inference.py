@@ -36,7 +36,8 @@ from sewcli.bench.peaks import MemoryMark, product_peak
 from sewcli.decoding.runtimes.pytorch import has_bf16
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import load_ctc, save_ctc
-from sewcli.models.portable import OUTPUTS, save_onnx, save_openvino
+from sewcli.models.graphs import save_openvino
+from sewcli.models.portable import OUTPUTS, save_onnx
 from sewcli.models.zoo import lookup
 from sewcli.text.tokens import Vocabulary
 

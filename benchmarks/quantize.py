@@ -15,21 +15,19 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from startup import processor
+from machine import today, versions
 
 from sewcli.base.files import read_json, write_json
+from sewcli.base.machine import processor
 from sewcli.base.rng import numpy_rng, seed_torch
 from sewcli.compression.quantize import quantize, quantized_graph
 from sewcli.data.loading import padded_waves
@@ -70,9 +68,7 @@ def main() -> None:
         row = word_error_rates(given.trained, given.data)
         name, command = f"word error rates of {row['model']}", f"--trained {given.trained} --data {given.data}"
     found = read_json(given.out) if given.out.is_file() else {}
-    write_json(
-        given.out, found | {name: {"command": f"python benchmarks/quantize.py {command}", **circumstances(), **row}}
-    )
+    write_json(given.out, found | {name: {**head(f"python benchmarks/quantize.py {command}"), **row}})
     print(name, *(f"  {key}: {value}" for key, value in row.items()), sep="\n")
 
 
@@ -217,13 +213,14 @@ def facts_of(weights: Path) -> str:
     return str(read_json(weights / "config.json")["sew"]["name"])
 
 
-def circumstances() -> dict[str, Any]:
-    versions = {name: version(name) for name in ("torch", "transformers", "openvino", "nncf", "onnxruntime")}
+def head(command: str) -> dict[str, Any]:
+    """What stands before a part of the results."""
     return {
-        "date": date.today().isoformat(),
+        "command": command,
+        "date": today(),
         "machine": processor(),
         "threads": int(os.environ.get("OMP_NUM_THREADS", "0")) or torch.get_num_threads(),
-        "versions": {"python": platform.python_version(), **versions},
+        "versions": versions(("torch", "transformers", "openvino", "nncf", "onnxruntime")),
     }
 
 

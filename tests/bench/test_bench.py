@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,15 @@ from sewcli.bench import run
 from sewcli.bench.layers import measure_layers
 from sewcli.bench.peaks import MemoryMark, product_peak
 from sewcli.bench.run import Plan, measure
-from sewcli.bench.speech import DEV_CLEAN, dev_clean
+from sewcli.bench.speech import DEV_CLEAN, dev_clean, real_cuts
 from sewcli.bench.subject import BASE, chosen, known_wer, megabytes, operations, subjects
+from sewcli.decoding.greedy import greedy
+from sewcli.decoding.runtimes.recogniser import Recogniser
+from sewcli.lm.build import build_ngram
 from sewcli.models.anatomy import anatomy
 from sewcli.models.zoo import lookup
+from sewcli.scoring.wer import word_errors
+from sewcli.text.tokens import Vocabulary
 
 CPU = torch.device("cpu")
 
@@ -141,6 +147,19 @@ def test_what_a_worker_refuses_is_raised_here(tmp_path: Path) -> None:
     found = subjects(["sew-micro"], ["torch"], ["fp16"], tmp_path)
     with pytest.raises(UsageError, match="fp16 is for GPUs"):
         measure(Plan(found, dev_clean(0.001), CPU, trials=1))
+
+
+def test_real_cuts_are_scored(prepared: Path, tmp_path: Path) -> None:
+    given = subjects(["sew-micro"], ["torch"], ["fp32"], tmp_path)[0]
+    subject = replace(given, model="mine", random=False)  # a model folder, whoever wrote it
+    build_ngram([prepared / "text_dev-clean.txt"], 2, tmp_path, None)
+    speech = real_cuts(prepared, "dev-clean", 1.0)
+    plan = Plan([subject], speech, CPU, trials=1, lm=str(tmp_path / "lm" / "2gram.arpa"), data=tmp_path)
+    row = measure(plan)[0]
+    model = Recogniser(subject.folder, lambda: CPU).start()
+    said = [Vocabulary.letters().text(greedy(model.run([cut.wave()])[0])) for cut in speech.cuts or []]
+    assert row["wer"] == word_errors([cut.text for cut in speech.cuts or []], said).wer > 0
+    assert row["wer_of"] == "dev-clean" and row["wer_lm"] is not None and row["lm_cpu_seconds"] > 0
 
 
 def test_weights_count_and_texts_do_not(tmp_path: Path) -> None:
