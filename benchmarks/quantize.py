@@ -14,7 +14,6 @@ the results are replaced one by one.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import tempfile
 import time
@@ -24,10 +23,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from machine import today, versions
+from machine import circumstances
 
 from sewcli.base.files import read_json, write_json
-from sewcli.base.machine import processor
 from sewcli.base.rng import numpy_rng, seed_torch
 from sewcli.compression.quantize import quantize, quantized_graph
 from sewcli.data.loading import padded_waves
@@ -45,6 +43,7 @@ from sewcli.text.tokens import Vocabulary
 
 CPU, RATE = torch.device("cpu"), 16_000
 LETTERS = Vocabulary.letters()
+PACKAGES = ("torch", "transformers", "openvino", "nncf", "onnxruntime")
 PEER, OURS = "transformers fp32", "int8 (sew quantize)"
 Run = Callable[[list[np.ndarray]], list[np.ndarray]]
 
@@ -68,7 +67,10 @@ def main() -> None:
         row = word_error_rates(given.trained, given.data)
         name, command = f"word error rates of {row['model']}", f"--trained {given.trained} --data {given.data}"
     found = read_json(given.out) if given.out.is_file() else {}
-    write_json(given.out, found | {name: {**head(f"python benchmarks/quantize.py {command}"), **row}})
+    head = circumstances(
+        PACKAGES, command=f"python benchmarks/quantize.py {command}", about=f"{torch.get_num_threads()} threads"
+    )
+    write_json(given.out, found | {name: {**head, **row}})
     print(name, *(f"  {key}: {value}" for key, value in row.items()), sep="\n")
 
 
@@ -77,7 +79,7 @@ def measure(name: str, seconds: int, batch: int, rounds: int) -> dict[str, Any]:
     seed_torch(0, "benchmark")
     network = CTCModel(lookup(name), len(LETTERS)).eval()
     waves = [0.1 * numpy_rng(0, "noise", n).standard_normal(seconds * RATE).astype(np.float32) for n in range(batch)]
-    clips = [0.1 * numpy_rng(1, "noise", n).standard_normal(5 * RATE).astype(np.float32) for n in range(8)]
+    clips = [0.1 * numpy_rng(1, "noise", n).standard_normal(5 * RATE).astype(np.float32) for n in range(4)]
     with tempfile.TemporaryDirectory() as folder:
         runs, sizes = build(network, Path(folder), clips)
         right = runs[PEER](waves)
@@ -211,17 +213,6 @@ def word_error_rates(model: Path, data: Path) -> dict[str, Any]:
 def facts_of(weights: Path) -> str:
     """The name in its config."""
     return str(read_json(weights / "config.json")["sew"]["name"])
-
-
-def head(command: str) -> dict[str, Any]:
-    """What stands before a part of the results."""
-    return {
-        "command": command,
-        "date": today(),
-        "machine": processor(),
-        "threads": int(os.environ.get("OMP_NUM_THREADS", "0")) or torch.get_num_threads(),
-        "versions": versions(("torch", "transformers", "openvino", "nncf", "onnxruntime")),
-    }
 
 
 if __name__ == "__main__":

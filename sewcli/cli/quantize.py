@@ -26,8 +26,8 @@ def quantize(
 ) -> None:
     """Write a recogniser whose products are of eight bits, for OpenVINO on a CPU.
 
-    Linear layers, convolutions and attention (SEW-D's positions too) become int8; norms, sums and
-    softmax stay fp32. Nothing is trained: the ranges of activations come from some clips of audio,
+    Linear layers, the position convolution and attention (SEW-D's positions too) become int8; the wave
+    extractor, norms, sums and softmax stay fp32. Nothing is trained: the ranges of activations come from some clips of audio,
     which need no transcripts but should sound like what is to be heard. OUT is a model folder that
     `sew decode` and `sew transcribe` take as any other; it says how far its logits are from fp32 on
     clips it has not seen. How much time it saves depends on the processor: with VNNI twice as much

@@ -1,8 +1,9 @@
 """`sew quantize`: a recogniser's graph with products of eight bits, static: ranges come from some audio beforehand.
 
 NNCF's post-training quantization for transformers: weights by output channel, activations by tensor, biases corrected.
-Products (linear layers, convolutions, scores, mixtures) are quantized, but not the first and the last; all else stays in
-fp32. Weights keep seven bits: processors without VNNI add two products in 16 bits, which eight would overflow.
+Products of the context network (linear layers, position convolution, scores, mixtures) are quantized. The wave extractor is
+not, since nearly all of the damage came from there (docs/runtimes.md), nor are the last layer, norms, sums and softmax.
+Weights keep seven bits: processors without VNNI add two products in 16 bits, which eight would overflow.
 Shapes: S samples, T frames, V symbols.
 """
 
@@ -24,7 +25,7 @@ from sewcli.base import log
 from sewcli.base.errors import DataError, SewError, UsageError
 from sewcli.base.files import atomic_folder, write_text
 from sewcli.base.rng import numpy_rng
-from sewcli.data.utterances import check_rate, read_split, require_splits
+from sewcli.data.utterances import check_rate, read_split, require_splits, splits
 from sewcli.decoding.runtimes.graph import GraphModel
 from sewcli.models.card import FAMILIES
 from sewcli.models.graphs import WEIGHTS, XML, Graph, complete_graph, graph_of, open_graph
@@ -35,6 +36,7 @@ SHORTEST, LONGEST = 1.0, 24.0  # seconds of a clip; longer ones are cut there, a
 HELD_OUT = 4  # clips that the finished graph is held against its fp32 form by
 EXTRA = "quantize"
 ELEMENTWISE = ("Add", "Subtract", "Multiply", "Divide", "Power", "Sqrt", "ReduceSum", "ReduceMean", "MVN", "AvgPool")
+EXTRACTOR = ("Convolution",)  # the position convolution is a GroupConvolution
 
 
 @dataclass(frozen=True)
@@ -111,19 +113,18 @@ def quantized_graph(graph: Graph, clips: Sequence[np.ndarray]) -> Any:
             subset_size=len(inputs),
             model_type=nncf.ModelType.TRANSFORMER,
             ignored_scope=nncf.IgnoredScope(
-                names=_ends(network), types=[name for name in ELEMENTWISE if name in there]
+                names=[_last(network)], types=[name for name in ELEMENTWISE + EXTRACTOR if name in there]
             ),
             advanced_parameters=advanced,
         )
 
 
-def _ends(network: Any) -> list[str]:
-    """The convolution over samples, which are loud in one recording and faint in another, and the layer that makes logits."""
-    first = [op for op in network.get_ops() if op.get_type_name() == "Convolution" and op.input(1).get_shape()[1] == 1]
-    last = network.outputs[0].get_node()
-    while last.get_type_name() != "MatMul":
-        last = last.input_value(0).get_node()
-    return [operation.get_friendly_name() for operation in (*first, last)]
+def _last(network: Any) -> str:
+    """The name of the product that makes logits."""
+    node = network.outputs[0].get_node()
+    while node.get_type_name() != "MatMul":
+        node = node.input_value(0).get_node()
+    return str(node.get_friendly_name())
 
 
 def compare_graphs(right: Graph, other: Graph, clips: Sequence[np.ndarray]) -> Difference:
@@ -139,7 +140,8 @@ def compare_graphs(right: Graph, other: Graph, clips: Sequence[np.ndarray]) -> D
 
 def _clips(data: Path, split: str | None, count: int, seed: int) -> list[np.ndarray]:
     """Waves of utterances drawn at random; short ones only where there are no others, broken ones never."""
-    names = require_splits(data, [split] if split else None, default_prefix="train")
+    wanted = [split] if split else [name for name in splits(data) if name.startswith("train")]
+    names = require_splits(data, wanted, default_prefix="")
     utterances = [utterance for name in names for utterance in read_split(data, name)]
     order = numpy_rng(seed, "quantize").permutation(len(utterances))
     drawn = sorted((utterances[number] for number in order), key=lambda utterance: utterance.seconds < SHORTEST)
