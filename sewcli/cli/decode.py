@@ -27,13 +27,7 @@ class Kept(StrEnum):
 
 
 def decode(
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            help="A recogniser: its folder, its experiment, a fairseq file or a Hub id.",
-            show_default="the newest below exp/",
-        ),
-    ] = None,
+    model: options.Recogniser = None,
     data: options.Data = None,
     split: Annotated[
         list[str] | None,
@@ -47,7 +41,7 @@ def decode(
     lexicon_free: Annotated[
         bool, typer.Option("--lexicon-free", help="Search for any letters, with a model of letters or none.")
     ] = False,
-    beam: Annotated[int, typer.Option(min=1, help="Hypotheses kept at each frame.")] = 50,
+    beam: options.Beam = 50,
     exhaustive: Annotated[
         bool,
         typer.Option("--exhaustive", help="Search as widely as flashlight does by default, which takes longer."),
@@ -63,9 +57,7 @@ def decode(
     out: Annotated[
         Path | None, typer.Option(help="Gets a folder a split.", show_default="decode/ beside the model")
     ] = None,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=0, help="Decoder processes; 0: none.", show_default="a few")
-    ] = None,
+    jobs: options.Jobs = None,
     device: options.Device = "auto",
     runtime: options.Runtime = options.RuntimeName.AUTO,
     precision: options.ModelPrecision = options.PrecisionName.AUTO,

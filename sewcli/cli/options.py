@@ -41,6 +41,18 @@ Recipe = Annotated[str | None, typer.Option("--config", "-c", help="A recipe by 
 Sets = Annotated[
     list[str] | None, typer.Option("--set", help="Change one key, e.g. --set optim.lr=3e-4 (may be repeated).")
 ]
+Recogniser = Annotated[
+    Path | None,
+    typer.Option(
+        "--model",
+        help="A recogniser: its folder, its experiment, a fairseq file or a Hub id.",
+        show_default="the newest below exp/",
+    ),
+]
+Beam = Annotated[int, typer.Option("--beam", min=1, help="Hypotheses kept at each frame.")]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", "-j", min=0, help="Decoder processes; 0: none.", show_default="a few")
+]
 SearchWeights = Annotated[
     str,
     typer.Option(

@@ -16,13 +16,7 @@ from sewcli.cli.decode import recogniser, shard_of
 
 def pseudo_label(
     split: Annotated[list[str], typer.Option(help="Split to label (may be repeated).")],
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            help="A recogniser: its folder, its experiment, a fairseq file or a Hub id.",
-            show_default="the newest below exp/",
-        ),
-    ] = None,
+    model: options.Recogniser = None,
     data: options.Data = None,
     lm: Annotated[
         str | None, typer.Option(help="A name in DATA/lm, a file, or none (greedy).", show_default="4gram")

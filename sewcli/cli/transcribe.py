@@ -47,13 +47,7 @@ def transcribe(
             metavar="FILE...", help="Sound files, folders (searched to the bottom), patterns, or - for a pipe."
         ),
     ],
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            help="A recogniser: its folder, its experiment, a fairseq file or a Hub id.",
-            show_default="the newest below exp/",
-        ),
-    ] = None,
+    model: options.Recogniser = None,
     out: Annotated[
         Path | None, typer.Option(help="Gets a file for each recording and format.", show_default="stdout")
     ] = None,

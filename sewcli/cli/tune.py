@@ -15,13 +15,7 @@ PREFERRED = "dev-other"
 
 
 def tune(
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            help="A recogniser: its folder, its experiment, a fairseq file or a Hub id.",
-            show_default="the newest below exp/",
-        ),
-    ] = None,
+    model: options.Recogniser = None,
     data: options.Data = None,
     split: Annotated[
         str | None, typer.Option(help="Split to tune on.", show_default="dev-other, or else the first dev*")
@@ -30,14 +24,12 @@ def tune(
     lexicon_free: Annotated[
         bool, typer.Option("--lexicon-free", help="Of the search without a lexicon, with a model of letters.")
     ] = False,
-    beam: Annotated[int, typer.Option(min=1, help="Hypotheses kept at each frame.")] = 50,
+    beam: options.Beam = 50,
     trials: Annotated[int, typer.Option(min=1, help="Pairs of weights to try at most.")] = 128,
     out: Annotated[
         Path | None, typer.Option(help="Gets a folder for this search.", show_default="tune/ beside the model")
     ] = None,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=0, help="Decoder processes; 0: none.", show_default="a few")
-    ] = None,
+    jobs: options.Jobs = None,
     device: options.Device = "auto",
     json: options.Json = False,
 ) -> None:
