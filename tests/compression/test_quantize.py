@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import openvino
 import pytest
 import soundfile
 import torch
@@ -19,6 +18,8 @@ from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import save_ctc
 from sewcli.models.graphs import open_graph
 from sewcli.text.tokens import Vocabulary
+
+pytestmark = pytest.mark.long
 
 Sew = Callable[..., subprocess.CompletedProcess[str]]
 LETTERS = Vocabulary.letters()
@@ -72,6 +73,8 @@ def test_there_and_back(model: Path, prepared: Path, tmp_path: Path, sew_here: S
     files = sorted(path.name for path in out.iterdir())
     assert files == ["README.md", "config.json", "graph.json", "model.bin", "model.xml", "vocab.json"]
     assert open_graph(out).numbers == "int8" and read_json(out / "graph.json")["seed"] == 1
+    import openvino  # here: its threads would stay in every test process
+
     network = openvino.Core().read_model(out / "model.xml")
     products = [op for op in network.get_ops() if op.get_type_name() in ("MatMul", "GroupConvolution")]
     whole = [op for op in products if set(sources(op)) == {"FakeQuantize"} or "Convert" in sources(op)]

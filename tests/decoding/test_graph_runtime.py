@@ -28,6 +28,8 @@ LETTERS = Vocabulary.letters()
 CASES = ["sew-d-projected", "sew", "wav2vec2", "wav2vec2-layer-norm"]
 BY_OPENVINO = RuntimeOptions("openvino")
 
+pytestmark = pytest.mark.long
+
 
 def no_device() -> torch.device:
     raise AssertionError("a graph asks for no device")
