@@ -1,12 +1,15 @@
 """Triton's kernels on the CPU: its interpreter runs them line by line, on numpy."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 GPU = Path("/dev/nvidiactl").exists()
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="Triton is made for Linux, where PyTorch brings it")
 
 
 def choose() -> None:

@@ -61,12 +61,7 @@ def decode(
     device: options.Device = "auto",
     runtime: options.Runtime = options.RuntimeName.AUTO,
     precision: options.ModelPrecision = options.PrecisionName.AUTO,
-    shard: Annotated[
-        str | None,
-        typer.Option(
-            metavar="I/N", help="Decode one shard of N; the last to end joins them.", show_default="all of it"
-        ),
-    ] = None,
+    shard: options.Shard = None,
     json: options.Json = False,
 ) -> None:
     """Write hypotheses of whole splits, and their word error rate where there are transcripts.

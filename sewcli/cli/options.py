@@ -53,6 +53,12 @@ Beam = Annotated[int, typer.Option("--beam", min=1, help="Hypotheses kept at eac
 Jobs = Annotated[
     int | None, typer.Option("--jobs", "-j", min=0, help="Decoder processes; 0: none.", show_default="a few")
 ]
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        "--shard", metavar="I/N", help="Decode one shard of N; the last to end joins them.", show_default="all of it"
+    ),
+]
 SearchWeights = Annotated[
     str,
     typer.Option(

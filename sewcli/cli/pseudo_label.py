@@ -39,12 +39,7 @@ def pseudo_label(
         typer.Option("--set", help="Change one key, e.g. --set filter.min_confidence=0.3 (may be repeated)."),
     ] = None,
     device: options.Device = "auto",
-    shard: Annotated[
-        str | None,
-        typer.Option(
-            metavar="I/N", help="Decode one shard of N; the last to end writes the labels.", show_default="all of it"
-        ),
-    ] = None,
+    shard: options.Shard = None,
     json: options.Json = False,
 ) -> None:
     """Transcribe cuts with a model and a language model, and keep the texts that can be trusted as labels.

@@ -33,13 +33,11 @@ from sewcli.models.ctc import CTCModel, CTCOutput
 from sewcli.models.folder import load_ctc, save_ctc
 from sewcli.models.sparsity import hold_zeros, zero_facts
 from sewcli.text.tokens import Vocabulary
-from sewcli.training.average import average_run
-from sewcli.training.experiment import open_experiment, record_data, report_rejected, training_facts
+from sewcli.training.experiment import training_facts
 from sewcli.training.finetune import AugmentedBatch, augmented, ctc_loss, greedy_errors, select, validation_splits
 from sewcli.training.health import Finding, Row, finetuning_findings, finetuning_panel, loss_findings
 from sewcli.training.loop import StepResult
-from sewcli.training.loop import train as train_loop
-from sewcli.training.rehearsal import dry_run
+from sewcli.training.run import carry_out
 from sewcli.training.schedule import linear
 from sewcli.training.stop import StopFlag
 
@@ -208,15 +206,6 @@ def run(config: DistillConfig, exp: Path, device: torch.device, *, dry: bool = F
     reader = Reader(train, None if dry else exp, config.data.max_rejected)
     task = Distillation(config, model, teacher, vocabulary, train, valid, reader)
     counts = [sum(p.numel() for p in each.parameters()) for each in (model, teacher)]
-    depth = (
-        f"{model.config.layers} layers, {counts[0]:,} parameters; its teacher {teacher.config.layers}, {counts[1]:,}"
-    )
-    if dry:
-        dry_run(task, device, f"{model.config.name}: {depth}; on {device}")
-        return
-    open_experiment(exp, config)
-    record_data(exp, train, valid)
-    log.info(f"{exp}: {depth}; on {device}")
-    train_loop(task, exp, device)
-    average_run(task, exp, device)
-    report_rejected(reader)
+    depth = f"{model.config.layers} layers, {counts[0]:,} parameters"
+    what = f"{model.config.name}, {depth}; its teacher {teacher.config.layers}, {counts[1]:,}; on {device}"
+    carry_out(task, exp, device, what, dry=dry)

@@ -35,20 +35,15 @@ from sewcli.models.zoo import lookup
 from sewcli.nn.masking import span_mask
 from sewcli.scoring.wer import word_errors
 from sewcli.text.tokens import Vocabulary, frames_needed
-from sewcli.training.average import average_run
 from sewcli.training.config import FinetuneConfig, RecogniserConfig, RunConfig
 from sewcli.training.experiment import (
     choose_device,
-    open_experiment,
-    record_data,
-    report_rejected,
     training_facts,
 )
 from sewcli.training.health import Finding, Row, crowding, finetuning_findings, finetuning_panel
 from sewcli.training.loop import StepResult
-from sewcli.training.loop import train as train_loop
 from sewcli.training.recipes import overridden
-from sewcli.training.rehearsal import dry_run
+from sewcli.training.run import carry_out
 from sewcli.training.schedule import tri_stage
 from sewcli.training.stop import StopFlag
 
@@ -256,17 +251,7 @@ def run(config: FinetuneConfig, exp: Path, device_name: str, *, dry: bool = Fals
     reader = Reader(train, None if dry else exp, config.data.max_rejected)
     task = Finetuning(config, model, vocabulary, train, valid, reader)
     size = f"{model.config.name}, {sum(p.numel() for p in model.parameters()):,} parameters on {device}"
-    if dry:
-        hours = (sum(u.seconds for u in cuts) / 3600 for cuts in (train, valid))
-        dry_run(task, device, f"{size}; {' and '.join(f'{h:.2f} h' for h in hours)} to train and to validate on")
-        dist.stop()
-        return
-    open_experiment(exp, config)
-    record_data(exp, train, valid)
-    log.info(f"{exp}: {size}")
-    train_loop(task, exp, device)
-    average_run(task, exp, device)
-    report_rejected(reader)
+    carry_out(task, exp, device, size, dry=dry)
     dist.stop()
 
 

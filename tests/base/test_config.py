@@ -106,7 +106,7 @@ def test_the_recipes_hold_the_papers_numbers() -> None:
         "10h-stable": (1e-5, 20_000, 0, 0.5, 0.05, 0.0),
         "100h-stable": (3e-5, 80_000, 0, 0.5, 0.1, 0.0),
     }
-    assert sorted([*table, "ablation-10h"]) == names("finetune")
+    assert sorted([*table, "ablation-10h", "prune"]) == names("finetune")
     for name, row in table.items():
         config = compose(FinetuneConfig, "finetune", name, {"model": "sew-mid"}, [])
         found = (config.optim.lr, config.updates, config.freeze_updates, config.channel_mask.probability)

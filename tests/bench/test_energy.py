@@ -7,8 +7,6 @@ import pytest
 from sewcli.base.errors import UsageError
 from sewcli.bench.energy import Counters, account, country
 
-pytest.importorskip("codecarbon")
-
 
 def rapl(folder: Path, *, joules: float) -> Path:
     package = folder / "intel-rapl:0"

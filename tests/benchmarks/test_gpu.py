@@ -12,9 +12,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 ARGUMENTS = ["--device", "cpu", "--smoke", "--out"]
 
 
+@interpreted_triton.on_linux
 @pytest.mark.skipif(interpreted_triton.GPU, reason="on a GPU the benchmark itself is run")
 def test_every_row_runs_and_a_failure_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("triton")
     interpreted_triton.mend()
     import gpu
 
@@ -34,7 +34,7 @@ def test_every_row_runs_and_a_failure_stops_nothing(tmp_path: Path, monkeypatch:
     assert '"error"' not in json.dumps(rows)
     assert all(case["same_bits_again"] for case in rows["kernel"]["exactness"])
     agree = [row["best_symbols_that_agree"] for row in rows["inference-15s"]["results"]]
-    assert min(agree) > 0.8, agree
+    assert min(agree) > 0.9, agree
     for row in rows["pretrain"]["results"]:
         assert row["first_losses"]["sew"] == pytest.approx(row["first_losses"]["transformers"], abs=0.3)
 

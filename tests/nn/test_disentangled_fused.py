@@ -12,10 +12,11 @@ from sewcli.nn.disentangled import DisentangledAttention, fused_columns, offset_
 DEVICE = torch.device("cuda" if interpreted_triton.GPU else "cpu")
 NEAR = {torch.float32: 2e-6, torch.float16: 3e-3, torch.bfloat16: 2e-2}
 
+pytestmark = interpreted_triton.on_linux
+
 
 @pytest.fixture(autouse=True)
 def _runs() -> None:
-    pytest.importorskip("triton")
     interpreted_triton.mend()
 
 

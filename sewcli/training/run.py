@@ -1,0 +1,61 @@
+"""A training run from a task that is ready: every verb that trains on cuts ends here, whatever it trains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from sewcli.base import log
+from sewcli.data.reader import Reader
+from sewcli.data.utterances import Utterance
+from sewcli.training.average import average_run
+from sewcli.training.config import RunConfig
+from sewcli.training.experiment import open_experiment, record_data, report_rejected
+from sewcli.training.loop import Task
+from sewcli.training.loop import train as train_loop
+from sewcli.training.rehearsal import dry_run
+
+
+class TaskOfCuts(Task, Protocol):
+    """A task with the cuts that it learns from."""
+
+    @property
+    def config(self) -> RunConfig:
+        """The whole resolved config."""
+
+    train: list[Utterance]
+    valid: list[Utterance]
+    reader: Reader
+
+
+def carry_out(task: TaskOfCuts, exp: Path, device: torch.device, what: str, *, dry: bool) -> None:
+    """Train, from the beginning or from where it was stopped, and tell of audio that could not be read.
+
+    Args:
+        task: with its model, data and reader.
+        exp: the experiment's folder.
+        device: where.
+        what: the model, in a line.
+        dry: only make one update of the largest batches, and write nothing.
+
+    Raises:
+        PartialError: all is done, but some audio could not be read.
+        SewError: whatever the loop stops at.
+    """
+    if dry:
+        hours = " and ".join(f"{_hours(cuts):.2f} h" for cuts in (task.train, task.valid))
+        dry_run(task, device, f"{what}; {hours} to train and to validate on")
+        return
+    open_experiment(exp, task.config)
+    record_data(exp, task.train, task.valid)
+    log.info(f"{exp}: {what}")
+    train_loop(task, exp, device)
+    average_run(task, exp, device)
+    report_rejected(task.reader)
+
+
+def _hours(cuts: Sequence[Utterance]) -> float:
+    return sum(u.seconds for u in cuts) / 3600
