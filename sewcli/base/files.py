@@ -80,6 +80,16 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def require_new(folder: Path) -> None:
+    """Refuse to write a folder where anything is.
+
+    Raises:
+        UsageError: a file, or a folder that is not empty.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError("already exists", where=folder, mend="choose a new folder")
+
+
 def put_back(path: str | Path) -> None:
     """Undo what a kill in the last moment of `atomic_folder` may leave: the old folder set aside, the new one not there."""
     path = Path(path)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sewcli.base.errors import UsageError
+from sewcli.base.files import require_new
 from sewcli.cli import options
 
 
@@ -42,8 +42,7 @@ def export(
         sew export exp/sew-tiny-ft/model exp/sew-tiny-ft/onnx
         sew export exp/sew-d-mid/model exp/sew-d-mid/fairseq --format fairseq
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError("already exists", where=out, mend="choose a new folder")
+    require_new(out)
     from sewcli.models.export import export_model
 
     export_model(model, out, format.value, as_json=json)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sewcli.base.errors import UsageError
+from sewcli.base.files import require_new
 from sewcli.cli import options
 
 
@@ -35,8 +35,7 @@ def import_model(
         sew import wav2vec_small.pt exp/w2v2-base/model
         sew import asapp/sew-tiny-100k-ft-ls100h exp/sew-tiny/model    # needs pip install 'sew[hub]'
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError("already exists", where=out, mend="choose a new folder")
+    require_new(out)
     from sewcli.models.folder import describe_folder, load_source, open_source, save_model
 
     source = open_source(model, trust_pickle=trust_pickle, dictionary=dictionary)

@@ -15,12 +15,12 @@ import torch
 
 from sewcli.base import log
 from sewcli.base.errors import UsageError
-from sewcli.base.files import write_json
+from sewcli.base.files import require_new, write_json
 from sewcli.compression.calibration import Calibration, calibration
 from sewcli.compression.importance import importance
 from sewcli.compression.layers import with_layers
 from sewcli.compression.magnitude import Scope, matrices_of, prune_globally, prune_layers
-from sewcli.compression.sensitivity import SHARES, equal_damage, measure
+from sewcli.compression.sensitivity import SHARES, equal_damage, measure, require_reach
 from sewcli.compression.structured import keep_heads, keep_units, strongest
 from sewcli.data.utterances import Utterance, read_split, require_splits
 from sewcli.models.ctc import CTCModel
@@ -84,13 +84,11 @@ def prune(
         as_json: say what was done as a JSON object.
 
     Raises:
-        UsageError: nothing to do, more than there is, or a folder in the way.
+        UsageError: nothing to do, more than there is, an option without effect, or a folder in the way.
         DataError: the model or the data are not valid.
     """
-    if wish.magnitude is None and not wish.cuts:
-        raise UsageError("nothing to prune", mend="--magnitude 0.5, --heads N, --feedforward N or --drop-layers N")
-    if out.resolve() == source.resolve():
-        raise UsageError("the pruned model would replace the model itself", where=out, mend="give OUT another name")
+    _require_sense(wish)
+    require_new(out)
     device = choose_device(device_name)
     model, vocabulary = load_ctc(source)
     _require_room(model, wish, source)
@@ -122,11 +120,25 @@ def prune(
         print(f"{out}: {told['parameters']:,} of {before:,} parameters{share}")
 
 
+def _require_sense(wish: Wish) -> None:
+    """Refuse what would do nothing, or could not be done in the end."""
+    if wish.magnitude is None and not wish.cuts:
+        raise UsageError("nothing to prune", mend="--magnitude 0.5, --heads N, --feedforward N or --drop-layers N")
+    if wish.magnitude == 0:
+        raise UsageError("--magnitude 0 sets nothing to zero", mend="leave it out, or a larger share")
+    if wish.scope == "global":
+        return
+    if wish.magnitude is None:
+        raise UsageError(f"--scope {wish.scope} without --magnitude", mend="add --magnitude 0.5, or leave it out")
+    if wish.scope == "sensitivity":
+        require_reach(wish.magnitude)
+
+
 def _require_room(model: CTCModel, wish: Wish, source: Path) -> None:
     config = model.config
     limits = {
-        "heads": (wish.heads, config.heads),
-        "feedforward": (wish.feedforward, config.feedforward),
+        "heads": (wish.heads, config.heads - 1),
+        "feedforward": (wish.feedforward, config.feedforward - 1),
         "drop-layers": (wish.drop_layers, config.layers - 1),
     }
     for name, (wanted, there) in limits.items():
@@ -159,11 +171,11 @@ def _cut_inside(work: _Work, wish: Wish) -> None:
     if not wish.heads and not wish.feedforward:
         return
     worth = importance(work.model, _calibration(work), work.vocabulary.blank, work.device)
-    if wish.heads and wish.heads < work.model.config.heads:
+    if wish.heads:
         kept = strongest(worth.heads, wish.heads)
         work.told["heads"] = {"kept": kept, "worths": worth.heads.tolist()}
         work.model = keep_heads(work.model, kept).eval()
-    if wish.feedforward and wish.feedforward < work.model.config.feedforward:
+    if wish.feedforward:
         kept = strongest(worth.units, wish.feedforward)
         work.told["feedforward"] = {"kept": kept}
         work.model = keep_units(work.model, kept).eval()

@@ -23,7 +23,7 @@ import numpy as np
 
 from sewcli.base import log
 from sewcli.base.errors import DataError, SewError, UsageError
-from sewcli.base.files import atomic_folder, write_text
+from sewcli.base.files import atomic_folder, require_new, write_text
 from sewcli.base.rng import numpy_rng
 from sewcli.data.utterances import check_rate, read_split, require_splits, splits
 from sewcli.decoding.runtimes.graph import GraphModel
@@ -64,8 +64,7 @@ def quantize(
         UsageError: an extra is missing, the model has no graph form or is quantized already, `out` is there, or no corpus.
         DataError: the model is broken, or no clip can be read.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError("already exists", where=out, mend="choose a new folder")
+    require_new(out)
     for package, extra in (("nncf", EXTRA), ("openvino", "export")):
         _import(package, extra)
     graph = graph_of(source)

@@ -53,8 +53,7 @@ def equal_damage(curves: Mapping[int, Sequence[float]], sizes: Mapping[int, int]
     Raises:
         UsageError: more than the curves reach.
     """
-    if share > SHARES[-1]:
-        raise UsageError(f"--magnitude {share:g} by sensitivity", mend=f"at most {SHARES[-1]}, or --scope global")
+    require_reach(share)
     # a curve never falls: what fewer zeros do, more do as well
     rising = {layer: np.maximum.accumulate([0.0, *curve]) for layer, curve in curves.items()}
     low, high = 0.0, max(float(curve[-1]) for curve in rising.values())
@@ -62,6 +61,16 @@ def equal_damage(curves: Mapping[int, Sequence[float]], sizes: Mapping[int, int]
         middle = (low + high) / 2
         low, high = (middle, high) if _mean(_at(rising, middle), sizes) < share else (low, middle)
     return _at(rising, high)
+
+
+def require_reach(share: float) -> None:
+    """Refuse a share of zeros of the whole model that is beyond what is measured.
+
+    Raises:
+        UsageError: it is.
+    """
+    if share > SHARES[-1]:
+        raise UsageError(f"--magnitude {share:g} by sensitivity", mend=f"at most {SHARES[-1]}, or --scope global")
 
 
 def _at(rising: Mapping[int, np.ndarray], height: float) -> dict[int, float]:

@@ -141,8 +141,12 @@ def test_zeros_stay_zero_through_fine_tuning(scope: str, prepared: Path, tmp_pat
     ("arguments", "said"),
     [
         ((), "nothing to prune"),
-        (("--heads", "5"), "--heads 5: at most 4"),
-        (("--feedforward", "97"), "--feedforward 97: at most 96"),
+        (("--heads", "5"), "--heads 5: at most 3"),
+        (("--feedforward", "97"), "--feedforward 97: at most 95"),
+        (("--heads", "4"), "--heads 4: at most 3"),
+        (("--magnitude", "0"), "--magnitude 0 sets nothing to zero"),
+        (("--heads", "2", "--scope", "layer"), "--scope layer without --magnitude"),
+        (("--magnitude", "0.97", "--scope", "sensitivity", "--split", "none"), "--magnitude 0.97 by sensitivity"),
         (("--drop-layers", "4"), "--drop-layers 4: at most 3"),
         (("--magnitude", "1.5"), "--magnitude"),
         (("--heads", "2", "--split", "dev-claen"), "did you mean 'dev-clean'"),
@@ -155,7 +159,13 @@ def test_what_is_wrong_is_said(arguments, said: str, prepared: Path, tmp_path: P
     assert not (tmp_path / "out").exists()
 
 
-def test_a_model_is_not_pruned_in_place(tmp_path: Path, sew_here) -> None:
+def test_what_is_there_is_not_replaced(tmp_path: Path, sew_here) -> None:
     model = saved(tmp_path / "whole/model")
-    done = sew_here("prune", tmp_path / "whole", model, "--magnitude", "0.5")
-    assert done.returncode == 2 and "would replace the model itself" in done.stderr
+    thesis = tmp_path / "docs/thesis.txt"
+    thesis.parent.mkdir()
+    thesis.write_text("years of work")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for out in (thesis.parent, thesis, model, model.parent, saved(tmp_path / "other/model")):
+        done = sew_here("prune", tmp_path / "whole", out, "--magnitude", "0.5", "--device", "cpu")
+        assert done.returncode == 2 and "already exists" in done.stderr, out
+    assert all(path.read_bytes() == content for path, content in before.items())
