@@ -113,8 +113,8 @@ def score_lists(folder: Path, scorer: TextScorer) -> Lists:
     names, hypotheses = [name for name, _ in lists], [found for _, found in lists]
     rows = read_jsonl(folder / HYPOTHESES)
     references = {str(row["id"]): str(row["reference"]) for row in rows if row.get("reference")}
-    inputs = _digest(folder / NBEST, scorer)
-    known = _known(out_folder(folder, scorer), inputs)
+    inputs = _digest(folder / NBEST, scorer.folder)
+    known = _known(out_folder(folder, scorer.name), inputs)
     if known is not None:
         log.info(f"{folder}: scored already by {scorer.folder}")
         scores, seconds = known
@@ -180,7 +180,7 @@ def rescore(lists: Lists, scorer: TextScorer, weights: RescoreWeights, tuned: di
         tuned: what tuning on these lists found; then the weights are written too.
     """
     summary: dict[str, Any] = read_json(lists.folder / SUMMARY)
-    out = out_folder(lists.folder, scorer)
+    out = out_folder(lists.folder, scorer.name)
     rows, nbest = [], []
     for name, found, nn, scores in zip(
         lists.names, lists.hypotheses, lists.nn, totals(lists.parts(), weights), strict=True
@@ -213,9 +213,20 @@ def rescore(lists: Lists, scorer: TextScorer, weights: RescoreWeights, tuned: di
     return out
 
 
-def out_folder(folder: Path, scorer: TextScorer) -> Path:
-    """Where the rescored lists of a decode folder go."""
-    return folder.with_name(f"{folder.name}-{scorer.name}")
+def rescored(folder: Path, model: Path, name: str, weights: RescoreWeights) -> Path | None:
+    """The rescored lists of a decode folder, when they are there, of the same lists, model (its folder, its name) and weights."""
+    out = out_folder(folder, name)
+    try:
+        summary = read_json(out / SUMMARY)
+        same = {key: summary[key] for key in RescoreWeights.model_fields} == weights.model_dump()
+        return out if same and summary["inputs"] == _digest(folder / NBEST, model) else None
+    except (DataError, KeyError, TypeError):  # none there, or not of this making
+        return None
+
+
+def out_folder(folder: Path, name: str) -> Path:
+    """Where the lists of a decode folder go that a model of this name has rescored."""
+    return folder.with_name(f"{folder.name}-{name}")
 
 
 def decoder_weights(folder: Path) -> RescoreWeights:
@@ -249,10 +260,10 @@ def _errors(parts: np.ndarray, errors: np.ndarray, weights: RescoreWeights) -> i
     return int(errors[np.arange(len(best)), best].sum())
 
 
-def _digest(nbest: Path, scorer: TextScorer) -> str:
+def _digest(nbest: Path, model: Path) -> str:
     """Of the lists and of all files of the model."""
     digest = hashlib.sha256(f"{sha256(nbest)}\n".encode())
-    for path in sorted(scorer.folder.iterdir()):
+    for path in sorted(model.iterdir()):
         if path.is_file():
             digest.update(f"{path.name} {sha256(path)}\n".encode())
     return digest.hexdigest()

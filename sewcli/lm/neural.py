@@ -78,7 +78,7 @@ class NeuralLanguageModel:
     @property
     def name(self) -> str:
         """Short, for folders and tables."""
-        return self.folder.parent.name if self.folder.name == "model" else self.folder.name
+        return short_name(self.folder)
 
     def adapted(self, texts: Sequence[str]) -> list[str]:
         """The texts in the case of the model; of a model with both cases, in lower case."""
@@ -186,6 +186,11 @@ def model_folder(given: str | Path) -> Path:
     raise UsageError(
         "no neural language model here", where=folder, mend="first run: sew lm train, or give a Hugging Face folder"
     )
+
+
+def short_name(folder: Path) -> str:
+    """What a model is called: its experiment, or its folder."""
+    return folder.parent.name if folder.name == "model" else folder.name
 
 
 def is_neural(given: str | Path) -> bool:

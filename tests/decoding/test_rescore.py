@@ -106,7 +106,7 @@ def test_tuned_weights_are_no_worse_and_are_found_again_in_their_file(
     assert weights.nn_weight > 0
     out = rescore(lists, scorer, weights, found)
     assert read_weights(out) == read_weights(out / "weights.json") == weights
-    assert out == out_folder(folder, scorer) and out.name == "dev-4gram-beam50-nbest5-oracle"
+    assert out == out_folder(folder, scorer.name) and out.name == "dev-4gram-beam50-nbest5-oracle"
     score = score_folder(out)
     assert (score["substitutions"] + score["deletions"] + score["insertions"], score["words"]) == (
         found["errors"],
@@ -130,7 +130,7 @@ def test_scores_are_kept_for_other_weights_and_not_for_another_model(
     (scorer.folder / "config.json").write_text('{"changed": true}')
     score_lists(folder, scorer)
     assert scorer.calls == 2
-    (out_folder(folder, scorer) / "nbest.jsonl").write_text('{"id": "u0"')  # damaged: scored anew
+    (out_folder(folder, scorer.name) / "nbest.jsonl").write_text('{"id": "u0"')  # damaged: scored anew
     (scorer.folder / "config.json").write_text("{}")
     assert score_lists(folder, scorer).nn == first.nn and scorer.calls == 3
 

@@ -87,4 +87,6 @@ class LabelConfig(Config):
     def _rescores_a_search(self) -> LabelConfig:
         if self.rescore and self.lm in BEST_PATHS:
             raise ValueError(f"lm {self.lm} finds one text only: rescore has nothing to choose from")
+        if self.search.rescore_weights and not self.rescore:
+            raise ValueError("search.rescore_weights has no effect without rescore")
         return self

@@ -22,7 +22,7 @@ from sewcli.base.errors import DataError
 from sewcli.base.files import read_json, read_jsonl, sha256
 from sewcli.data.utterances import Utterance, read_split
 from sewcli.decoding.beam import BeamOptions
-from sewcli.decoding.labels.config import LabelConfig
+from sewcli.decoding.labels.config import BEST_PATHS, LabelConfig
 from sewcli.decoding.labels.judge import Candidate, judge
 from sewcli.decoding.labels.manifest import (
     CUSTOM,
@@ -39,10 +39,12 @@ from sewcli.decoding.labels.manifest import (
 from sewcli.decoding.nbest import NBEST
 from sewcli.decoding.outcome import FAILED, HYPOTHESES, SUMMARY, DecodedSplit, Shard, alone
 from sewcli.decoding.pipeline import decode
-from sewcli.decoding.rescore import decoder_weights, read_weights, rescore, score_lists
+from sewcli.decoding.rescore import RescoreWeights, decoder_weights, read_weights, rescore, rescored, score_lists
 from sewcli.decoding.source import digest, file_marks
 from sewcli.decoding.weights import find_weights
-from sewcli.lm.neural import NeuralLanguageModel
+from sewcli.lm.files import locate_model
+from sewcli.lm.neural import NeuralLanguageModel, is_neural, model_folder, short_name
+from sewcli.lm.tokenizer import require_transformers
 from sewcli.models.source import resolve as resolve_model
 from sewcli.scoring.wer import word_errors
 
@@ -94,9 +96,35 @@ def pseudo_label(
         SewError: something is missing or not valid.
         DataError: no cut can be decoded, or no text passes the filters.
     """
+    require_models(config, data)
+    for split in splits:
+        require_plain(data, split)
+        require_free(out, split)
     known_cuts = {u.id for split in without for u in read_split(data, split)}
     work = _Work(model, data, config, out, device, shard, known_cuts, number)
     return [work.label(split) for split in splits]
+
+
+def require_models(config: LabelConfig, data: Path) -> None:
+    """Refuse, before hours of decoding, what search or rescoring would lack.
+
+    Raises:
+        UsageError: no such weights, no such language model, or a package is missing.
+        DataError: a file of something else.
+    """
+    find_weights(config.search.weights)
+    if config.lm not in BEST_PATHS:
+        locate_model(config.lm, data)
+    if config.rescore:
+        require_transformers()
+        if not is_neural(folder := model_folder(config.rescore)):
+            raise DataError(
+                "not a causal language model",
+                where=folder,
+                mend="give a folder of sew lm train, or of a Hugging Face causal language model",
+            )
+    if config.search.rescore_weights:
+        read_weights(Path(config.search.rescore_weights))
 
 
 @dataclass(frozen=True)
@@ -114,8 +142,6 @@ class _Work:
 
     def label(self, split: str) -> Labelled:
         """Decode a split, or this shard of it; the last shard chooses among the texts and writes the labels."""
-        require_plain(self.data, split)
-        require_free(self.out, split)
         utterances = {u.id: u for u in read_split(self.data, split) if u.id not in self.known_cuts}
         unfit = {name: reason for name, u in utterances.items() if (reason := _unfit(u, self.config))}
         if len(utterances) == len(unfit):
@@ -124,9 +150,10 @@ class _Work:
         done = self._decode(split, hours, {*self.known_cuts, *unfit})
         if done.part:
             return Labelled(split, None, done.failed)
-        chosen = _rescored(done.folder, self.config, self.device) if self.config.rescore else done.folder
         failed = {str(row["id"]): f"unreadable: {row['reason']}" for row in _failures(done.folder)}
-        return self._write(split, utterances, {**unfit, **failed}, done.folder, chosen, len(failed))
+        with alone(self.out):  # another shard may have been as late
+            chosen = _rescored(done.folder, self.config, self.device) if self.config.rescore else done.folder
+            return self._write(split, utterances, {**unfit, **failed}, done.folder, chosen, len(failed))
 
     def _decode(self, split: str, hours: float, skip: Collection[str]) -> DecodedSplit:
         search = self.config.search
@@ -164,21 +191,37 @@ class _Work:
     ) -> Labelled:
         """The labels of a decoded split; `lost` are cuts without a text, with the reason."""
         candidates = candidates_of(folder, chosen, utterances)
-        account = _account(self.model, folder, chosen, self.config, self.number, lost)
-        with alone(self.out):  # another shard may have been as late
-            if entry := known(self.out, split, account.inputs):
-                log.info(f"{self.out}: {split} is labelled already, with the same model, cuts and filters")
-                return Labelled(split, entry, failed)
-            kept, reasons = judge(candidates, self.config.filter)
-            texts = {candidate.id: candidate.text for candidate in candidates}
-            rejected = [
-                of_utterance(utterances[name], reason, texts.get(name, ""))
-                for name, reason in {**lost, **reasons}.items()
-            ]
-            account = _with_figures(account, candidates, kept, rejected)
-            entry = write_split(self.out, self.data, split, kept, rejected, account)
+        account = self._account(folder, chosen, lost)
+        if entry := known(self.out, split, account.inputs):
+            log.info(f"{self.out}: {split} is labelled already, with the same model, cuts and filters")
+            return Labelled(split, entry, failed)
+        kept, reasons = judge(candidates, self.config.filter)
+        texts = {candidate.id: candidate.text for candidate in candidates}
+        rejected = [
+            of_utterance(utterances[name], reason, texts.get(name, "")) for name, reason in {**lost, **reasons}.items()
+        ]
+        account = _with_figures(account, candidates, kept, rejected)
+        entry = write_split(self.out, self.data, split, kept, rejected, account)
         log.info(f"{self.out}: {split}: {len(kept):,} of {len(utterances):,} cuts have a label")
         return Labelled(split, entry, failed, new=True)
+
+    def _account(self, folder: Path, chosen: Path, lost: dict[str, str]) -> Account:
+        config = self.config
+        origin = {
+            "model": str(self.model),
+            "model_sha256": model_digest(self.model),
+            "decoder": read_json(chosen / SUMMARY)["decoder"],
+            "lm": config.lm,
+        }
+        if config.lm not in BEST_PATHS:
+            origin["lm_sha256"] = sha256(locate_model(config.lm, self.data))
+        if config.rescore:
+            neural = model_digest(model_folder(config.rescore))
+            origin |= {"rescored_by": config.rescore, "rescored_by_sha256": neural}
+        told = {**origin, **({"round": self.number} if self.number is not None else {})}
+        hypotheses = [sha256(place / HYPOTHESES) for place in (folder, chosen)]
+        inputs = fingerprint(hypotheses, told, config.filter.model_dump(), sorted(lost.items()))
+        return Account(inputs, told, {"filter": config.filter.model_dump(mode="json")})
 
 
 def print_labels(done: Sequence[Labelled], *, as_json: bool) -> None:
@@ -212,12 +255,20 @@ def _unfit(utterance: Utterance, config: LabelConfig) -> str | None:
 
 
 def _rescored(folder: Path, config: LabelConfig, device: Choose) -> Path:
-    scorer = NeuralLanguageModel(str(config.rescore), device())
-    lists = score_lists(folder, scorer)
+    """The lists in the neural model's order: those that are there, if model and weights are the same."""
+    weights, model = _rescore_weights(folder, config), model_folder(str(config.rescore))
+    if there := rescored(folder, model, short_name(model), weights):
+        log.info(f"{there}: rescored already, with the same model and weights")
+        return there
+    scorer = NeuralLanguageModel(model, device())
+    return rescore(score_lists(folder, scorer), scorer, weights)
+
+
+def _rescore_weights(folder: Path, config: LabelConfig) -> RescoreWeights:
     if config.search.rescore_weights:
-        return rescore(lists, scorer, read_weights(Path(config.search.rescore_weights)))
+        return read_weights(Path(config.search.rescore_weights))
     log.warn(f"the neural model's weight, {UNTUNED}, is a guess (sew rescore --tune on a dev split finds a better one)")
-    return rescore(lists, scorer, decoder_weights(folder).model_copy(update={"nn_weight": UNTUNED}))
+    return decoder_weights(folder).model_copy(update={"nn_weight": UNTUNED})
 
 
 def candidates_of(folder: Path, chosen: Path, utterances: dict[str, Utterance]) -> list[Candidate]:
@@ -246,25 +297,8 @@ def _failures(folder: Path) -> list[dict[str, Any]]:
     return list(read_jsonl(folder / FAILED)) if (folder / FAILED).is_file() else []
 
 
-def _account(
-    model: Path, folder: Path, chosen: Path, config: LabelConfig, number: int | None, without: dict[str, str]
-) -> Account:
-    summary = read_json(chosen / SUMMARY)
-    origin = {
-        "model": str(model),
-        "model_sha256": model_digest(model),
-        "decoder": summary["decoder"],
-        "lm": config.lm,
-        **({"rescored_by": config.rescore} if config.rescore else {}),
-        **({"round": number} if number is not None else {}),
-    }
-    hypotheses = [sha256(place / HYPOTHESES) for place in (folder, chosen)]
-    inputs = fingerprint(hypotheses, origin, config.filter.model_dump(), sorted(without.items()))
-    return Account(inputs, origin, {"filter": config.filter.model_dump(mode="json")})
-
-
 def model_digest(model: Path) -> str:
-    """Of all files of a recogniser."""
+    """Of all files of a model."""
     return digest(*file_marks(resolve_model(model)))
 
 

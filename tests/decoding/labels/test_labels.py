@@ -1,5 +1,6 @@
 """Labels on disk: a data folder that every other verb takes, made once, the same in shards and after a SIGKILL."""
 
+import fcntl
 import gzip
 import json
 import shutil
@@ -13,11 +14,13 @@ from heard_splits import heard_split
 
 from sewcli.base.config import build
 from sewcli.base.errors import DataError, UsageError
-from sewcli.base.files import read_json, read_jsonl, write_jsonl
+from sewcli.base.files import read_json, read_jsonl, sha256, write_json, write_jsonl
 from sewcli.data.utterances import read_split
+from sewcli.decoding.labels import run as module
 from sewcli.decoding.labels.config import LabelConfig
 from sewcli.decoding.labels.manifest import CUSTOM, WORK
-from sewcli.decoding.labels.run import Labelled, model_digest, pseudo_label
+from sewcli.decoding.labels.run import Labelled, candidates_of, model_digest, pseudo_label
+from sewcli.lm.tokenizer import train_tokenizer
 
 sys.path.append(str(Path(__file__).parents[2] / "chaos"))
 from forks import Forks
@@ -63,6 +66,83 @@ def test_labels_are_the_searchs_texts_and_say_where_they_come_from(
     assert errors["kept"]["wer"] < errors["all"]["wer"], "the share that is kept is the better one"
     (hypotheses,) = (tmp_path / "out" / WORK).glob("test-3gram-*/hyps.jsonl")
     assert kept.items() <= {row["id"]: row["text"] for row in read_jsonl(hypotheses)}.items()
+
+
+@pytest.fixture
+def tiny_lm(tmp_path: Path, sentences: list[str]) -> Path:
+    """A causal language model with random weights, that knows the words."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    tokenizer = train_tokenizer(sentences, "word", 1000, 64)
+    size = len(tokenizer.get_vocab())
+    torch.manual_seed(1)
+    config = GPT2Config(vocab_size=size, n_positions=64, n_embd=8, n_layer=1, n_head=1, initializer_range=1.0)
+    GPT2LMHeadModel(config).save_pretrained(tmp_path / "tiny")
+    tokenizer.save_pretrained(tmp_path / "tiny")
+    return tmp_path / "tiny"
+
+
+def test_a_neural_model_chooses_anew_and_only_once(
+    heard_data: Path, small_model: Path, tiny_lm: Path, tmp_path: Path, monkeypatch, capfd
+) -> None:
+    out, weights, loads = tmp_path / "out", tmp_path / "weights.json", []
+    write_json(weights, {"lm_weight": 0.5, "word_score": 0.0, "nn_weight": 3.0})
+    search = {"rescore_weights": str(weights), "nbest": 8, "beam": 20, "jobs": 0}
+
+    class Counted(module.NeuralLanguageModel):
+        def __init__(self, *arguments) -> None:
+            with open(out / ".lock") as lock, pytest.raises(BlockingIOError):  # no other shard rescores meanwhile
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            loads.append(arguments)
+            super().__init__(*arguments)
+
+    monkeypatch.setattr(module, "NeuralLanguageModel", Counted)
+
+    def labelled(**settings) -> Labelled:
+        return label(small_model, heard_data, out, "test", lm="3gram", rescore=str(tiny_lm), **settings)
+
+    done = labelled(search=search)
+    (chosen,) = (out / WORK).glob("test-3gram-*-tiny")
+    folder = chosen.with_name(chosen.name.removesuffix("-tiny"))
+    lists = {row["id"]: {e["text"]: e["am"] for e in row["nbest"]} for row in read_jsonl(folder / "nbest.jsonl")}
+    before = {row["id"]: row["text"] for row in read_jsonl(folder / "hyps.jsonl")}
+    candidates = candidates_of(folder, chosen, {u.id: u for u in read_split(heard_data, "test")})
+    assert [c.text for c in candidates] == [row["text"] for row in read_jsonl(chosen / "hyps.jsonl")]
+    assert any(c.text != before[c.id] for c in candidates), "the weights make it choose otherwise"
+    assert all(c.am == lists[c.id][c.text] for c in candidates)
+    texts = {c.id: c.text for c in candidates}
+    for row in read_jsonl(out / "cuts_test.jsonl.gz"):
+        (supervision,) = row["supervisions"]
+        assert supervision["text"] == texts[row["id"]]
+        origin = supervision["custom"][CUSTOM]
+        assert origin["rescored_by"] == str(tiny_lm) and origin["rescored_by_sha256"] == model_digest(tiny_lm)
+        assert origin["lm_sha256"] == sha256(next((heard_data / "lm").glob("3gram.*[!t]")))
+    other = labelled(search=search, filter={"keep": 0.5})
+    assert done.entry and other.entry and other.entry["utterances"] < done.entry["utterances"]
+    assert len(loads) == 1 and "rescored already" in capfd.readouterr().err
+    labelled(search={**search, "rescore_weights": None})
+    assert len(loads) == 2 and "is a guess" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"lm": "9gram"}, "no language model '9gram'"),
+        ({"search": {"weights": "papr"}}, "did you mean 'paper'"),
+        ({"rescore": "exp/nosuch"}, "no neural language model here"),
+        ({"rescore": "MODEL"}, "not a causal language model"),
+        ({"rescore": "LM", "search": {"rescore_weights": "nowhere.json"}}, "no such file"),
+        ({"search": {"rescore_weights": "nowhere.json"}}, "has no effect without rescore"),
+    ],
+)
+def test_what_is_missing_is_said_before_anything_is_decoded(
+    settings, said: str, heard_data: Path, small_model: Path, tiny_lm: Path, tmp_path: Path
+) -> None:
+    places = {"MODEL": str(small_model), "LM": str(tiny_lm)}
+    settings = {key: places.get(value, value) if isinstance(value, str) else value for key, value in settings.items()}
+    with pytest.raises((UsageError, DataError), match=said):
+        label(small_model, heard_data, tmp_path / "out", "test", **{"lm": "3gram", **settings})
+    assert not list((tmp_path / "out").rglob("hyps.jsonl"))
 
 
 def test_true_texts_play_no_part(prepared: Path, small_model: Path, tmp_path: Path) -> None:
