@@ -21,13 +21,10 @@ from sewcli.base.lock import hold
 from sewcli.data.utterances import read_split, require_splits
 from sewcli.data.utterances import splits as find_splits
 from sewcli.decoding.beam import BeamOptions
-from sewcli.decoding.labels.config import BEST_PATHS
 from sewcli.decoding.labels.manifest import CUSTOM, fingerprint
-from sewcli.decoding.labels.run import model_digest, pseudo_label
+from sewcli.decoding.labels.run import model_digest, pseudo_label, require_models
 from sewcli.decoding.pipeline import decode
 from sewcli.decoding.weights import find_weights
-from sewcli.lm.files import locate_model
-from sewcli.lm.neural import model_folder
 from sewcli.models.folder import open_source
 from sewcli.models.source import is_model
 from sewcli.scoring.score import SCORE, score_folder
@@ -35,8 +32,9 @@ from sewcli.text.tokens import FILE as VOCABULARY
 from sewcli.training.config import FinetuneConfig
 from sewcli.training.experiment import choose_device, differences
 from sewcli.training.finetune import run as finetune
+from sewcli.training.finetune import validation_splits
 from sewcli.training.loop import MODEL
-from sewcli.training.recipes import compose
+from sewcli.training.recipes import compose, overridden
 from sewcli.training.self_training_config import SelfTrainingConfig
 from sewcli.training.self_training_table import RESULTS, TABLE, markdown
 
@@ -62,10 +60,10 @@ def self_train(config: SelfTrainingConfig, exp: Path, device: str) -> list[Row]:
             mend="sew pseudo-label and sew finetune take torchrun: call them in turn, round by round (docs/self-training.md)",
         )
     resolved = _resolved(config, exp)
-    hold(exp, busy="another process trains in this folder", mend="wait for it, or give this run its own --exp")
-    _keep_config(exp, config)
     run = _Run(resolved, exp, device)
     run.check()
+    hold(exp, busy="another process trains in this folder", mend="wait for it, or give this run its own --exp")
+    _keep_config(exp, config)
     rows = [run.start()]
     run.tell(rows)
     for number in range(1, config.rounds + 1):
@@ -99,16 +97,15 @@ class _Run:
     def check(self) -> None:
         """Refuse settings of a later stage before the hours of an earlier one."""
         config = self.config
-        for differs, recipe in (
-            (config.supervised, config.supervised_recipe or config.recipe),
-            (config.final_finetune, config.recipe),
+        for model, differs, recipe in (
+            (config.model, config.supervised, config.supervised_recipe or config.recipe),
+            (config.model, {}, config.recipe),
+            (config.final or config.model, config.final_finetune, config.recipe),
         ):
-            self._finetuning(config.model, differs, [], recipe)
-        find_weights(config.label.search.weights)
-        if config.label.lm not in BEST_PATHS:
-            locate_model(config.label.lm, config.data)
-        if config.label.rescore:
-            model_folder(config.label.rescore)
+            settings = self._finetuning(model, differs, [], recipe)
+            overridden(open_source(model).config, settings.overrides)
+            validation_splits(settings)
+        require_models(config.label, Path(config.data))
 
     def start(self) -> Row:
         """Round 0: the model that is given, or a recogniser made of it by the true labels alone."""

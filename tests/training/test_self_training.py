@@ -123,14 +123,18 @@ def test_a_pretrained_start_a_language_model_and_another_final_model(prepared: P
         ({"untranscribed": []}, "no split to label"),
         ({"final": "sew-d-micro"}, "no pre-training of sew-d-micro"),
         ({"final_finetune": {"update": 3}}, "did you mean 'updates'"),
+        ({"finetune": {**FAST, "updats": 3}}, "did you mean 'updates'"),
+        ({"finetune": {**FAST, "overrides": {"drop": 0}}}, "unknown key 'drop'"),
+        ({"finetune": {**FAST, "data": {"valid": ["dev-claen"]}}}, "did you mean 'dev-clean'"),
         ({"label": {"lm": "4gram"}}, "sew lm ngram --order 4"),
         ({"label": {"lm": "4gram", "search": {"weights": "papr"}}}, "did you mean 'paper'"),
+        ({"label": {"lm": "none", "search": {"rescore_weights": "nowhere.json"}}}, "no effect without rescore"),
     ],
 )
 def test_what_cannot_begin_is_refused_before_any_work(settings, said, recogniser, prepared, tmp_path) -> None:
     with pytest.raises(UsageError, match=said):
         self_train(config(recogniser, prepared, **settings), tmp_path / "exp", "cpu")
-    assert not (tmp_path / "exp" / "round-0").exists()
+    assert not (tmp_path / "exp").exists(), "the corrected command begins as if there had been none"
 
 
 def test_ranks_are_told_what_to_do(recogniser: Path, prepared: Path, tmp_path: Path, monkeypatch) -> None:
