@@ -214,7 +214,13 @@ def rescore(lists: Lists, scorer: TextScorer, weights: RescoreWeights, tuned: di
 
 
 def rescored(folder: Path, model: Path, name: str, weights: RescoreWeights) -> Path | None:
-    """The rescored lists of a decode folder, when they are there, of the same lists, model (its folder, its name) and weights."""
+    """The rescored lists of a decode folder, if they are there and of these lists, this model and these weights.
+
+    Args:
+        folder: of the lists.
+        model, name: the neural model's folder, and what it is called.
+        weights: of the parts.
+    """
     out = out_folder(folder, name)
     try:
         summary = read_json(out / SUMMARY)

@@ -2,7 +2,8 @@
 
 Sources: Kahn et al. 2020 (Self-training for end-to-end speech recognition, section 3.2: n-grams that repeat, scores by
 length, a share kept); Xu et al. 2021 (Self-training and pre-training are complementary: beam search with a language model,
-rescored by a Transformer, and no filter). Every rate is a function of the text and of the length of its audio.
+rescored by a Transformer, and no filter). The n-grams' length and number are Kahn et al.'s, from the paper's text, not held
+against their code; the share kept and the least and most of each rate are ours, without a source.
 """
 
 from __future__ import annotations
@@ -49,10 +50,10 @@ class FilterConfig(Config):
     """A text of a lower confidence is rejected, whatever the share."""
     min_agreement: float | None = None
     """A text of a lower agreement is rejected; all pass when not given."""
-    letters_per_second: tuple[NotNegative, Positive] = (2.0, 30.0)
-    """Least and most."""
+    letters_per_second: tuple[NotNegative, Positive] = (0.5, 30.0)
+    """Least and most of the text by the length of its audio; a single short word may take a few seconds of a phone call."""
     words_per_second: tuple[NotNegative, Positive] = (0.3, 8.0)
-    """Least and most."""
+    """Least and most, as with letters."""
     repeat_length: AtLeastOne = 4
     """Words of the n-grams that may not repeat."""
     max_repeats: AtLeastOne = 2

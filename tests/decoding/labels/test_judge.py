@@ -30,12 +30,18 @@ def test_a_good_text_passes() -> None:
     assert fault(GOOD, PLAIN) is None
 
 
+@pytest.mark.parametrize(("text", "seconds"), [("YEAH", 2.5), ("UH HUH", 3.0), ("OH", 2.5), ("I", 1.5)])
+def test_a_short_answer_on_the_telephone_passes(text: str, seconds: float) -> None:
+    assert fault(replace(GOOD, text=text, seconds=seconds, greedy=text), PLAIN) is None
+
+
 @pytest.mark.parametrize(
     ("changes", "settings", "reason"),
     [
         ({"text": " "}, {}, "no text"),
         ({"text": " ".join(["GO LEFT AND RIGHT"] * 3), "seconds": 9.0}, {}, "repeated n-gram: 3 times"),
-        ({"seconds": 30.0}, {}, "few letters a second: 0.67"),
+        ({"seconds": 50.0}, {}, "few letters a second: 0.40"),
+        ({"seconds": 30.0}, {}, "few words a second: 0.17"),
         ({"seconds": 0.5}, {}, "many letters a second: 40.00"),
         ({"seconds": 2.0}, {"words_per_second": (3.0, 8.0)}, "few words a second: 2.50"),
         ({"text": "A B C D E F G H I", "seconds": 1.0}, {"letters_per_second": (2, 30)}, "many words a second: 9.00"),

@@ -240,6 +240,8 @@ def test_the_command_and_a_check_of_what_it_wrote(prepared: Path, small_model: P
     assert checked.returncode == 0, checked.stdout + checked.stderr
     shown = sew_here("pseudo-label", *place, "--lm", "none", "--keep", "0.75", *sets)
     assert "labelled" in shown.stdout and "75.0 %" in shown.stdout and "word error rate of the labels" in shown.stdout
+    told = sew_here("pseudo-label", "--split", "any", "--keep", "0.75", "--print-config")
+    assert told.returncode == 0 and "keep: 0.75\n" in told.stdout and "lm: 4gram\n" in told.stdout
     refused = sew_here("pseudo-label", *place, "--lm", "none", "--set", "filter.kep=1")
     assert refused.returncode == 2 and "did you mean 'keep'" in refused.stderr
 
