@@ -130,9 +130,14 @@ def shard(text: str) -> tuple[int, int]:
     """`"2/8"` -> (2, 8).
 
     Raises:
-        UsageError: not of that form.
+        UsageError: not of that form, or a number beyond the count.
     """
     index, _, count = text.partition("/")
-    if not (index.isdigit() and count.isdigit() and 1 <= int(index) <= int(count)):
-        raise UsageError(f"--shard {text!r} is not of the form I/N", mend="for example --shard 1/8, to --shard 8/8")
+    mend = "for example --shard 1/8, to --shard 8/8"
+    if not (index.isdigit() and count.isdigit()):
+        raise UsageError(f"--shard {text!r} is not of the form I/N", mend=mend)
+    if not 1 <= int(index) <= int(count):
+        raise UsageError(
+            f"--shard {text}: there is no shard {int(index)} of {int(count)}, they count from 1", mend=mend
+        )
     return int(index), int(count)

@@ -40,6 +40,7 @@ def pseudo_label(
     ] = None,
     device: options.Device = "auto",
     shard: options.Shard = None,
+    print_config: options.PrintConfig = False,
     json: options.Json = False,
 ) -> None:
     """Transcribe cuts with a model and a language model, and keep the texts that can be trusted as labels.
@@ -58,27 +59,33 @@ def pseudo_label(
         sew finetune --model exp/sew-d-mid/model --set data.train=10h*8,data/librispeech-pseudo/train-960
     """
     mine = shard_of(shard)
+
+    from sewcli.base.config import build, dump_yaml, merge, parse_sets
+    from sewcli.decoding.labels.config import LabelConfig
+
+    flags = options.given(lm=lm, rescore=str(rescore) if rescore else None, filter=options.given(keep=keep) or None)
+    config = build(LabelConfig, merge(flags, parse_sets(sets or [])))
+    if print_config:
+        print(dump_yaml(config), end="")
+        return
     corpus = data or options.DATA
     chosen = (
         recogniser(model) if model else options.newest_model("ForCTC", mend="first run: sew finetune, or give --model")
     )
 
-    from sewcli.base.config import build, merge, parse_sets
     from sewcli.data.utterances import require_splits
-    from sewcli.decoding.labels.config import LabelConfig
     from sewcli.decoding.labels.run import print_labels
     from sewcli.decoding.labels.run import pseudo_label as label
     from sewcli.training.experiment import choose_device
 
     splits = list(dict.fromkeys(require_splits(corpus, split, default_prefix="")))
     excluded = require_splits(corpus, without, default_prefix="") if without else []
-    flags = options.given(lm=lm, rescore=str(rescore) if rescore else None, filter=options.given(keep=keep) or None)
     folder = out or corpus.parent / f"{corpus.resolve().name}-pseudo"
     done = label(
         chosen,
         corpus,
         splits,
-        build(LabelConfig, merge(flags, parse_sets(sets or []))),
+        config,
         out=folder,
         device=partial(choose_device, device),
         shard=mine,

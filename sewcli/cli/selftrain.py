@@ -37,8 +37,12 @@ def selftrain(
     ] = None,
     exp: Annotated[Path, typer.Option(help="Experiment folder.")] = Path("exp/selftrain"),
     config: Annotated[str | None, typer.Option("--config", "-c", help=HELP)] = None,
-    sets: options.Sets = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change one key, e.g. --set finetune.optim.lr=3e-5 (may be repeated)."),
+    ] = None,
     device: options.Device = "auto",
+    print_config: options.PrintConfig = False,
     json: options.Json = False,
 ) -> None:
     """Label audio with a model, fine-tune on true labels and those, and again; then a table of all rounds.
@@ -55,6 +59,7 @@ def selftrain(
     """
     import json as json_module
 
+    from sewcli.base.config import dump_yaml
     from sewcli.training.recipes import compose, read
     from sewcli.training.self_training import self_train, started_from
     from sewcli.training.self_training_config import SelfTrainingConfig
@@ -72,7 +77,11 @@ def selftrain(
         final=final,
         label=label or None,
     )
-    rows = self_train(compose(SelfTrainingConfig, "selftrain", config, flags, sets or []), exp, device)
+    resolved = compose(SelfTrainingConfig, "selftrain", config, flags, sets or [])
+    if print_config:
+        print(dump_yaml(resolved), end="")
+        return
+    rows = self_train(resolved, exp, device)
     if json:
         for row in rows:
             print(json_module.dumps(row, ensure_ascii=False))

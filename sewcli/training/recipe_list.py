@@ -13,7 +13,7 @@ LINE = "{:9} {:46} {:16} {}"
 INTRODUCTION = """# Recipes by name
 
 Made by `sew recipes --tables > docs/recipes.md`; do not edit. `sew pretrain`, `sew finetune`, `sew distill` and `sew selftrain`
-take them as `--config NAME`; `--print-config` shows all of one (but of selftrain's), `--set key=value` changes a key, and a
+take them as `--config NAME`; `--print-config` shows all of one, `--set key=value` changes a key, and a
 YAML file of your own can begin with `inherits: NAME`. "Differs" is against the recipe it inherits, or the defaults, which are
 SEW's 100K pre-training, the 100 h fine-tuning, and for a distillation what docs/compression.md says.
 

@@ -60,6 +60,13 @@ def test_every_verb_explains_itself(verb: str, tmp_path: Path) -> None:
         assert examples, "no example in the help"
 
 
+@pytest.mark.parametrize(("verb", "extra"), [("quantize", "quantize"), ("export", "export"), ("import", "hub")])
+def test_help_names_the_extra(verb: str, extra: str, tmp_path: Path) -> None:
+    """Brackets are markup to who shows it."""
+    shown = sew(verb, "--help", cwd=tmp_path)
+    assert f"pip install 'sew[{extra}]'" in " ".join(shown.stdout.split())
+
+
 def test_help_imports_neither_torch_nor_lhotse(tmp_path: Path) -> None:
     code = "import sys, sewcli.cli.app; print(sorted({'torch', 'lhotse', 'numpy', 'pydantic'} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
@@ -74,7 +81,8 @@ def test_verbs_have_at_most_twelve_options() -> None:
     more = {
         "decode": 17,
         "distill": 15,
-        "transcribe": 12,
+        "pseudo-label": 13,
+        "selftrain": 13,
     }  # of a search and of what is kept; of two models and of a table
     group = typer.main.get_command(app)
     for name, command in group.commands.items():
@@ -101,6 +109,8 @@ def test_verbs_have_at_most_twelve_options() -> None:
         (("prune", "nowhere", "out", "--magnitude", "0.5"), 2, "no such model folder"),
         (("pseudo-label", "--split", "train-960"), 2, "sew finetune"),
         (("selftrain", "--untranscribed", "train-960"), 2, "sew finetune"),
+        (("pseudo-label", "--split", "small", "--shard", "3/2"), 2, "no shard 3 of 2"),
+        (("pseudo-label", "--split", "small", "--shard", "3"), 2, "not of the form I/N"),
         (("score",), 2, "sew decode"),
         (("report",), 2, "sew decode"),
         (("prep", "librispeach"), 2, "librispeech"),

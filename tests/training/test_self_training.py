@@ -184,6 +184,8 @@ def test_without_a_model_the_run_goes_on_with_its_own(
     arguments = command(recogniser, prepared, tmp_path / "self")
     del arguments[1:3]
     (Path("exp")).symlink_to(recogniser.parents[1])
+    told = sew_here(*arguments, "--print-config")
+    assert told.returncode == 0 and "rounds: 2\n" in told.stdout and not (tmp_path / "self").exists()
     first = sew_here(*arguments, "--json")
     assert first.returncode == 0, first.stderr
     again = sew_here(*arguments, "--json")
