@@ -28,7 +28,8 @@ from sewcli.base.rng import numpy_rng
 from sewcli.data.utterances import check_rate, read_split, require_splits, splits
 from sewcli.decoding.runtimes.graph import GraphModel
 from sewcli.models.card import FAMILIES
-from sewcli.models.graphs import WEIGHTS, XML, Graph, complete_graph, graph_of, open_graph
+from sewcli.models.folder import open_source
+from sewcli.models.graphs import WEIGHTS, XML, Graph, complete_graph, graph_of, is_graph, open_graph
 from sewcli.models.portable import needed
 
 RATE = 16_000
@@ -65,11 +66,11 @@ def quantize(
         DataError: the model is broken, or no clip can be read.
     """
     require_new(out)
+    _require_weights(source)
+    _splits(data, split)
     for package, extra in (("nncf", EXTRA), ("openvino", "export")):
         _import(package, extra)
     graph = graph_of(source)
-    if graph.numbers != "fp32":
-        raise UsageError(f"is {graph.numbers} already", where=source, mend="quantize the model that it was made of")
     heard = _clips(data, split, clips + HELD_OUT, seed)
     used, held = heard[: max(1, len(heard) - HELD_OUT)], heard[-HELD_OUT:]
     log.info(f"ranges of activations: {len(used)} clips, {sum(map(len, used)) / RATE:.0f} s of audio")
@@ -137,11 +138,22 @@ def compare_graphs(right: Graph, other: Graph, clips: Sequence[np.ndarray]) -> D
     return Difference((error / max(square, 1e-30)) ** 0.5, changed / max(frames, 1))
 
 
+def _require_weights(source: Path) -> None:
+    """Refuse what is not to be quantized, before its graph is made."""
+    if not is_graph(source):
+        open_source(source, expect="ctc")
+    elif (numbers := open_graph(source).numbers) != "fp32":
+        raise UsageError(f"is {numbers} already", where=source, mend="quantize the model that it was made of")
+
+
+def _splits(data: Path, split: str | None) -> list[str]:
+    wanted = [split] if split else [name for name in splits(data) if name.startswith("train")]
+    return require_splits(data, wanted, default_prefix="")
+
+
 def _clips(data: Path, split: str | None, count: int, seed: int) -> list[np.ndarray]:
     """Waves of utterances drawn at random; short ones only where there are no others, broken ones never."""
-    wanted = [split] if split else [name for name in splits(data) if name.startswith("train")]
-    names = require_splits(data, wanted, default_prefix="")
-    utterances = [utterance for name in names for utterance in read_split(data, name)]
+    utterances = [utterance for name in _splits(data, split) for utterance in read_split(data, name)]
     order = numpy_rng(seed, "quantize").permutation(len(utterances))
     drawn = sorted((utterances[number] for number in order), key=lambda utterance: utterance.seconds < SHORTEST)
     waves: list[np.ndarray] = []

@@ -14,12 +14,11 @@ from model_cases import shaken, small
 
 from sewcli.base.files import read_json, write_jsonl
 from sewcli.compression import quantize as module
+from sewcli.compression.table import Decoding, compare
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import save_ctc
-from sewcli.models.graphs import open_graph
+from sewcli.models.graphs import WEIGHTS, XML, complete_graph, open_graph
 from sewcli.text.tokens import Vocabulary
-
-pytestmark = pytest.mark.long
 
 Sew = Callable[..., subprocess.CompletedProcess[str]]
 LETTERS = Vocabulary.letters()
@@ -63,6 +62,7 @@ def sources(node) -> list[str]:
     return [kind(port.get_source_output().get_node()) for port in node.inputs()[:2]]
 
 
+@pytest.mark.long
 def test_there_and_back(model: Path, prepared: Path, tmp_path: Path, sew_here: Sew) -> None:
     out = tmp_path / "exp" / "small-int8" / "model"
     done = sew_here("quantize", model, out, "--data", prepared, "--json", "--clips", "3")
@@ -89,21 +89,42 @@ def test_there_and_back(model: Path, prepared: Path, tmp_path: Path, sew_here: S
     heard = sew_here("transcribe", tmp_path / "a.wav", "--model", out.parent)
     assert heard.returncode == 0, heard.stderr
 
-    again = sew_here("quantize", model, out, "--data", prepared)
-    assert again.returncode == 2 and "already exists" in again.stderr
-    twice = sew_here("quantize", out, tmp_path / "twice", "--data", prepared)
-    assert twice.returncode == 2 and "int8 already" in twice.stderr and not (tmp_path / "twice").exists()
+    decoding = Decoding(prepared, ["test-clean"], None, lambda place: tmp_path / place.parent.name)
+    whole, small_one = compare({"whole": model, "int8": out}, decoding, torch.device("cpu"))
+    assert (whole["numbers"], small_one["numbers"]) == ("fp32", "int8") and small_one["time"] > 0
+    assert small_one["parameters"] == whole["parameters"] and small_one["megabytes"] * 1e6 == row["bytes"]
+    assert small_one["wer"] == {"test-clean": {"greedy": pytest.approx(whole["wer"]["test-clean"]["greedy"], abs=0.5)}}
     tuned = sew_here("finetune", "--model", out, "--data", prepared, "--exp", tmp_path / "ft")
     assert tuned.returncode == 2 and "a graph, without the weights" in tuned.stderr
 
 
-def test_what_cannot_be_quantized_is_named(prepared: Path, model: Path, tmp_path: Path, sew_here: Sew) -> None:
+@pytest.mark.long
+def test_what_has_no_graph_is_named(prepared: Path, tmp_path: Path, sew_here: Sew) -> None:
     save_ctc(CTCModel(small("sew", compat="asapp"), len(LETTERS)), LETTERS, tmp_path / "compat")
     refused = sew_here("quantize", tmp_path / "compat", tmp_path / "out", "--data", prepared)
-    assert refused.returncode == 2 and "not for graphs" in refused.stderr
-    nowhere = sew_here("quantize", model, tmp_path / "out", "--data", tmp_path / "none")
-    assert nowhere.returncode == 2 and "no prepared corpus" in nowhere.stderr
-    assert not (tmp_path / "out").exists()
+    assert refused.returncode == 2 and "not for graphs" in refused.stderr and not (tmp_path / "out").exists()
+
+
+def test_what_cannot_be_quantized_is_named_before_a_graph_is_made(
+    prepared: Path, model: Path, tmp_path: Path, sew_here: Sew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_import", lambda *package: pytest.fail("OpenVINO was to be loaded"))
+    int8, full, out = tmp_path / "int8", tmp_path / "full", tmp_path / "out"
+    for folder in (int8, full):
+        folder.mkdir()
+        for name in (XML, WEIGHTS):
+            (folder / name).write_text("made by someone")
+    complete_graph(int8, small("sew"), LETTERS, "int8", {})
+    for source, place, more, said in (
+        (model, full, (), "already exists"),
+        (int8, out, (), "int8 already"),
+        (model / "model.safetensors", out, (), "give the folder that it is in"),
+        (model, out, ("--split", "dev-claen"), "did you mean 'dev-clean'"),
+        (model, out, ("--data", tmp_path / "none"), "no prepared corpus"),
+    ):
+        refused = sew_here("quantize", source, place, "--data", prepared, *more)
+        assert refused.returncode == 2 and said in refused.stderr, refused.stderr
+    assert not out.exists()
 
 
 def test_a_missing_extra_is_named(
