@@ -1,12 +1,13 @@
-"""Smaller models out of one teacher, side by side: distilled, pruned, and trained without it, on the LibriSpeech miniature.
+"""Smaller models out of one teacher, side by side: distilled, int8, pruned, and trained without it, on the miniature.
 
     sew prep librispeech --mini --out data/mini && sew lm ngram --order 4 --data data/mini
     OMP_NUM_THREADS=1 nice python benchmarks/compression.py --data data/mini      # goes on where it was stopped
 
 The teacher is a W2V2-style micro model of 8 layers, 1,500 updates from nothing. Students begin with alternate or last layers of
 it and make 400 updates; so do the same layers without the teacher's word (CTC alone). A model from nothing makes 1,500 too.
-Pruned models make 200 after the pruning. Rates are of test-clean, greedy and with the 4-gram of the training transcripts.
-More model folders (quantised ones, say) join the table with --beside NAME=FOLDER.
+Pruned models make 200 after the pruning. The int8 one is the teacher by `sew quantize` (which --table makes too, if it is not
+there); OpenVINO runs it, on the same noise as the others. Rates are of test-clean, greedy and with the 4-gram of the training
+transcripts. More model folders join the table with --beside NAME=FOLDER.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ NAMES = {  # folder of an experiment -> what it is
     "no-teacher-L4": "alternate layers, CTC without teacher",
     "no-teacher-L2": "alternate layers, CTC without teacher",
     "scratch-L4": "from nothing",
+    "int8": "teacher, int8 products",
     "half": "half of the weights zero, not retrained",
     "half-sensitivity": "the same, shares by sensitivity",
     "half-ft": "half of the weights zero, retrained",
@@ -55,6 +57,8 @@ def main() -> None:
     given = parser.parse_args()
     if not given.table:
         make(given.data, given.exp)
+    if not (given.exp / "int8" / "model").is_dir():  # no training
+        sew("quantize", given.exp / "teacher", given.exp / "int8" / "model", "--data", given.data)
     folders = {f"{NAMES[name]} ({name})": given.exp / name / "model" for name in NAMES}
     folders = {name: folder for name, folder in folders.items() if folder.is_dir()}
     folders |= {name: Path(folder) for name, _, folder in (each.partition("=") for each in given.beside)}

@@ -6,11 +6,14 @@ random). Teacher and student must write the same symbols at the same number of f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sewcli.base.errors import UsageError
 from sewcli.compression.config import DistillConfig
 from sewcli.compression.layers import chosen_layers, with_layers
 from sewcli.models.config import ModelConfig
 from sewcli.models.ctc import CTCModel
+from sewcli.models.folder import open_source
 from sewcli.models.source import is_model
 from sewcli.models.zoo import lookup
 from sewcli.text.tokens import Vocabulary
@@ -36,6 +39,19 @@ def new_student(config: DistillConfig, vocabulary: Vocabulary) -> CTCModel:
         return CTCModel(_with_depth(larger.config, config.layers), len(vocabulary))
     total = larger.config.layers
     return with_layers(larger, chosen_layers(config.init, total, config.layers or total))
+
+
+def require_depths(config: DistillConfig, depths: Sequence[int | None]) -> None:
+    """Refuse, before the first of several students is trained, more layers than the model has that they begin with.
+
+    Raises:
+        UsageError: it has fewer.
+    """
+    if config.init == "random" or not is_model(config.model):
+        return
+    total = open_source(config.model).config.layers
+    for depth in depths:
+        chosen_layers(config.init, total, depth or total)
 
 
 def require_equal_rates(student: ModelConfig, teacher: ModelConfig) -> None:

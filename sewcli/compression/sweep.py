@@ -12,7 +12,8 @@ from sewcli.base import dist, log
 from sewcli.base.errors import PartialError
 from sewcli.compression import distill
 from sewcli.compression.config import DistillConfig
-from sewcli.compression.table import Decoding, compare, write_table
+from sewcli.compression.student import require_depths
+from sewcli.compression.table import Decoding, compare, require_comparable, write_table
 from sewcli.training.experiment import choose_device
 from sewcli.training.loop import MODEL
 
@@ -44,9 +45,11 @@ def sweep(
         PartialError: all is done, but some audio could not be read.
         SewError: whatever is missing, with the command that comes first.
     """
-    device = choose_device(device_name)
-    dist.start(device)
     depths: list[int | None] = [*layers] or [config.layers]
+    device = choose_device(device_name)
+    require_depths(config, depths)
+    require_comparable([Path(config.teacher), *beside.values()], decoding, device)
+    dist.start(device)
     runs = {depth: prefix if depth is None else prefix.with_name(f"{prefix.name}-L{depth}") for depth in depths}
     partial: PartialError | None = None
     for depth, exp in runs.items():

@@ -1,7 +1,7 @@
 """Models side by side: layers, size on disk, time beside the first one's, and word error rates by the decode pipeline.
 
 Times are medians of forward passes of the same noise through all models in turn, in this process; only their ratios mean
-something. Any model folders will do: students, pruned models, models trained without a teacher.
+something. Any model folders will do: students, pruned models, models trained without a teacher, graphs of eight bits.
 """
 
 from __future__ import annotations
@@ -11,18 +11,24 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from sewcli.base import log
+from sewcli.base.errors import UsageError
 from sewcli.base.files import read_jsonl, write_json, write_text
 from sewcli.decoding.beam import BeamOptions
 from sewcli.decoding.outcome import HYPOTHESES
 from sewcli.decoding.pipeline import decode
+from sewcli.decoding.plan import plan_decoder
+from sewcli.decoding.runtimes.graph import GraphModel
+from sewcli.models.config import ModelConfig
 from sewcli.models.ctc import CTCModel
-from sewcli.models.folder import count, load_ctc
+from sewcli.models.folder import count, load_ctc, open_source
+from sewcli.models.graphs import is_graph, open_graph
 from sewcli.models.source import resolve
 from sewcli.models.sparsity import zeros
 from sewcli.scoring.score import score_folder
@@ -43,52 +49,99 @@ class Decoding:
     options: BeamOptions = BeamOptions()
 
 
+@dataclass(frozen=True)
+class _Loaded:
+    """A model in memory. zeros: share of them; forward: a pass of the noise."""
+
+    config: ModelConfig
+    parameters: int
+    zeros: float
+    numbers: str
+    forward: Callable[[], object]
+
+
+def require_comparable(models: Sequence[Path], decoding: Decoding, device: torch.device) -> None:
+    """Refuse, before the hours that a table stands at the end of, what it could not have.
+
+    Args:
+        models: recognisers, the first of which says in what symbols the language model has to be.
+        decoding: what the error rates are of.
+        device: where all compute.
+
+    Raises:
+        UsageError: no such model or language model, one of another kind, or a graph beside models on a GPU.
+        DataError: a file is broken.
+    """
+    vocabularies = []
+    for model in models:
+        if is_graph(model) and device.type != "cpu":
+            raise UsageError("a graph computes on the CPU", where=model, mend="--device cpu")
+        opened = open_graph(model) if is_graph(model) else open_source(model, expect="ctc")
+        vocabularies.append(opened.vocabulary)
+    if vocabularies[0]:
+        plan_decoder(decoding.lm, decoding.data, vocabularies[0], decoding.options)
+
+
 def compare(models: Mapping[str, Path], decoding: Decoding, device: torch.device) -> list[dict[str, Any]]:
     """A row for each model, named by its key; the first is what the others' times are divided by.
 
     Raises:
         SewError: a model or a split is missing or not valid.
     """
-    loaded = {name: load_ctc(path)[0] for name, path in models.items()}
+    require_comparable([*models.values()], decoding, device)
+    # graphs last: OpenVINO's threads should not be there yet where decoder processes are forked
+    order = sorted(models, key=lambda name: is_graph(models[name]))
+    rates = {name: error_rates(models[name], decoding, device) for name in order}
+    loaded = {name: _load(path, device) for name, path in models.items()}
     with log.progress("times", TRIALS + 1) as bar:
-        seconds = forward_seconds(loaded, device, advance=bar.advance)
+        passes = {name: model.forward for name, model in loaded.items()}
+        seconds = forward_seconds(passes, device, advance=bar.advance)
     base = next(iter(seconds.values()))
-    rows = []
-    for name, path in models.items():
-        zero, of = zeros(loaded[name])
-        rows.append(
-            {
-                "name": name,
-                "model": str(path),
-                "family": loaded[name].config.family,
-                "layers": loaded[name].config.layers,
-                "heads": loaded[name].config.heads,
-                "feedforward": loaded[name].config.feedforward,
-                "parameters": count(loaded[name]),
-                "zeros": zero / of,
-                "megabytes": bytes_on_disk(path) / 1e6,
-                "time": seconds[name] / base,
-                "seconds": seconds[name],
-                "wer": error_rates(path, decoding, device),
-            }
-        )
-    return rows
+    return [
+        {
+            "name": name,
+            "model": str(models[name]),
+            "family": model.config.family,
+            "layers": model.config.layers,
+            "heads": model.config.heads,
+            "feedforward": model.config.feedforward,
+            "parameters": model.parameters,
+            "zeros": model.zeros,
+            "numbers": model.numbers,
+            "megabytes": bytes_on_disk(models[name]) / 1e6,
+            "time": seconds[name] / base,
+            "seconds": seconds[name],
+            "wer": rates[name],
+        }
+        for name, model in loaded.items()
+    ]
+
+
+def _load(path: Path, device: torch.device) -> _Loaded:
+    waves = 0.1 * torch.randn(BATCH, int(SECONDS * RATE), generator=torch.Generator().manual_seed(0))
+    if is_graph(path):
+        graph = open_graph(path)
+        parameters = count(CTCModel(graph.config, len(graph.vocabulary)))
+        forward = partial(GraphModel(graph).logits, list(waves.numpy()))
+        return _Loaded(graph.config, parameters, 0.0, graph.numbers, forward)
+    model, _ = load_ctc(path)
+    zero, of = zeros(model)
+    parameters, lengths = count(model), torch.full((BATCH,), waves.shape[1])
+    ready = partial(model.to(device).for_inference(), waves.to(device), lengths)
+    return _Loaded(model.config, parameters, zero / of, "fp32", ready)
 
 
 def forward_seconds(
-    models: Mapping[str, CTCModel], device: torch.device, *, advance: Callable[[], None] = lambda: None
+    passes: Mapping[str, Callable[[], object]], device: torch.device, *, advance: Callable[[], None] = lambda: None
 ) -> dict[str, float]:
     """Median time of a forward pass of each model, models in turn; of this process where the CPU computes."""
-    waves = (0.1 * torch.randn(BATCH, int(SECONDS * RATE), generator=torch.Generator().manual_seed(0))).to(device)
-    lengths = torch.full((BATCH,), waves.shape[1])
-    taken: dict[str, list[float]] = {name: [] for name in models}
-    ready = {name: model.to(device).for_inference() for name, model in models.items()}
+    taken: dict[str, list[float]] = {name: [] for name in passes}
     clock = time.perf_counter if device.type == "cuda" else time.process_time
     with torch.inference_mode():
         for trial in range(TRIALS + 1):
-            for name, model in ready.items():
+            for name, forward in passes.items():
                 since = clock()
-                model(waves, lengths)
+                forward()
                 if device.type == "cuda":
                     torch.cuda.synchronize(device)
                 if trial:  # the first warms up
@@ -116,7 +169,7 @@ def error_rates(model: Path, decoding: Decoding, device: torch.device) -> dict[s
             device=lambda: device,
             lm=search,
             options=decoding.options,
-            jobs=0 if device.type == "cuda" else None,  # a process that has a GPU in use should not fork
+            jobs=0 if device.type == "cuda" or is_graph(model) else None,  # not forked with a GPU or OpenVINO in use
         )
         for split, found in zip(decoding.splits, done, strict=True):
             if any(row.get("reference") for row in read_jsonl(found.folder / HYPOTHESES)):
