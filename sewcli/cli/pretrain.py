@@ -41,7 +41,7 @@ def pretrain(
     Under `torchrun` it trains on several GPUs; the batch stays what the config says.
 
         sew pretrain --model sew-d-mid
-        sew pretrain --model sew-d-mid --config 400k --set batch.micro_seconds=175
+        sew pretrain --model sew-d-tiny --config tiny-100k    # the tiny models have micro-batches of their own
         sew pretrain --config ablation/negatives-any
         sew pretrain --model sew-d-base-plus --dry-run      # does it fit, and how long will it take?
         torchrun --nproc-per-node 8 -m sewcli.cli.app pretrain --model sew-mid

@@ -219,12 +219,22 @@ def run(config: PretrainConfig, exp: Path, device_name: str, *, dry: bool = Fals
     dist.start(device)
     seed_torch(config.seed, "initial-weights")
     model = new_or_loaded(config)
+    _warn_of_micro_batches(model.config.name, config)
     train, valid = _select_cuts(config)
     reader = Reader(train, None if dry else exp, config.data.max_rejected)
     task = Pretraining(config, model, train, valid, reader)
     size = f"{model.config.name}, {sum(p.numel() for p in model.parameters()):,} parameters on {device}"
     carry_out(task, exp, device, size, dry=dry)
     dist.stop()
+
+
+def _warn_of_micro_batches(name: str, config: PretrainConfig) -> None:
+    """The papers' tiny models see twice the audio of the others in a forward pass, which BatchNorm normalises over."""
+    usual = PretrainConfig.model_fields["batch"].default.micro_seconds
+    if "-tiny" in name.partition("+")[0] and config.batch.micro_seconds == usual:
+        log.warn(
+            f"{name} in micro-batches of {usual:g} s; the paper's tiny models had 175 s: --config tiny-100k or tiny-400k"
+        )
 
 
 def _select_cuts(config: PretrainConfig) -> tuple[list[Utterance], list[Utterance]]:

@@ -87,6 +87,7 @@ def test_every_finetuning_recipe_trains(name: str, prepared: Path, tmp_path: Pat
         ("100k", 100_000, 5e-4, 5600, 87.5, 32_000, 400_000),
         ("400k", 400_000, 5e-4, 5600, 87.5, 32_000, 400_000),
         ("tiny-100k", 100_000, 5e-4, 5600, 175, 32_000, 400_000),
+        ("tiny-400k", 400_000, 5e-4, 5600, 175, 32_000, 400_000),
         ("w2v2-base", 400_000, 5e-4, 5600, 87.5, 32_000, 400_000),
         ("w2v2-large", 250_000, 3e-4, 9600, 75, 20_000, 250_000),
         ("w2v2-large-lv60k", 600_000, 3e-4, 9600, 75, 48_000, 600_000),
@@ -103,6 +104,21 @@ def test_pretraining_numbers(name, updates, rate, seconds, micro, warmup, decay)
     assert config.crop_seconds * 16_000 == (320_000 if "large" in name else 250_000)
     assert (config.temperature.start, config.temperature.decay) == (2.0, 0.999995)
     assert config.temperature.end == (0.1 if "large" in name else 0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "warned"),
+    [
+        (("--model", "sew-d-tiny", "--config", "400k"), True),
+        (("--model", "sew-tiny+k127"), True),
+        (("--model", "sew-d-tiny", "--config", "tiny-400k"), False),
+        (("--model", "sew-tiny", "--set", "batch.micro_seconds=43.75"), False),
+        (("--model", "sew-micro", "--config", "400k"), False),
+    ],
+)
+def test_a_tiny_model_in_the_others_micro_batches_is_warned_of(options, warned, tmp_path: Path, sew_here) -> None:
+    done = sew_here("pretrain", *options, "--data", tmp_path, "--device", "cpu")
+    assert done.returncode == 2 and ("the paper's tiny models had 175 s" in done.stderr) is warned, done.stderr
 
 
 def test_an_update_is_5600_seconds_on_any_number_of_devices() -> None:
