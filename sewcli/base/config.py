@@ -59,7 +59,7 @@ def parse_sets(settings: Iterable[str]) -> dict[str, Any]:
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals or not name.strip():
-            raise UsageError(f"--set {setting!r} is not of the form key=value", mend="e.g. --set optim.lr=3e-4")
+            raise UsageError(f"--set {setting!r} is not of the form key=value", mend="see --print-config for every key")
         value: Any = _scalar(text)
         for part in reversed(name.strip().split(".")):
             value = {part: value}

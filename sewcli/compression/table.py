@@ -117,20 +117,6 @@ def compare(models: Mapping[str, Path], decoding: Decoding, device: torch.device
     ]
 
 
-def _load(path: Path, device: torch.device) -> _Loaded:
-    waves = 0.1 * torch.randn(BATCH, int(SECONDS * RATE), generator=torch.Generator().manual_seed(0))
-    if is_graph(path):
-        graph = open_graph(path)
-        parameters = count(CTCModel(graph.config, len(graph.vocabulary)))
-        forward = partial(GraphModel(graph).logits, list(waves.numpy()))
-        return _Loaded(graph.config, parameters, 0.0, graph.numbers, forward)
-    model, _ = load_ctc(path)
-    zero, of = zeros(model)
-    parameters, lengths = count(model), torch.full((BATCH,), waves.shape[1])
-    ready = partial(model.to(device).for_inference(), waves.to(device), lengths)
-    return _Loaded(model.config, parameters, zero / of, "fp32", ready)
-
-
 def forward_seconds(
     passes: Mapping[str, Callable[[], object]], device: torch.device, *, advance: Callable[[], None] = lambda: None
 ) -> dict[str, float]:
@@ -200,3 +186,17 @@ def write_table(rows: Sequence[Mapping[str, Any]], lm: str | None, prefix: Path,
     text = markdown(rows, lm)
     write_text(prefix.with_name(f"{prefix.name}.md"), text)
     print("\n".join(json.dumps(row) for row in rows) if as_json else text, end="\n" if as_json else "")
+
+
+def _load(path: Path, device: torch.device) -> _Loaded:
+    waves = 0.1 * torch.randn(BATCH, int(SECONDS * RATE), generator=torch.Generator().manual_seed(0))
+    if is_graph(path):
+        graph = open_graph(path)
+        parameters = count(CTCModel(graph.config, len(graph.vocabulary)))
+        forward = partial(GraphModel(graph).logits, list(waves.numpy()))
+        return _Loaded(graph.config, parameters, 0.0, graph.numbers, forward)
+    model, _ = load_ctc(path)
+    zero, of = zeros(model)
+    parameters, lengths = count(model), torch.full((BATCH,), waves.shape[1])
+    ready = partial(model.to(device).for_inference(), waves.to(device), lengths)
+    return _Loaded(model.config, parameters, zero / of, "fp32", ready)
