@@ -207,7 +207,7 @@ def serve(connection: Connection, name: str, place: Path, row: Row) -> None:
 def ours(dtype: torch.dtype) -> Callable[[Path], Forward]:
     def load(place: Path) -> Forward:
         keep_freed_memory()
-        model = load_ctc(place / "model")[0].for_inference(dtype)
+        model = load_ctc(place / "model")[0].packed(dtype)
 
         def forward(waves: np.ndarray) -> np.ndarray:
             lengths = torch.full((len(waves),), waves.shape[1])

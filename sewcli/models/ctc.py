@@ -15,6 +15,7 @@ from sewcli.models.config import ModelConfig
 from sewcli.models.encoder import Encoded, Encoder
 from sewcli.models.pretraining import PretrainingModel
 from sewcli.nn.attention import HeadProjections
+from sewcli.nn.packed import can_pack, pack
 from sewcli.nn.squeeze import Upsample
 
 
@@ -67,6 +68,19 @@ class CTCModel(nn.Module):
             if isinstance(module, HeadProjections):
                 module.fuse()
         return self
+
+    def packed(self, dtype: torch.dtype = torch.float32) -> CTCModel:
+        """This model for inference on this CPU and nothing else: faster than `for_inference`, and for good.
+
+        Its weights lie as the processor likes them, so that it can be neither trained nor saved nor moved. Where there is no
+        oneDNN, and in a type that the processor has no products of, it is `for_inference`.
+        """
+        if not can_pack(dtype):
+            return self.for_inference(dtype)
+        self.eval().requires_grad_(False)
+        self.encoder.context.fix()
+        pack(self, dtype)
+        return self.to(dtype)
 
     def forward(
         self,

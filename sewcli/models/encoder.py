@@ -91,7 +91,6 @@ class Encoder(nn.Module):
             )
         if self.config.normalize_waves:
             waves = unit_variance(waves, lengths)
-        waves = waves.to(self.feature_norm.weight.dtype)  # a model in half precision takes waves in fp32
         with torch.set_grad_enabled(torch.is_grad_enabled() and scale > 0):
             masked = shortest < waves.shape[1] and self.config.compat == "none"
             inside = lengths.to(waves.device, non_blocking=True) if masked else None

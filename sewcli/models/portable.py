@@ -96,11 +96,11 @@ class PortableModel(nn.Module):
         if config.norm_first:
             y = context.norm(y)
         if config.family != "wav2vec2":  # padded by more than can be missing, then cut: no question about the size
-            y = functional.gelu(context.upsample.projection(y)).reshape(y.shape[0], -1, config.width)
+            y = context.upsample.projection(y).reshape(y.shape[0], -1, config.width)
             y = functional.pad(y, (0, 0, 0, factor)).index_select(1, torch.arange(longest, device=y.device))
         y = y.masked_fill(~frame_mask(whole * factor, longest).unsqueeze(2), 0.0)
         if self.upsample is not None:
-            y = functional.gelu(self.upsample.projection(y)).reshape(y.shape[0], -1, config.width)
+            y = self.upsample.projection(y).reshape(y.shape[0], -1, config.width)
         return self.head(y), frames * config.output_upsample
 
 

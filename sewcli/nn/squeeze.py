@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sewcli.nn.packed import GeluLinear, PackedConvolution
+
 
 class PositionConvolution(nn.Module):
     """Grouped convolution with weight normalisation a tap, then GELU; it tells the transformer where it is.
@@ -29,6 +31,7 @@ class PositionConvolution(nn.Module):
     def __init__(self, width: int, kernel: int, groups: int, stride: int = 1) -> None:
         super().__init__()
         self.register_buffer("fixed_weight", None, persistent=False)
+        self.packed: PackedConvolution | None = None
         self.groups, self.stride, self.kernel = groups, stride, kernel
         self.direction = nn.Parameter(torch.empty(width, width // groups, kernel))
         self.gain = nn.Parameter(torch.empty(1, 1, kernel))
@@ -42,6 +45,15 @@ class PositionConvolution(nn.Module):
         with torch.no_grad():
             self.fixed_weight = self._weight()
 
+    def pack(self, dtype: torch.dtype) -> Self:
+        """See `packed.Packable`."""
+        with torch.no_grad():
+            shape = {"stride": self.stride, "padding": self.kernel // 2, "groups": self.groups}
+            self.packed = PackedConvolution(self._weight(), self.bias, dtype, gelu=True, **shape)
+        del self.direction, self.gain, self.bias
+        self.fixed_weight = None
+        return self
+
     def train(self, mode: bool = True) -> Self:
         """Switch modes; training needs the weights normed anew each time."""
         if mode:
@@ -50,9 +62,13 @@ class PositionConvolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, E, T) -> (B, E, about T / s); zero frames around are part of the input."""
-        weight = self._weight() if self.fixed_weight is None else self.fixed_weight
-        y = functional.conv1d(x, weight, self.bias, self.stride, self.kernel // 2, groups=self.groups)
-        return functional.gelu(y[:, :, :-1] if self.kernel % 2 == 0 else y)
+        if self.packed is not None:
+            y: Tensor = self.packed(x.transpose(1, 2)).transpose(1, 2)
+        else:
+            weight = self._weight() if self.fixed_weight is None else self.fixed_weight
+            y = functional.conv1d(x, weight, self.bias, self.stride, self.kernel // 2, groups=self.groups)
+            y = functional.gelu(y)
+        return y[:, :, :-1] if self.kernel % 2 == 0 else y
 
     def _weight(self) -> Tensor:
         return self.direction * (self.gain / self._norm())
@@ -77,13 +93,13 @@ class Upsample(nn.Module):
     def __init__(self, width: int, factor: int) -> None:
         super().__init__()
         self.factor = factor
-        self.projection = nn.Linear(width, factor * width)
+        self.projection = GeluLinear(width, factor * width)
         nn.init.kaiming_normal_(self.projection.weight, mode="fan_out")
         nn.init.zeros_(self.projection.bias)
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
         """(B, U, E) -> (B, frames, E); a last frame without a partner is all zero."""
-        y = functional.gelu(self.projection(x))
+        y: Tensor = self.projection(x)
         y = y.view(
             y.shape[0], self.factor * y.shape[1], -1
         )  # (B, U, s E) -> (B, s U, E), block j of frame u to s u + j

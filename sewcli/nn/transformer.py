@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sewcli.nn.attention import initialise_linear
+from sewcli.nn.packed import GeluLinear
 
 
 class TransformerLayer(nn.Module):
@@ -38,7 +39,7 @@ class TransformerLayer(nn.Module):
         super().__init__()
         self.attention = attention
         self.attention_norm = nn.LayerNorm(width, eps=eps)
-        self.expand = nn.Linear(width, feedforward)
+        self.expand = GeluLinear(width, feedforward)
         self.contract = nn.Linear(feedforward, width)
         self.output_norm = nn.LayerNorm(width, eps=eps)
         self.dropout, self.activation_dropout, self.norm_first = dropout, activation_dropout, norm_first
@@ -58,7 +59,7 @@ class TransformerLayer(nn.Module):
         return normed
 
     def _feedforward(self, x: Tensor) -> Tensor:
-        hidden = self._drop(functional.gelu(self.expand(x)), self.activation_dropout)
+        hidden = self._drop(self.expand(x), self.activation_dropout)
         return self._drop(self.contract(hidden), self.dropout)
 
     def _drop(self, x: Tensor, probability: float) -> Tensor:

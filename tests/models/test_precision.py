@@ -1,5 +1,6 @@
 """Half precision: as near to fp32 as `transformers` is in the same precision."""
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,8 @@ def test_bf16_is_as_near_to_fp32_as_in_transformers(name: str, tmp_path: Path) -
             AutoModelForCTC.from_pretrained(tmp_path / "model", dtype=kind).eval()(waves.to(kind)).logits.float()
             for kind in (torch.float32, torch.bfloat16)
         )
-        ours = model.for_inference(torch.bfloat16)(waves, lengths).logits.float()
-    assert (ours - exact).norm() <= 1.05 * (theirs - exact).norm()  # of two roundings of the same products
-    assert (ours - exact).norm() > 1e-4 * exact.norm()
+        plain = copy.deepcopy(model).for_inference(torch.bfloat16)(waves, lengths).logits.float()
+        packed = model.packed(torch.bfloat16)(waves, lengths).logits.float()
+    for ours in (plain, packed):
+        assert (ours - exact).norm() <= 1.05 * (theirs - exact).norm()  # of two roundings of the same products
+        assert (ours - exact).norm() > 1e-4 * exact.norm()

@@ -50,7 +50,8 @@ class TorchModel(AcousticModel):
         chosen = choose_precision(precision, device)
         if device.type == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = chosen == "tf32"
-        network.to(device).for_inference(TYPES[chosen])
+        prepare = network.packed if device.type == "cpu" else network.to(device).for_inference
+        prepare(TYPES[chosen])
         model = cls(network, device, chosen)
         if device.type == "cuda":
             memory = torch.cuda.get_device_properties(device).total_memory
