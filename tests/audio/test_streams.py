@@ -61,6 +61,42 @@ def test_any_format_from_a_file_and_a_pipe(tmp_path: Path, ending: str, subtype:
     np.testing.assert_allclose(from_pipe, from_file, atol=1e-6)
 
 
+@pytest.mark.parametrize("rate", [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000])
+@pytest.mark.parametrize("quality", [0.0, 0.9])
+def test_mp3_of_any_rate_in_a_pipe(tmp_path: Path, rate: int, quality: float) -> None:
+    """MPEG-1, 2 and 2.5: each has other first bytes."""
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, sound(0.6, rate, 1), rate, compression_level=quality)
+    made = read(PIPE, pipe=io.BytesIO(path.read_bytes()))
+    np.testing.assert_allclose(made, read(path), atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [-1, 0, -7_169, -1_025, 2**15 - 1, -(2**15)])
+def test_raw_samples_are_not_taken_for_mp3(value: int) -> None:
+    samples = np.full(5_000, value, dtype="<i2")
+    samples[1::2] += samples[1::2] < 0  # -7169 and what follows it are the bytes of a header
+    np.testing.assert_array_equal(read(PIPE, pipe=io.BytesIO(samples.tobytes()))[:, 0] * 32768, samples)
+
+
+@pytest.mark.parametrize("text", ["This is no sound.\n" * 100, "id,text\n", "Это не звук, а текст\n" * 9])
+def test_text_is_not_sound(text: str) -> None:
+    with pytest.raises(DataError, match="text, not sound"):
+        read(PIPE, pipe=io.BytesIO(text.encode()))
+
+
+@pytest.mark.parametrize("form", ["WAV", "MP3", "RAW"])
+def test_a_named_pipe_is_a_pipe(tmp_path: Path, form: str) -> None:
+    held, wave = io.BytesIO(), sound(1.0, 16_000, 1)
+    soundfile.write(held, wave, 16_000, format=form, **({"subtype": "PCM_16"} if form == "RAW" else {}))
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writing = threading.Thread(target=lambda: path.write_bytes(held.getvalue()))
+    writing.start()
+    made = read(path)
+    writing.join()
+    np.testing.assert_array_equal(made, read(PIPE, pipe=io.BytesIO(held.getvalue())))
+
+
 def test_many_channels_cost_no_memory(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, np.zeros((5000, 500), dtype=np.int16), 16_000)
