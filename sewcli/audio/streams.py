@@ -1,8 +1,8 @@
 """Recordings as streams of 16 kHz blocks: files of any format, rate and channels, and what comes out of a pipe.
 
 A pipe cannot be read twice: a WAV header on it is read as it goes by, so that a microphone is heard at once; another sound
-file is kept on disk until its end; text is refused; anything else is raw 16-bit samples. Shapes: n samples of each channel; blocks are
-float32 in [-1, 1), (n, channels), and memory does not grow with the recording.
+file is kept on disk until its end; text is refused; anything else is raw 16-bit samples. Shapes: n samples of each channel;
+blocks are float32 in [-1, 1), (n, channels), and memory does not grow with the recording.
 """
 
 from __future__ import annotations
