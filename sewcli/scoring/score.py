@@ -130,18 +130,8 @@ def print_scores(scores: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in ("split", "decoder"):
         table.add_column(name)
-    for name in (
-        "WER",
-        "95 % interval",
-        "CER",
-        "95 % interval",
-        "errors / words",
-        "sub",
-        "del",
-        "ins",
-        "utterances",
-        "with errors",
-    ):
+    rates = ("WER", "95 % interval", "CER", "95 % interval")
+    for name in (*rates, "errors / words", "sub", "del", "ins", "utterances", "with errors"):
         table.add_column(name, justify="right")
     for score in scores:
         table.add_row(
