@@ -12,6 +12,7 @@ import pytest
 import soundfile
 import soxr
 
+from sewcli.audio import mpeg
 from sewcli.audio.io import BLOCK
 from sewcli.audio.streams import PIPE, open_stream
 from sewcli.base.errors import DataError
@@ -71,11 +72,15 @@ def test_mp3_of_any_rate_in_a_pipe(tmp_path: Path, rate: int, quality: float) ->
     np.testing.assert_allclose(made, read(path), atol=1e-6)
 
 
-@pytest.mark.parametrize("value", [-1, 0, -7_169, -1_025, 2**15 - 1, -(2**15)])
-def test_raw_samples_are_not_taken_for_mp3(value: int) -> None:
-    samples = np.full(5_000, value, dtype="<i2")
-    samples[1::2] += samples[1::2] < 0  # -7169 and what follows it are the bytes of a header
-    np.testing.assert_array_equal(read(PIPE, pipe=io.BytesIO(samples.tobytes()))[:, 0] * 32768, samples)
+@pytest.mark.parametrize("head", [b"\xff\xff\xff\xff", b"\xff\xfb\xff\xfb", b"\xff\xe3\x18\xc4", b"\xff\xfb\x90\x00"])
+def test_raw_samples_are_not_taken_for_mp3(head: bytes) -> None:
+    """The last two are headers of MP3, after which no other one comes."""
+    assert (mpeg.frame_bytes(head) is not None) == (head[2] != 0xFF)
+    samples = RNG.integers(-100, 100, 5_000).astype("<i2")
+    samples[:2] = np.frombuffer(head, dtype="<i2")
+    for length in (2, 100, 5_000):
+        made = read(PIPE, pipe=io.BytesIO(samples[:length].tobytes()))
+        np.testing.assert_array_equal(made[:, 0] * 32768, samples[:length])
 
 
 @pytest.mark.parametrize("text", ["This is no sound.\n" * 100, "id,text\n", "Это не звук, а текст\n" * 9])
