@@ -60,7 +60,7 @@ class PoliteStop(SewError):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A ` - did you mean 'x'?` clause for an unknown name, or the empty string when nothing is near."""
-    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    matches = difflib.get_close_matches(name, map(str, known), n=1, cutoff=0.5)
     return f" - did you mean {matches[0]!r}?" if matches else ""
 
 

@@ -147,6 +147,12 @@ def read_jsonl(path: str | Path) -> Iterator[dict[str, Any]]:
     Raises:
         DataError: missing, truncated or a line that is not a JSON object.
     """
+    for _, row in numbered_jsonl(path):
+        yield row
+
+
+def numbered_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """As `read_jsonl`, each object with the number of its line."""
     done = 0
     try:
         with (
@@ -157,7 +163,7 @@ def read_jsonl(path: str | Path) -> Iterator[dict[str, Any]]:
                     row = json.loads(line)
                     if not isinstance(row, dict):
                         raise ValueError("not an object")
-                    yield row
+                    yield done + 1, row
                 done += 1
     except FileNotFoundError:
         raise DataError("no such file", where=path) from None

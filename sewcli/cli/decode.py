@@ -27,6 +27,7 @@ class Kept(StrEnum):
 
 
 def decode(
+    context: typer.Context,
     model: options.Recogniser = None,
     data: options.Data = None,
     split: Annotated[
@@ -92,6 +93,10 @@ def decode(
         raise UsageError(
             f"--lm {lm} has no beam to search in", mend="leave out --exhaustive, or: sew decode --lm 4gram"
         )
+    if lm in SINGLE:
+        options.warn_without_effect(context, "without a language model", "weights")
+    if lm in SINGLE and not lexicon_free:
+        options.warn_without_effect(context, f"with --lm {lm}, which has no beam", "beam")
     tuned = find_weights(weights)
     chosen = (
         recogniser(model) if model else options.newest_model("ForCTC", mend="first run: sew finetune, or give --model")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sewcli.base import log
 from sewcli.base.errors import UsageError
 
 if TYPE_CHECKING:
@@ -119,6 +120,14 @@ def runtime_options(model: Path, runtime: RuntimeName, precision: PrecisionName,
     if chosen == "openvino" and device not in ("auto", "cpu"):
         raise UsageError(f"--device {device}: OpenVINO computes on the CPU here", mend="leave out --device")
     return RuntimeOptions(chosen, precision.value)
+
+
+def warn_without_effect(context: typer.Context, why: str, *names: str) -> None:
+    """Tell of options that were typed and change nothing, and why."""
+    for name in names:
+        source = context.get_parameter_source(name)
+        if source and source.name == "COMMANDLINE":
+            log.warn(f"--{name} has no effect {why}")
 
 
 def given(**flags: object) -> dict[str, object]:

@@ -12,6 +12,7 @@ from sewcli.cli import options
 
 
 def score(
+    context: typer.Context,
     folders: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -61,8 +62,11 @@ def score(
 
         if folders is None or len(folders) != 1:
             raise UsageError("--against compares two systems", mend="give one decode folder before it")
+        options.warn_without_effect(context, "with --against", "nist")
         print_comparison(compare_folders(folders[0], against, by_speaker=by_speaker, data=data), as_json=json)
         return
     found = [folder for root in folders or [options.EXPERIMENTS] for folder in find_folders(root)]
     scores = [score_folder(folder, by_speaker=by_speaker, data=data, tool=nist) for folder in dict.fromkeys(found)]
+    if not any("nist" in found for found in scores):
+        options.warn_without_effect(context, "where the corpus has no STM", "nist")
     print_scores(scores, as_json=json)

@@ -41,6 +41,7 @@ class Channels(StrEnum):
 
 
 def transcribe(
+    context: typer.Context,
     files: Annotated[
         list[str],
         typer.Argument(
@@ -57,9 +58,7 @@ def transcribe(
     channels: Annotated[
         Channels, typer.Option(help="mix: the mean of all channels; split: a transcript of each.")
     ] = Channels.MIX,
-    lm: Annotated[
-        str | None, typer.Option(help="A language model: .bin, .arpa or .arpa.gz.", show_default="none: greedy")
-    ] = None,
+    lm: Annotated[str, typer.Option(help="none (greedy), or a language model: .bin, .arpa or .arpa.gz.")] = "none",
     lexicon: Annotated[
         Path | None, typer.Option(help="Its words and their spellings.", show_default="the one beside it")
     ] = None,
@@ -89,9 +88,10 @@ def transcribe(
     model and settings, is passed over. What cannot be read is listed at the
     end; the rest is done all the same, and the exit code is then 4.
 
-    - reads a pipe: a WAV as it comes, any other sound file at its end,
-    everything else as raw mono samples of 16 bits at --rate. Lines appear
-    some seconds after they are said; Ctrl-C ends the recording.
+    - reads a pipe, as does the name of one: a WAV as it comes, any other
+    sound file at its end, everything else but text as raw mono samples of
+    16 bits at --rate. Lines appear some seconds after they are said; Ctrl-C
+    ends the recording.
 
         sew transcribe talk.mp3 --model exp/sew-tiny-ft
         sew transcribe interviews/ 'calls/*.wav' --out text --format text,srt
@@ -102,11 +102,18 @@ def transcribe(
     """
     formats, tuned = _formats(form), find_weights(weights)
 
+    from sewcli.audio.streams import is_pipe
     from sewcli.decoding.transcribe.inputs import expand
 
     recordings, vain = expand(files)
     if out is None:
         _check_stdout(formats, len(recordings), channels)
+    elif out.exists() and not out.is_dir():
+        raise UsageError("a file, where --out needs a folder", where=out, mend="--out DIR, or > FILE in its place")
+    if lm == "none":
+        options.warn_without_effect(context, "without --lm", "weights", "lexicon")
+    if not any(is_pipe(recording.source) for recording in recordings):
+        options.warn_without_effect(context, "on files, whose rates are known", "rate")
     chosen = find(model) if model else options.newest_model("ForCTC", mend="give --model, a folder or a Hub id")
 
     from sewcli.decoding.beam import BeamOptions
@@ -117,7 +124,9 @@ def transcribe(
 
     search = BeamOptions(lm_weight=tuned.lm_weight, word_score=tuned.word_score)
     by = options.runtime_options(chosen, runtime, precision, device)
-    recogniser = Transcriber(resolve(chosen), lm, lexicon, search, lambda: choose_device(device), by)
+    recogniser = Transcriber(
+        resolve(chosen), None if lm == "none" else lm, lexicon, search, lambda: choose_device(device), by
+    )
     for error in vain:
         log.error(str(error))
     target: Folder | Stdout = Stdout(formats[0], sys.stdout, labelled=len(recordings) > 1)
@@ -137,8 +146,10 @@ def transcribe(
     if failed := [*vain, *report.failures]:
         names = ", ".join(str(error.where) for error in failed[:LISTED])
         more = f" and {len(failed) - LISTED} more" if len(failed) > LISTED else ""
+        if len(failed) == 1 and not report.recordings + report.skipped:
+            raise typer.Exit(failed[0].exit_code)  # it is told already
         if not report.recordings + report.skipped:
-            raise failed[0] if len(failed) == 1 else DataError(f"nothing could be transcribed: {names}{more}")
+            raise DataError(f"nothing could be transcribed: {names}{more}")
         raise PartialError(
             f"{len(failed)} input{'s have' if len(failed) > 1 else ' has'} no transcript; all others are done",
             where=f"{names}{more}",

@@ -78,5 +78,8 @@ def tune(
         jobs=jobs,
     )
     print_tuned(tuned, as_json=json)
+    for edge in tuned.edges():
+        log.warn(edge)
     free = " --lexicon-free" if lexicon_free else ""
-    log.info(f"use them: sew decode --model {chosen} --data {corpus} --lm {lm}{free} --weights {tuned.folder}")
+    wide = f" --beam {beam}" if beam != BeamOptions().beam else ""
+    log.info(f"use them: sew decode --model {chosen} --data {corpus} --lm {lm}{free}{wide} --weights {tuned.folder}")

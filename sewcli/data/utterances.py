@@ -34,6 +34,7 @@ class Utterance:
     channel: int
     text: str
     speaker: str
+    transcribed: bool = True  # a text that is empty may say that nothing is said, or that nobody wrote down what
 
     @property
     def seconds(self) -> float:
@@ -70,7 +71,9 @@ def require_splits(data: str | Path, wanted: Sequence[str] | None, *, default_pr
     found = splits(data)
     if not found:
         raise UsageError(
-            "no prepared corpus here", where=data, mend="first run: sew prep librispeech (see --help), or give --data"
+            "no prepared corpus here",
+            where=data,
+            mend="first run: sew prep librispeech (see --help), or name the folder that it wrote",
         )
     if wanted:
         for name in wanted:
@@ -175,4 +178,5 @@ def _utterance(row: dict[str, Any], audio: Path | Packed) -> Utterance:
         channel=source["channels"].index(channel),
         text=str(supervision.get("text") or ""),
         speaker=str(supervision.get("speaker") or ""),
+        transcribed=supervision.get("text") is not None,
     )

@@ -232,7 +232,7 @@ class BeamDecoder(Search):
         options: settings of the search.
 
     Raises:
-        DataError: the model or the lexicon cannot be read, or have no word in common.
+        DataError: the model or the lexicon cannot be read, or the model knows less than half of the lexicon's words.
     """
 
     def __init__(self, files: LanguageModelFiles, vocabulary: Vocabulary, options: BeamOptions) -> None:
@@ -267,14 +267,11 @@ class BeamDecoder(Search):
         unknown = self._lm.score(start, self._unknown)[1]
         scores = {entry.word: self._lm.score(start, self._words.get_index(entry.word))[1] for entry in entries}
         strangers = [word for word, score in scores.items() if score == unknown]
-        if len(strangers) == len(scores):
-            raise DataError(
-                f"it knows none of the {len(scores)} words of {files.lexicon} (e.g. {strangers[0]!r})",
-                where=files.model,
-                mend="model and lexicon must come from one text, in the same case: sew lm ngram writes both",
-            )
-        if len(strangers) > len(scores) / 2:
-            log.warn(f"{files.model} does not know {len(strangers)} of the {len(scores)} words of {files.lexicon}")
+        if strangers:
+            error = _not_one_text(files, strangers, len(scores))
+            if len(strangers) > len(scores) / 2:
+                raise error
+            log.warn(str(error))
         return scores
 
     def _new_decoder(self) -> Any:
@@ -292,6 +289,16 @@ class BeamDecoder(Search):
 def _texts(entries: list[Entry], vocabulary: Vocabulary) -> dict[str, str]:
     """What each word of the language model is in a text: itself, or its spelling where the model is in another case."""
     return {e.word: vocabulary.text(e.spelling) if vocabulary.outside(e.word) else e.word for e in entries}
+
+
+def _not_one_text(files: LanguageModelFiles, strangers: list[str], count: int) -> DataError:
+    shown = ", ".join(map(repr, strangers[:3]))
+    return DataError(
+        f"it knows {count - len(strangers) or 'none'} of the {count} words of {files.lexicon} (e.g. not {shown})",
+        where=files.model,
+        mend="model and lexicon must come from one text, in the same case: sew lm ngram writes both, side by side; "
+        "sew transcribe takes another --lexicon",
+    )
 
 
 def load_lm(model: Path, words: Any) -> Any:

@@ -110,9 +110,9 @@ def decode(
             pool = stack.enter_context(DecoderPool(plan.build, count)) if plan.build else None
             settings = {"data": str(data), "model": str(model), **plan.settings(), "jobs": pool.jobs if pool else 0}
             nbest = plan.options is not None and plan.options.nbest is not None
-            told = _Told(nbest, opinions)
             for n in work:
                 part = parts[n]
+                told = _Told(nbest, opinions, any(u.text.strip() for u in part.whole))
                 outcome, facts = _decode(part.source, vocabulary, pool or plan.name, keep, plan.name, told)
                 own = {"split": part.source.split, **settings, **facts, "inputs": part.inputs}
                 done[n] = _write(part, outcome, own)
@@ -149,10 +149,11 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Told:
-    """What the row of an utterance tells beside its text: other hypotheses, what greedy decoding hears."""
+    """What the row of an utterance tells beside its text: other hypotheses, what greedy decoding hears, the transcript."""
 
     nbest: bool
     opinions: bool
+    reference: bool
 
 
 def _finished(part: _Part) -> DecodedSplit | None:
@@ -249,7 +250,7 @@ def _best_path(name: str, emission: np.ndarray, vocabulary: Vocabulary, search: 
 def _row(utterance: Utterance, hypotheses: Sequence[Hypothesis], told: _Told) -> dict[str, Any]:
     best = hypotheses[0]
     row: dict[str, Any] = {"id": utterance.id, "text": best.text, "score": round(best.score, 4)}
-    if utterance.text.strip():
+    if told.reference and utterance.transcribed:
         row["reference"] = utterance.text
     if told.opinions:
         row["am"] = round(best.am, 4)

@@ -112,7 +112,7 @@ def score_lists(folder: Path, scorer: TextScorer) -> Lists:
         raise DataError("no utterance here", where=folder / NBEST)
     names, hypotheses = [name for name, _ in lists], [found for _, found in lists]
     rows = read_jsonl(folder / HYPOTHESES)
-    references = {str(row["id"]): str(row["reference"]) for row in rows if row.get("reference")}
+    references = {str(row["id"]): str(row["reference"]) for row in rows if row.get("reference") is not None}
     inputs = _digest(folder / NBEST, scorer.folder)
     known = _known(out_folder(folder, scorer.name), inputs)
     if known is not None:
@@ -190,7 +190,7 @@ def rescore(lists: Lists, scorer: TextScorer, weights: RescoreWeights, tuned: di
         nbest.append({"id": name, "nbest": [{**e, "nn": nn[i]} for e, i in zip(entries, order, strict=True)]})
         row = {"id": name, "text": found[order[0]].text, "score": round(float(scores[order[0]]), 4)}
         reference = lists.references.get(name)
-        rows.append(row | ({"reference": reference} if reference else {}))
+        rows.append(row | ({} if reference is None else {"reference": reference}))
     work = summary["model_seconds"] + summary["decoder_seconds"] + lists.seconds
     audio = summary["audio_seconds"]
     summary |= {

@@ -65,6 +65,14 @@ class Tuned:
     best: Trial
     start: Trial
 
+    def edges(self) -> Iterator[str]:
+        """Where the best lies on the rim of what was tried, and better ones may lie beyond."""
+        for number, axis in enumerate(self.axes):
+            best, *tried = (_point(trial, self.axes)[number] for trial in (self.best, *self.trials))
+            for rim, word in ((min(tried), "smallest"), (max(tried), "largest")):
+                if best == rim and min(tried) < max(tried):
+                    yield f"the best {axis.name} is {best:g}, the {word} that was tried: beyond it may be a better one"
+
 
 def tune(
     model: Path,

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from sewcli.base import log
 from sewcli.base.errors import DataError, UsageError
-from sewcli.base.files import read_json, read_jsonl, write_json, write_jsonl, write_text
+from sewcli.base.files import numbered_jsonl, read_json, read_jsonl, write_json, write_jsonl, write_text
 from sewcli.data.utterances import manifests
 from sewcli.scoring import errors as analysis
 from sewcli.scoring import nist
@@ -41,23 +41,28 @@ def score_folder(
         UsageError: not a decode folder, or speakers are asked for and not known.
         DataError: a broken file, or no references.
     """
-    decoded, rows = read_decoded(folder)
-    errors = word_errors([row["reference"] for row in rows], [row["text"] for row in rows])
-    failed = int(decoded.get("failed", 0))
+    decoded, rows, silent = _read(folder)
+    texts = [row["reference"] for row in rows], [row["text"] for row in rows]
+    errors, characters = word_errors(*texts), character_errors(*texts)
+    failed = decoded.get("failed", 0)
     if failed:
         log.warn(f"{folder}: {failed} utterances have no hypothesis and are not in the rate (see failed.jsonl)")
+    if silent:
+        log.warn(f"{folder}: {silent} hypotheses have no reference and are not in the rate")
     cuts = read_cuts(decoded, data)
     speakers = speakers_of(rows, cuts, required=by_speaker)
     counts = errors.utterances
-    bounds = interval([c.errors for c in counts], [c.words for c in counts], speakers if by_speaker else None)
+    groups = speakers if by_speaker else None
     score = {
         "wer": errors.wer,
-        "wer_interval": bounds,
+        "wer_interval": _bounds(counts, groups),
         "interval_over": "speakers" if by_speaker else "utterances",
-        "cer": character_errors([row["reference"] for row in rows], [row["text"] for row in rows]).wer,
+        "cer": sum_counts(characters).wer,
+        "cer_interval": _bounds(characters, groups),
         "sentence_error_rate": errors.sentence_error_rate,
         "utterances": len(rows),
         "failed": failed,
+        "without_reference": silent,
         **asdict(errors.total),
     }
     if stm := _stm(decoded, data):
@@ -73,14 +78,9 @@ def read_decoded(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
     Raises:
         UsageError: not a decode folder.
-        DataError: a broken file, or no references.
+        DataError: a broken file, an utterance twice, or no references.
     """
-    if not (folder / HYPOTHESES).is_file():
-        raise UsageError(f"no {HYPOTHESES} here", where=folder, mend="first run: sew decode")
-    decoded: dict[str, Any] = read_json(folder / DECODED)
-    rows = [row for row in read_jsonl(folder / HYPOTHESES) if _is_scorable(row, folder)]
-    if not rows:
-        raise DataError("no hypothesis here has a reference to compare with", where=folder / HYPOTHESES)
+    decoded, rows, _ = _read(folder)
     return decoded, rows
 
 
@@ -130,26 +130,32 @@ def print_scores(scores: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in ("split", "decoder"):
         table.add_column(name)
-    for name in ("WER", "95 % interval", "CER", "errors / words", "sub", "del", "ins", "utterances", "with errors"):
+    rates = ("WER", "95 % interval", "CER", "95 % interval")
+    for name in (*rates, "errors / words", "sub", "del", "ins", "utterances", "with errors"):
         table.add_column(name, justify="right")
     for score in scores:
-        low, high = score["wer_interval"]
         table.add_row(
             str(score["split"]),
             str(score["decoder"]),
             _percent(score["wer"]),
-            f"{100 * low:.2f} - {_percent(high)}",
+            _between(score["wer_interval"]),
             _percent(score["cer"]),
+            _between(score["cer_interval"]),
             *_counted(score),
             f"{100 * score['sentence_error_rate']:.1f} %",
         )
         for part, of_it in _nist_rows(score):
-            table.add_row(f"  {part}", of_it["tool"], _percent(of_it["wer"]), "", "", *_counted(of_it), "")
+            table.add_row(f"  {part}", of_it["tool"], _percent(of_it["wer"]), "", "", "", *_counted(of_it), "")
     log.stdout.print(table)
 
 
 def _percent(rate: float) -> str:
     return f"{100 * rate:.2f} %"
+
+
+def _between(bounds: tuple[float, float]) -> str:
+    low, high = bounds
+    return f"{100 * low:.2f} - {_percent(high)}"
 
 
 def _counted(score: Mapping[str, Any]) -> list[str]:
@@ -195,8 +201,10 @@ def _report(
     rows: Sequence[dict[str, Any]], errors: WordErrors, speakers: Sequence[str] | None, score: Mapping[str, Any]
 ) -> Iterator[str]:
     """Lines of `errors.txt`: breakdowns, the words most often wrong, and every utterance with errors, the worst first."""
-    low, high = score["wer_interval"]
-    yield f"WER {_percent(errors.wer)} (95 % interval {100 * low:.2f} - {_percent(high)}), CER {_percent(score['cer'])}"
+    yield ", ".join(
+        f"{rate.upper()} {_percent(score[rate])} (95 % interval {_between(score[f'{rate}_interval'])})"
+        for rate in ("wer", "cer")
+    )
     yield ""
     yield from analysis.table("reference words", analysis.by_length(errors.utterances))
     if speakers:
@@ -212,10 +220,48 @@ def _report(
             yield from analysis.side_by_side(str(rows[n]["id"]), [("HYP", errors.alignments[n])])
 
 
-def _is_scorable(row: dict[str, Any], folder: Path) -> bool:
-    if not isinstance(row.get("text"), str) or "id" not in row:
-        raise DataError("a line without id or text", where=folder / HYPOTHESES, mend="decode it again")
-    return bool(row.get("reference"))
+def _read(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
+    """As `read_decoded`, and how many hypotheses have no reference. One that is empty is one: whatever is heard is wrong."""
+    if not (folder / HYPOTHESES).is_file():
+        raise _no_hypotheses(folder)
+    decoded = read_json(folder / DECODED)
+    if not isinstance(decoded, dict) or type(decoded.get("failed", 0)) is not int:
+        raise DataError(
+            "not an object whose `failed` is a whole number", where=folder / DECODED, mend="decode it again"
+        )
+    lines: dict[str, int] = {}
+    rows = []
+    for line, row in numbered_jsonl(folder / HYPOTHESES):
+        if fault := _fault(row, lines):
+            raise DataError(f"line {line}: {fault}", where=folder / HYPOTHESES, mend="mend it, or decode it again")
+        lines[row["id"]] = line
+        rows.append(row)
+    with_reference = [row for row in rows if row.get("reference") is not None]
+    if not any(row["reference"].strip() for row in with_reference):
+        raise DataError("no hypothesis here has a reference to compare with", where=folder / HYPOTHESES)
+    return decoded, with_reference, len(rows) - len(with_reference)
+
+
+def _fault(row: Mapping[str, Any], lines: Mapping[str, int]) -> str | None:
+    """What is wrong with a line of the hypotheses; `lines` are those of the utterances before it."""
+    if not isinstance(row.get("id"), str) or not isinstance(row.get("text"), str):
+        return "without id or text, or one that is no string"
+    if not isinstance(row.get("reference", ""), str | None):
+        return f"the reference of {row['id']} is no string"
+    if row["id"] in lines:
+        return f"{row['id']} again, which is on line {lines[row['id']]} already"
+    return None
+
+
+def _no_hypotheses(folder: Path) -> UsageError:
+    """Not a decode folder; one above decode folders, perhaps."""
+    below = sorted(str(path.parent) for path in folder.glob(f"**/{HYPOTHESES}"))
+    mend = f"give one of {', '.join(below)}" if below else "first run: sew decode"
+    return UsageError(f"no {HYPOTHESES} here{', but below' if below else ''}", where=folder, mend=mend)
+
+
+def _bounds(counts: Sequence[Counts], groups: Sequence[str] | None) -> tuple[float, float]:
+    return interval([c.errors for c in counts], [c.words for c in counts], groups)
 
 
 def _utterance_rows(rows: Sequence[dict[str, Any]], counts: Sequence[Counts]) -> list[dict[str, Any]]:

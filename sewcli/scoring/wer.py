@@ -75,8 +75,8 @@ def word_errors(references: Sequence[str], hypotheses: Sequence[str]) -> WordErr
     return WordErrors(sum_counts(utterances), utterances, alignments)
 
 
-def character_errors(references: Sequence[str], hypotheses: Sequence[str]) -> Counts:
-    """As `word_errors`, character by character, blanks between words included; `words` counts characters.
+def character_errors(references: Sequence[str], hypotheses: Sequence[str]) -> tuple[Counts, ...]:
+    """Of each utterance, as in `word_errors`: characters, blanks between words included; `words` counts characters.
 
     Raises:
         DataError: as `word_errors`.
@@ -84,9 +84,7 @@ def character_errors(references: Sequence[str], hypotheses: Sequence[str]) -> Co
     _check(references, hypotheses)
     written, said = ([" ".join(text.split()) for text in texts] for texts in (references, hypotheses))
     output = jiwer.process_characters(written, said)
-    return sum_counts(
-        [_counts(text, chunks) for text, chunks in zip(output.references, output.alignments, strict=True)]
-    )
+    return tuple(_counts(text, chunks) for text, chunks in zip(output.references, output.alignments, strict=True))
 
 
 def sum_counts(counts: Iterable[Counts]) -> Counts:

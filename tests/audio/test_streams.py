@@ -12,6 +12,7 @@ import pytest
 import soundfile
 import soxr
 
+from sewcli.audio import mpeg
 from sewcli.audio.io import BLOCK
 from sewcli.audio.streams import PIPE, open_stream
 from sewcli.base.errors import DataError
@@ -59,6 +60,46 @@ def test_any_format_from_a_file_and_a_pipe(tmp_path: Path, ending: str, subtype:
     assert np.abs(from_file[4000:12000]).max() == pytest.approx(0.5, abs=0.02)
     from_pipe = read(PIPE, mode="split", pipe=io.BytesIO(path.read_bytes()))
     np.testing.assert_allclose(from_pipe, from_file, atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000])
+@pytest.mark.parametrize("quality", [0.0, 0.9])
+def test_mp3_of_any_rate_in_a_pipe(tmp_path: Path, rate: int, quality: float) -> None:
+    """MPEG-1, 2 and 2.5: each has other first bytes."""
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, sound(0.6, rate, 1), rate, compression_level=quality)
+    made = read(PIPE, pipe=io.BytesIO(path.read_bytes()))
+    np.testing.assert_allclose(made, read(path), atol=1e-6)
+
+
+@pytest.mark.parametrize("head", [b"\xff\xff\xff\xff", b"\xff\xfb\xff\xfb", b"\xff\xe3\x18\xc4", b"\xff\xfb\x90\x00"])
+def test_raw_samples_are_not_taken_for_mp3(head: bytes) -> None:
+    """The last two are headers of MP3, after which no other one comes."""
+    assert (mpeg.frame_bytes(head) is not None) == (head[2] != 0xFF)
+    samples = RNG.integers(-100, 100, 5_000).astype("<i2")
+    samples[:2] = np.frombuffer(head, dtype="<i2")
+    for length in (2, 100, 5_000):
+        made = read(PIPE, pipe=io.BytesIO(samples[:length].tobytes()))
+        np.testing.assert_array_equal(made[:, 0] * 32768, samples[:length])
+
+
+@pytest.mark.parametrize("text", ["This is no sound.\n" * 100, "id,text\n", "Это не звук, а текст\n" * 9])
+def test_text_is_not_sound(text: str) -> None:
+    with pytest.raises(DataError, match="text, not sound"):
+        read(PIPE, pipe=io.BytesIO(text.encode()))
+
+
+@pytest.mark.parametrize("form", ["WAV", "MP3", "RAW"])
+def test_a_named_pipe_is_a_pipe(tmp_path: Path, form: str) -> None:
+    held, wave = io.BytesIO(), sound(1.0, 16_000, 1)
+    soundfile.write(held, wave, 16_000, format=form, **({"subtype": "PCM_16"} if form == "RAW" else {}))
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writing = threading.Thread(target=lambda: path.write_bytes(held.getvalue()))
+    writing.start()
+    made = read(path)
+    writing.join()
+    np.testing.assert_array_equal(made, read(PIPE, pipe=io.BytesIO(held.getvalue())))
 
 
 def test_many_channels_cost_no_memory(tmp_path: Path) -> None:

@@ -169,6 +169,11 @@ def test_nothing_to_align_is_an_error_and_leaves_nothing(model, prepared, tmp_pa
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_a_corpus_that_is_not_there_is_named_by_its_folder(model, tmp_path, sew_here) -> None:
+    done = sew_here("align", model, tmp_path / "nowhere")
+    assert done[0] == 2 and "--data" not in done[2] and "sew prep" in done[2]
+
+
 def test_greedy_is_the_viterbi_path_on_every_utterance(model: Path, prepared: Path) -> None:
     network, _ = load_ctc(model)
     acoustic = TorchModel.prepare(network, CPU)

@@ -4,6 +4,7 @@ import functools
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -345,6 +346,22 @@ def test_a_model_that_knows_no_word_of_the_lexicon_is_refused(lm: LanguageModelF
     foreign.write_text("ZZZ\tZ Z Z |\n")
     with pytest.raises(DataError, match="knows none of the 1 words"):
         BeamDecoder(LanguageModelFiles("3gram", lm.model, foreign), LETTERS, BeamOptions())
+
+
+@pytest.mark.parametrize(("known", "refused"), [(1.0, False), (0.6, False), (0.4, True)])
+def test_words_that_the_model_does_not_know_are_told_and_most_of_them_refused(
+    lm: LanguageModelFiles, tmp_path: Path, capsys: pytest.CaptureFixture[str], known: float, refused: bool
+) -> None:
+    lines = lm.lexicon.read_text().splitlines()[:100]
+    count = round(100 * known)
+    foreign = [f"zz{number}\t{line.split(chr(9))[1]}" for number, line in enumerate(lines[count:])]
+    mixed = tmp_path / "lexicon.txt"
+    mixed.write_text("\n".join([*lines[:count], *foreign]))
+    with pytest.raises(DataError) if refused else nullcontext() as caught:
+        BeamDecoder(LanguageModelFiles("3gram", lm.model, mixed), LETTERS, BeamOptions())
+    told = str(caught.value) if refused else capsys.readouterr().err
+    assert (f"knows {count} of the 100 words" in told and "'zz0', 'zz1', 'zz2'" in told) == (known < 1)
+    assert ("mend: model and lexicon must come from one text" in " ".join(told.split())) == (known < 1)
 
 
 def test_a_lower_case_binary_would_be_noticed_too(lm: LanguageModelFiles, tmp_path: Path) -> None:

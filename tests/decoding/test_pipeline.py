@@ -96,6 +96,26 @@ def test_viterbi_writes_what_greedy_writes(model: Path, corpus: Path, tmp_path: 
     assert read_json(searched.folder / "decode.json")["decoder"] == "viterbi"
 
 
+def test_an_empty_transcript_is_one_and_none_is_not(model: Path, corpus: Path, tmp_path: Path) -> None:
+    manifest = corpus / "cuts_test-x.jsonl.gz"
+    cuts = list(read_jsonl(manifest))
+    cuts[0]["supervisions"][0]["text"] = ""
+    del cuts[1]["supervisions"][0]["text"]
+    write_jsonl(manifest, cuts)
+    (done,) = decode(model, corpus, ["test-x"], out=tmp_path / "out", device=lambda: CPU)
+    found = rows(done.folder)
+    assert found["a"]["reference"] == "" and "reference" not in found["b"] and found["c"]["reference"]
+    score = score_folder(done.folder)
+    assert score["insertions"] >= len(found["a"]["text"].split()) > 0 and score["without_reference"] == 1
+
+
+def test_options_without_effect_are_told(model: Path, corpus: Path, sew) -> None:
+    command = ("decode", "--model", str(model), "--data", str(corpus), "--device", "cpu")
+    assert "no effect" not in sew(*command)[2]
+    _, _, err = sew(*command, "--beam", "50", "--weights", "paper")
+    assert "--beam has no effect" in err and "--weights has no effect" in err
+
+
 def test_greedy_folder_holds_every_utterance_in_the_corpus_order(model: Path, corpus: Path, tmp_path: Path) -> None:
     (done,) = decode(model, corpus, ["test-x"], out=tmp_path / "out", device=lambda: CPU)
     assert (done.folder, done.failed) == (tmp_path / "out" / "test-x-greedy", 0)

@@ -15,7 +15,7 @@ from sewcli.base.errors import UsageError
 from sewcli.base.files import read_json, read_jsonl
 from sewcli.decoding.beam import BeamOptions
 from sewcli.decoding.pipeline import decode
-from sewcli.decoding.tune import Tuned, tune
+from sewcli.decoding.tune import LM_WEIGHT, WORD_SCORE, Trial, Tuned, tune
 from sewcli.decoding.weights import find_weights
 from sewcli.scoring.score import score_folder
 
@@ -61,6 +61,17 @@ def test_a_search_that_was_cut_short_goes_on_and_ends_as_if_it_had_not_been(smal
     assert table.read_bytes().startswith(kept) and len(list(read_jsonl(table))) == len(whole.trials)  # none done twice
 
 
+def test_a_best_on_the_rim_of_what_was_tried_is_told() -> None:
+    def edges(best: int, *weights: tuple[float, float]) -> list[str]:
+        trials = [Trial(*pair, errors=1, words=9, seconds=0.0) for pair in weights]
+        return list(Tuned(Path(), (LM_WEIGHT, WORD_SCORE), trials, trials[best], trials[0]).edges())
+
+    box = [(2.0, -1.0), (0.0, -5.0), (5.0, 5.0)]
+    assert edges(0, *box) == edges(0, box[0]) == []
+    assert edges(2, *box)[0].startswith("the best lm_weight is 5, the largest that was tried")
+    assert [edge.split(",")[0] for edge in edges(3, *box, (1.0, -5.0))] == ["the best word_score is -5"]
+
+
 def test_the_processes_do_not_matter(small_model: Path, heard: Path) -> None:
     found = [run(small_model, heard, heard.parent / f"jobs{jobs}", jobs=jobs, limit=6) for jobs in (0, 2)]
     assert len({tuple(sorted((t.lm_weight, t.word_score, t.errors) for t in one.trials)) for one in found}) == 1
@@ -97,7 +108,7 @@ def test_the_command_shows_the_surface_and_its_file_is_what_decode_takes(
     done = sew_here(*arguments(small_model, heard), "--trials", "33")
     assert done.returncode == 0 and "word score -2.5" in done.stdout and "chosen" in done.stdout, done.stderr
     folder = heard.parent / "exp/mine/tune/dev-3gram-beam10"
-    assert f"--weights {folder}" in done.stderr
+    assert f"--lm 3gram --beam 10 --weights {folder}" in done.stderr
     chosen = read_json(folder / "weights.json")
     assert chosen["wer"] < chosen["wer_of_paper_weights"] and chosen["utterances"] == 25
     done = sew_here(*arguments(small_model, heard), "--trials", "33", "--json")

@@ -89,3 +89,12 @@ def test_the_command(folders: tuple[Path, Path], tmp_path: Path) -> None:
     assert run_sew("score", a, b, "--against", b).returncode == 2
     assert run_sew("score", a, "--against", tmp_path / "none").returncode == 2
     assert run_sew("score", a, "--by-speaker").returncode == 2
+    idle = run_sew("score", a, "--nist", "python")
+    assert idle.returncode == 0 and "--nist has no effect" in idle.stderr
+
+
+def test_an_experiment_is_no_decode_folder_but_holds_some(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    a, _ = folders
+    with pytest.raises(UsageError, match="but below") as caught:
+        compare_folders(a, tmp_path / "two")
+    assert caught.value.mend == f"give one of {tmp_path / 'two' / 'decode' / 'test-greedy'}"

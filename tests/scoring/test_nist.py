@@ -13,7 +13,7 @@ from sewcli.scoring import nist
 from sewcli.scoring.errors import by_group, by_length, top_errors
 from sewcli.scoring.glm import with_room
 from sewcli.scoring.nist import SegmentCounts, TimedWord, mended, score, score_in_python, score_with_sctk
-from sewcli.scoring.wer import sum_counts, word_errors
+from sewcli.scoring.wer import WordErrors, sum_counts, word_errors
 
 VOCABULARY = re.split(" ", "A B C D UH UM OKAY O. K. HE'S HE IS GO TO TH- THE -ING SING UH-HUH WELL-OFF WELL")
 MARKUP = [word for word in VOCABULARY if word != "HE'S"]  # an optional contraction breaks sclite
@@ -143,6 +143,10 @@ def _by_file(segments: list[SegmentCounts]) -> list[tuple[str, tuple[int, ...]]]
     )
 
 
+def _errors_by_file(segments: list[SegmentCounts]) -> list[int]:
+    return [s.counts.errors for s in sorted(segments, key=lambda s: s.file)]
+
+
 @needs_sctk
 def test_as_sclite_on_random_cases(glm: Path) -> None:
     """Not the total alone: substitutions, deletions, insertions and words of each of 500 segments."""
@@ -154,10 +158,8 @@ def test_as_sclite_on_random_cases(glm: Path) -> None:
     assert _by_file(ours) == _by_file(theirs)
 
 
-@needs_sctk
-def test_jiwer_our_breakdowns_and_sclite_count_the_same(tmp_path: Path) -> None:
-    """On 1,000 random pairs. sclite prefers hits to few errors, so that another split of the same total is its right."""
-    assert TOOLS is not None
+def _random_texts() -> tuple[WordErrors, str, list[TimedWord]]:
+    """1,000 pairs: their errors as jiwer has them, and the pairs as an STM and timed words."""
     references, hypotheses = random_pairs(1000, 0.2, seed=5)
     texts = [[" ".join(words) for words in side] for side in (references, hypotheses)]
     errors = word_errors(*texts)
@@ -165,9 +167,22 @@ def test_jiwer_our_breakdowns_and_sclite_count_the_same(tmp_path: Path) -> None:
     for n, (reference, hypothesis) in enumerate(zip(*texts, strict=True)):
         stm += f"f{n:04d} A s{n % 20} 0.00 9.00 <O> {reference}\n"
         words += [TimedWord(f"f{n:04d}", "A", 0.1 * place, 0.1, word) for place, word in enumerate(hypothesis.split())]
+    return errors, stm, words
+
+
+@needs_sctk
+def test_jiwer_and_sclite_count_the_same() -> None:
+    """sclite prefers hits to few errors, so that another split of the same total is its right."""
+    assert TOOLS is not None
+    errors, stm, words = _random_texts()
     theirs = score_with_sctk(stm, None, words, TOOLS)
-    assert [s.counts.errors for s in sorted(theirs, key=lambda s: s.file)] == [c.errors for c in errors.utterances]
+    assert _errors_by_file(theirs) == [c.errors for c in errors.utterances]
     assert _by_file(score_in_python(stm, None, words)) == _by_file(theirs)
+
+
+def test_jiwer_our_rules_and_our_breakdowns_count_the_same() -> None:
+    errors, stm, words = _random_texts()
+    assert _errors_by_file(score_in_python(stm, None, words)) == [c.errors for c in errors.utterances]
     for parts in (by_group([f"s{n % 20}" for n in range(1000)], errors.utterances), by_length(errors.utterances)):
         assert sum(size for size, _ in parts.values()) == 1000
         assert sum_counts(c for _, c in parts.values()) == errors.total

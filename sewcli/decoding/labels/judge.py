@@ -45,7 +45,7 @@ class Candidate:
     @property
     def agreement(self) -> float:
         """1 - the letter error rate of greedy decoding, held against the text; below 0 where greedy writes far more."""
-        return 1.0 - character_errors([self.text], [self.greedy]).wer if self.text else 0.0
+        return 1.0 - character_errors([self.text], [self.greedy])[0].wer if self.text else 0.0
 
     def measure(self, name: str) -> float:
         """By its name in `config.Measure`; the higher, the better."""

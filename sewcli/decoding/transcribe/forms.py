@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from sewcli.decoding.transcribe.captions import VTT_HEAD, Caption, captions, srt, vtt
@@ -22,12 +21,14 @@ class Voice:
     """What is written down: a recording, or one of its channels.
 
     Args:
-        name: of the recording.
+        name: of the recording, as it was given.
+        title: of the recording among all others, without folders where it is unlike them.
         channel: from 1; None when all are mixed.
         labelled: whether a plain text shall say before each line whose it is.
     """
 
     name: str
+    title: str
     channel: int | None = None
     labelled: bool = False
 
@@ -82,7 +83,7 @@ class _Ctm:
         self._voice = voice
 
     def line(self, line: Line) -> str:
-        return ctm(Path(self._voice.name).stem, line.words, self._voice.channel or 1)
+        return ctm(self._voice.title, line.words, self._voice.channel or 1)
 
     def close(self, seconds: float) -> str:
         return ""

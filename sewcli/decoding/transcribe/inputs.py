@@ -9,7 +9,7 @@ from glob import glob
 from pathlib import Path
 
 from sewcli.audio.streams import PIPE
-from sewcli.base.errors import DataError
+from sewcli.base.errors import DataError, UsageError
 from sewcli.base.files import TEMPORARY
 
 ENDINGS = ".aif .aifc .aiff .au .caf .flac .mp3 .oga .ogg .opus .rf64 .snd .sph .w64 .wav .wave .wv1 .wv2"
@@ -23,10 +23,12 @@ class Recording:
     Args:
         source: a path as it was given, or `-`.
         place: below the output folder, without the ending of a format.
+        title: no other one's: the name of its file, or its whole place where another one has that name.
     """
 
     source: str
     place: Path
+    title: str
 
 
 def expand(given: Sequence[str]) -> tuple[list[Recording], list[DataError]]:
@@ -34,7 +36,12 @@ def expand(given: Sequence[str]) -> tuple[list[Recording], list[DataError]]:
 
     Returns:
         The recordings, and what was given in vain. A file that is not there is a recording: opening it tells.
+
+    Raises:
+        UsageError: an empty name, which would be the folder we are in.
     """
+    if "" in given:
+        raise UsageError("a file without a name", mend="name a file; . is the folder you are in")
     found: dict[str, Path] = {}  # source -> place, with the ending of the sound file
     vain = []
     for name in given:
@@ -49,7 +56,12 @@ def expand(given: Sequence[str]) -> tuple[list[Recording], list[DataError]]:
                     found.setdefault(str(sound), sound.relative_to(path))
             else:
                 vain.append(DataError("no sound file in this folder", where=path, mend="give files by their names"))
-    return [Recording(source, place) for source, place in _places(found).items()], vain
+    places = _places(found)
+    names = Counter(place.name for place in places.values())
+    return [
+        Recording(source, place, place.name if names[place.name] == 1 else str(place))
+        for source, place in places.items()
+    ], vain
 
 
 def _matches(pattern: str) -> list[str]:

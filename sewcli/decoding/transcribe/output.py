@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from sewcli.audio.streams import PIPE, name_of
+from sewcli.audio.streams import PIPE, is_pipe, name_of
 from sewcli.base.config import Config, build
 from sewcli.base.errors import DataError, SewError
 from sewcli.base.files import TEMPORARY, atomic_path, explain_os_error, read_json, write_json
@@ -77,10 +77,9 @@ class Stdout:
     @contextmanager
     def sheet(self, recording: Recording, channels: int | None) -> Iterator[Sheet]:
         """A sheet for a recording; `channels` are those that get a transcript each, None mixes them."""
-        name = name_of(recording.source)
         numbers = [None] if channels is None else range(1, channels + 1)
         labelled = self.labelled or channels is not None
-        yield Sheet([[(make(self.form, Voice(name, n, labelled)), self.file)] for n in numbers])
+        yield Sheet([[(make(self.form, _voice(recording, n, labelled)), self.file)] for n in numbers])
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ class Folder:
     def is_done(self, recording: Recording) -> bool:
         """Whether all files are there, made of the same recording with the same settings."""
         mark = self._mark(recording)
-        if self.force or recording.source == PIPE or mark.inputs != self._inputs(recording):
+        if self.force or is_pipe(recording.source) or mark.inputs != self._inputs(recording):
             return False
         paths = self._paths(recording, mark.channels)
         return self._names(paths) <= set(mark.files) and all(path.is_file() for path in paths)
@@ -126,11 +125,10 @@ class Folder:
                     where=recording.source,
                     mend="another --out, or --force to overwrite",
                 )
-        name = name_of(recording.source)
         with ExitStack() as stack:
             files = iter([stack.enter_context(_writing(path)) for path in paths])
             numbers = [None] if channels is None else range(1, channels + 1)
-            yield Sheet([[(make(form, Voice(name, n)), next(files)) for form in self.forms] for n in numbers])
+            yield Sheet([[(make(form, _voice(recording, n)), next(files)) for form in self.forms] for n in numbers])
         made = tuple(sorted(self._names(paths) | (own if mark.inputs == inputs else set())))
         new = Mark(source=_absolute(recording), inputs=inputs, channels=channels, files=made)
         write_json(self._mark_path(recording), new.model_dump())
@@ -163,6 +161,10 @@ class Folder:
         except OSError:
             state = ""
         return hashlib.sha256(json.dumps([self.settings, _absolute(recording), state]).encode()).hexdigest()
+
+
+def _voice(recording: Recording, channel: int | None, labelled: bool = False) -> Voice:
+    return Voice(name_of(recording.source), name_of(recording.title), channel, labelled)
 
 
 def _absolute(recording: Recording) -> str:

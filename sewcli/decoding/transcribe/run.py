@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from sewcli.audio.io import RATE, probe
-from sewcli.audio.streams import PIPE, Mode, Stream, name_of, open_stream
+from sewcli.audio.streams import Mode, Stream, is_pipe, name_of, open_stream
 from sewcli.base import log
 from sewcli.base.errors import DataError, SewError, UsageError
 from sewcli.base.files import sha256
@@ -163,7 +163,7 @@ def transcribe(
                     report.skipped += 1
                     bar.advance(round(lengths[recording.source] or 0))
                     continue
-                seconds = LIVE_WINDOW if recording.source == PIPE else WINDOW
+                seconds = LIVE_WINDOW if is_pipe(recording.source) else WINDOW
                 layout = Layout.of(recogniser.config, window or seconds, min(OVERLAP, (window or seconds) / 2))
                 with (
                     _until_interrupted(recording) as is_interrupted,
@@ -191,7 +191,7 @@ def _write_down(
 ) -> None:
     """One recording, from its first block to the end of its transcripts."""
     name, began, before = name_of(recording.source), time.perf_counter(), report.audio_seconds
-    longest = LIVE_LINE if recording.source == PIPE else LINE
+    longest = LIVE_LINE if is_pipe(recording.source) else LINE
     listeners = [Listener(recogniser, layout, name, longest) for _ in range(stream.channels)]
     seconds, shown = 0.0, 0
 
@@ -242,7 +242,7 @@ def _state(path: Path) -> str:
 
 def _seconds(recording: Recording) -> float | None:
     """The length of a recording; None for what comes through a pipe, 0 for what cannot be read."""
-    if recording.source == PIPE:
+    if is_pipe(recording.source):
         return None
     try:
         return probe(recording.source).seconds
@@ -270,7 +270,7 @@ def _until_interrupted(recording: Recording) -> Iterator[Callable[[], bool]]:
     ends everything.
     """
     asked: list[int] = []
-    if recording.source != PIPE or threading.current_thread() is not threading.main_thread():
+    if not is_pipe(recording.source) or threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
 

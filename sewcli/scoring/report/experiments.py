@@ -164,6 +164,8 @@ def _add_decoding(exp: Experiment, folder: Path) -> None:
     except SewError as error:
         exp.notes.append(f"{error.where}: {error.what}")
         return
+    if (folder / HYPOTHESES).stat().st_mtime_ns > (folder / "score.json").stat().st_mtime_ns:
+        exp.notes.append(f"{folder}: its hypotheses are newer than its score: run sew score again")
     exp.decodings.append(Decoding(folder, decoded, score))
 
 

@@ -60,11 +60,11 @@ def written(form: str, voice: Voice) -> str:
 
 
 def test_forms() -> None:
-    voice = Voice("a b.wav")
+    voice = Voice("a b.wav", "a b")
     assert written("text", voice) == "ONE TWO\nTHREE\n"
-    assert written("text", Voice("a.wav", 2, labelled=True)) == "a.wav:2: ONE TWO\na.wav:2: THREE\n"
+    assert written("text", Voice("a.wav", "a", 2, labelled=True)) == "a.wav:2: ONE TWO\na.wav:2: THREE\n"
     assert written("ctm", voice).splitlines()[1] == "a_b 1 1.600 0.400 TWO 0.800"
-    assert written("ctm", Voice("a.wav", 2)).splitlines()[2] == "a 2 2.400 0.500 THREE 0.500"
+    assert written("ctm", Voice("a.wav", "a", 2)).splitlines()[2] == "a 2 2.400 0.500 THREE 0.500"
     assert written("srt", voice) == (
         "1\n00:00:01,000 --> 00:00:02,300\nONE TWO\n\n2\n00:00:02,400 --> 00:00:03,400\nTHREE\n\n"
     )
@@ -75,7 +75,7 @@ def test_forms() -> None:
 
 
 def test_json_lines() -> None:
-    rows = [json.loads(line) for line in written("jsonl", Voice("a.wav", 1)).splitlines()]
+    rows = [json.loads(line) for line in written("jsonl", Voice("a.wav", "a", 1)).splitlines()]
     assert rows[0] == {
         "file": "a.wav",
         "channel": 1,
@@ -88,10 +88,10 @@ def test_json_lines() -> None:
             {"word": "TWO", "start": 1.6, "end": 2.0, "confidence": 0.8},
         ],
     }
-    assert "channel" not in json.loads(written("jsonl", Voice("a.wav")).splitlines()[0])
+    assert "channel" not in json.loads(written("jsonl", Voice("a.wav", "a")).splitlines()[0])
 
 
 @pytest.mark.parametrize("form", ["text", "jsonl", "ctm", "srt", "textgrid", "vtt"])
 def test_a_recording_without_words_is_a_valid_file(form: str) -> None:
-    empty = make(form, Voice("a.wav")).close(1.0)
+    empty = make(form, Voice("a.wav", "a")).close(1.0)
     assert empty == {"vtt": "WEBVTT\n\n"}.get(form, empty if form == "textgrid" else "")

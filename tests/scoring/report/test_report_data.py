@@ -89,6 +89,7 @@ def test_a_score_of_other_hypotheses_is_noted(exp: Path) -> None:
     rows = list(read_jsonl(path))
     write_jsonl(path, [rows[0] | {"text": "NOTHING OF IT"}, *rows[1:]])
     experiments = find_experiments([exp])
+    assert any("newer than its score" in note for e in experiments for note in e.notes)
     find_test_sets(experiments)
     assert any("sew score again" in note for e in experiments for note in e.notes)
     score_folder(path.parent)
