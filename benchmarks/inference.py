@@ -5,7 +5,8 @@
     python benchmarks/inference.py --compile                         # torch.compile of transformers too: minutes more a row
 
 Each program has a process of its own and they take turns, a forward pass at a time, so that noise of the machine hits all;
-the first pass of each warms up. Times are CPU seconds (medians), ratios those of transformers' best attention over a
+the first pass of each warms up. Where its memory happens to lie makes a process up to a fifth slower than the next, so
+each is started several times. Times are CPU seconds (medians over all), ratios those of transformers' best attention over a
 program's; where the processor multiplies bf16, ours in bf16 runs too. Memory is the process's high-water mark above the
 loaded model. transformers runs as people run it, with the default malloc; ours as `sew decode` runs it. Logits are held
 against those of transformers, relative to the largest.
@@ -81,7 +82,10 @@ def main() -> None:
     peak = product_peak(torch.device("cpu"), "fp32")
     for row in chosen:
         before[row.name] = compare(
-            row, programs_for(row, given), given.trials if row.seconds < 60 else given.long_trials
+            row,
+            programs_for(row, given),
+            given.trials if row.seconds < 60 else given.long_trials,
+            given.starts if row.seconds < 60 else 1,
         )
         print(json.dumps(before[row.name], indent=1), flush=True)
         write_json(
@@ -103,7 +107,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--programs", nargs="+", choices=list(PROGRAMS), metavar="NAME", help="beside ours; default: all that can"
     )
-    parser.add_argument("--trials", type=int, default=7)
+    parser.add_argument("--starts", type=int, default=3, help="of each program in a new process")
+    parser.add_argument("--trials", type=int, default=4, help="in each of them")
     parser.add_argument("--long-trials", type=int, default=3, help="of rows of a minute and more")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/inference_cpu.json"))
@@ -114,42 +119,56 @@ def programs_for(row: Row, given: argparse.Namespace) -> list[str]:
     """Those that have the model."""
     family = lookup(row.model).family
     names = [OURS, *([OURS_BF16] if has_bf16() else []), *(given.programs or PROGRAMS)]
+    names += [OPENVINO_BF16] if has_bf16() and OPENVINO in names else []
     absent = {SDPA, COMPILED} if family == "sew-d" else set()
     absent |= set() if family == "wav2vec2" else {TORCHAUDIO}
     absent |= set() if given.compile else {COMPILED}
     return [name for name in dict.fromkeys(names) if name not in absent]
 
 
-def compare(row: Row, programs: list[str], trials: int) -> dict[str, Any]:
+def compare(row: Row, programs: list[str], trials: int, starts: int) -> dict[str, Any]:
     """Times, memory and logits of each program on the same noise."""
     with tempfile.TemporaryDirectory() as place:
         torch.manual_seed(0)
         prepare(row.model, Path(place), programs)
-        context = multiprocessing.get_context("spawn")
-        ends: dict[str, Connection] = {}
-        processes = []
-        for name in programs:
-            ends[name], theirs = context.Pipe()
-            processes.append(context.Process(target=serve, args=(theirs, name, Path(place), row), daemon=True))
-            processes[-1].start()
-            theirs.close()
-            ends[name].recv()  # loaded
         told: dict[str, list[dict[str, Any]]] = {name: [] for name in programs}
         logits: dict[str, np.ndarray] = {}
-        for trial in range(trials + 1):
-            for name, end in ends.items():
-                end.send(trial == 0)
-                answer = end.recv()
-                if trial:
-                    told[name].append(answer)
-                else:
-                    logits[name] = answer["logits"]
-        for end, process in zip(ends.values(), processes, strict=True):
-            end.close()
-            process.join()
-    return {"row": row.name, "model": row.model, "batch": f"{row.rows} x {row.seconds} s", "trials": trials} | {
-        "programs": figures(told, logits)
+        for _ in range(starts):
+            take_turns(row, Path(place), trials, told, logits)
+    return {
+        "row": row.name,
+        "model": row.model,
+        "batch": f"{row.rows} x {row.seconds} s",
+        "starts": starts,
+        "trials": trials,
+        "programs": figures(told, logits),
     }
+
+
+def take_turns(
+    row: Row, place: Path, trials: int, told: dict[str, list[dict[str, Any]]], logits: dict[str, np.ndarray]
+) -> None:
+    """Start each program in a process of its own, and let them run in turn; adds to `told` and `logits`."""
+    context = multiprocessing.get_context("spawn")
+    ends: dict[str, Connection] = {}
+    processes = []
+    for name in told:
+        ends[name], theirs = context.Pipe()
+        processes.append(context.Process(target=serve, args=(theirs, name, place, row), daemon=True))
+        processes[-1].start()
+        theirs.close()
+        ends[name].recv()  # loaded
+    for trial in range(trials + 1):
+        for name, end in ends.items():
+            end.send(trial == 0)
+            answer = end.recv()
+            if trial:
+                told[name].append(answer)
+            else:
+                logits[name] = answer["logits"]
+    for end, process in zip(ends.values(), processes, strict=True):
+        end.close()
+        process.join()
 
 
 def prepare(name: str, place: Path, programs: list[str]) -> None:
@@ -258,12 +277,15 @@ def onnxruntime(place: Path) -> Forward:
     return lambda waves: np.asarray(session.run(OUTPUTS[:1], {"waves": waves, "lengths": whole(waves)})[0])
 
 
-def openvino(place: Path) -> Forward:
-    import openvino as runtime
+def openvino(hint: str) -> Callable[[Path], Forward]:
+    def load(place: Path) -> Forward:
+        import openvino as runtime
 
-    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
-    compiled = runtime.Core().compile_model(place / "openvino" / "model.xml", "CPU", settings)
-    return lambda waves: np.array(compiled({"waves": waves, "lengths": whole(waves)})[OUTPUTS[0]])
+        settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": 1}
+        compiled = runtime.Core().compile_model(place / "openvino" / "model.xml", "CPU", settings)
+        return lambda waves: np.array(compiled({"waves": waves, "lengths": whole(waves)})[OUTPUTS[0]])
+
+    return load
 
 
 def whole(waves: np.ndarray) -> np.ndarray:
@@ -277,10 +299,15 @@ PROGRAMS: dict[str, Callable[[Path], Forward]] = {
     COMPILED: theirs("sdpa", compiled=True),
     TORCHAUDIO: torchaudio,
     ONNX: onnxruntime,
-    OPENVINO: openvino,
+    OPENVINO: openvino("f32"),
 }
-OURS_BF16 = "sew bf16"
-PROGRAMS_AND_OURS = {OURS: ours(torch.float32), OURS_BF16: ours(torch.bfloat16), **PROGRAMS}
+OURS_BF16, OPENVINO_BF16 = "sew bf16", "openvino bf16"
+PROGRAMS_AND_OURS = {
+    OURS: ours(torch.float32),
+    OURS_BF16: ours(torch.bfloat16),
+    **PROGRAMS,
+    OPENVINO_BF16: openvino("bf16"),
+}
 
 
 def _memory(told: dict[str, list[dict[str, Any]]], name: str, best: str | None) -> float | None:
