@@ -150,7 +150,7 @@ def outcome(run: Run, exp: Path) -> dict[str, Any] | None:
 def seconds_of(models: list[str], trials: int = 41) -> dict[str, dict[str, float]]:
     """Median and smallest process time of a forward pass, models in turn."""
     torch.set_num_threads(1)
-    networks = {name: CTCModel(lookup(name), 32).for_inference() for name in models}
+    networks = {name: CTCModel(lookup(name), 32).packed() for name in models}
     waves = 0.1 * torch.randn(16, 32_000, generator=torch.Generator().manual_seed(0))
     lengths = torch.full((16,), 32_000)
     taken: dict[str, list[float]] = {name: [] for name in models}

@@ -279,7 +279,7 @@ def beside_the_model(name: str, heard: Heard, files: LanguageModelFiles, batches
     chosen = [heard.emissions[i] for i in order[:batches]]
     with DecoderPool(build, 1) as pool:
         torch.set_num_threads(1)
-        network = CTCModel(lookup(name), len(LETTERS)).for_inference()
+        network = CTCModel(lookup(name), len(LETTERS)).packed()
         for with_lm in (False, True):
             began = time.perf_counter()
             for number, emission in enumerate(chosen):

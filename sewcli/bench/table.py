@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import platform
+import shlex
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -96,6 +98,7 @@ def write_folder(folder: Path, rows: Sequence[dict[str, Any]], title: str) -> No
     """bench.json, and bench.html: time against parameters, and against word error rates where they are known."""
     names = ("torch", "numpy")
     content = {
+        "command": shlex.join(["sew", *sys.argv[1:]]),
         "date": datetime.now(UTC).date().isoformat(),
         "speech": title,
         "machine": processor(),

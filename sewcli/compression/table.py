@@ -25,6 +25,7 @@ from sewcli.decoding.outcome import HYPOTHESES
 from sewcli.decoding.pipeline import decode
 from sewcli.decoding.plan import plan_decoder
 from sewcli.decoding.runtimes.graph import GraphModel
+from sewcli.decoding.runtimes.pytorch import TorchModel
 from sewcli.models.config import ModelConfig
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import count, load_ctc, open_source
@@ -198,5 +199,5 @@ def _load(path: Path, device: torch.device) -> _Loaded:
     model, _ = load_ctc(path)
     zero, of = zeros(model)
     parameters, lengths = count(model), torch.full((BATCH,), waves.shape[1])
-    ready = partial(model.to(device).for_inference(), waves.to(device), lengths)
+    ready = partial(TorchModel.prepare(model, device, "fp32").network, waves.to(device), lengths)
     return _Loaded(model.config, parameters, zero / of, "fp32", ready)
