@@ -121,10 +121,10 @@ def _gpu_ratio(model: str) -> Read:
     return read
 
 
-def _int8(model: str, key: str) -> Read:
+def _int8(model: str, key: str, runtime: str = "int8 (sew quantize)") -> Read:
     """Of quantize.json, whose parts are named by their model and batch."""
     return lambda found: next(
-        part["runtimes"]["int8 (sew quantize)"][key] for name, part in found.items() if name.startswith(f"{model},")
+        part["runtimes"][runtime][key] for name, part in found.items() if name.startswith(f"{model},")
     )
 
 
@@ -332,6 +332,13 @@ SECTIONS = (
                         f"int8 of {model}, CPU, against transformers fp32",
                         "quantize.json",
                         _int8(model, "times_faster"),
+                        faster,
+                    ),
+                    Goal(
+                        f"int8-bf16-{model}",
+                        f"the same with `--precision bf16` for what is not int8: {model}",
+                        "quantize.json",
+                        _int8(model, "times_faster", "int8, the rest in bf16 (--precision bf16)"),
                         faster,
                     ),
                     Goal(

@@ -44,7 +44,7 @@ from sewcli.text.tokens import Vocabulary
 CPU, RATE = torch.device("cpu"), 16_000
 LETTERS = Vocabulary.letters()
 PACKAGES = ("torch", "transformers", "openvino", "nncf", "onnxruntime")
-PEER, OURS = "transformers fp32", "int8 (sew quantize)"
+PEER, OURS, OURS_BF16 = "transformers fp32", "int8 (sew quantize)", "int8, the rest in bf16 (--precision bf16)"
 Run = Callable[[list[np.ndarray]], list[np.ndarray]]
 
 
@@ -115,7 +115,7 @@ def build(network: CTCModel, folder: Path, clips: list[np.ndarray]) -> tuple[dic
     (folder / "int8").mkdir()
     openvino.save_model(quantized_graph(graph, clips), folder / "int8" / "model.xml", compress_to_fp16=True)
     complete_graph(folder / "int8", graph.config, LETTERS, "int8", {})
-    ours = TorchModel.prepare(load_ctc(folder / "weights")[0], CPU)
+    ours = TorchModel.prepare(load_ctc(folder / "weights")[0], CPU, "fp32")
     runs: dict[str, Run] = {
         PEER: transformers(folder / "weights"),
         "sew torch fp32": by_torch(ours),
@@ -131,6 +131,7 @@ def build(network: CTCModel, folder: Path, clips: list[np.ndarray]) -> tuple[dic
     }
     if has_bf16():
         runs["openvino bf16"] = GraphModel(graph, "bf16").logits
+        runs[OURS_BF16] = GraphModel(open_graph(folder / "int8"), "bf16").logits
         runs["sew torch bf16"] = by_torch(TorchModel.prepare(load_ctc(folder / "weights")[0], CPU, "bf16"))
     return runs, sizes
 
