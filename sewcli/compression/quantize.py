@@ -36,6 +36,7 @@ RATE = 16_000
 SHORTEST, LONGEST = 1.0, 24.0  # seconds of a clip; longer ones are cut there, as `sew transcribe` cuts its windows
 HELD_OUT = 4  # clips that the finished graph is held against its fp32 form by
 EXTRA = "quantize"
+FP32, LARGE = "<Type: 'float32'>", 1 << 12  # bytes of a constant that is worth its own conversion
 ELEMENTWISE = ("Add", "Subtract", "Multiply", "Divide", "Power", "Sqrt", "ReduceSum", "ReduceMean", "MVN", "AvgPool")
 EXTRACTOR = ("Convolution",)  # the position convolution is a GroupConvolution
 
@@ -102,12 +103,16 @@ def quantized_graph(graph: Graph, clips: Sequence[np.ndarray]) -> Any:
         clips: waves (S,) that the ranges of activations come from.
     """
     nncf = _import("nncf", EXTRA)
-    network = needed("openvino").Core().read_model(graph.folder / XML)
+    openvino = needed("openvino")
+    network = openvino.Core().read_model(graph.folder / XML)
+    folding = openvino.passes.Manager()
+    folding.register_pass(openvino.passes.ConstantFolding())  # or the position convolution's weights are no constant
+    folding.run_passes(network)
     inputs = [{"waves": wave[None], "lengths": np.array([len(wave)])} for wave in clips]
     there = {operation.get_type_name() for operation in network.get_ops()}
     advanced = nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE)
     with _quietly(nncf):
-        return nncf.quantize(
+        quantized = nncf.quantize(
             network,
             nncf.Dataset(inputs),
             subset_size=len(inputs),
@@ -117,6 +122,20 @@ def quantized_graph(graph: Graph, clips: Sequence[np.ndarray]) -> Any:
             ),
             advanced_parameters=advanced,
         )
+    _halve(quantized)
+    return quantized
+
+
+def _halve(network: Any) -> None:
+    """Keep weights that stay floating-point in 16 bits; `save_model` does so only where nothing is quantized."""
+    opset = needed("openvino").opset13
+    for node in network.get_ops():
+        if node.get_type_name() != "Constant" or str(node.get_element_type()) != FP32 or node.get_byte_size() < LARGE:
+            continue
+        users = node.output(0).get_target_inputs()
+        wide = opset.convert(opset.constant(node.data.astype(np.float16)), "f32")
+        for user in users:
+            user.replace_source_output(wide.output(0))
 
 
 def _last(network: Any) -> str:
