@@ -103,7 +103,7 @@ def quantized_graph(graph: Graph, clips: Sequence[np.ndarray]) -> Any:
         clips: waves (S,) that the ranges of activations come from.
     """
     nncf = _import("nncf", EXTRA)
-    openvino = needed("openvino")
+    openvino = needed("openvino.passes")
     network = openvino.Core().read_model(graph.folder / XML)
     folding = openvino.passes.Manager()
     folding.register_pass(openvino.passes.ConstantFolding())  # or the position convolution's weights are no constant
@@ -128,7 +128,7 @@ def quantized_graph(graph: Graph, clips: Sequence[np.ndarray]) -> Any:
 
 def _halve(network: Any) -> None:
     """Keep weights that stay floating-point in 16 bits; `save_model` does so only where nothing is quantized."""
-    opset = needed("openvino").opset13
+    opset = needed("openvino.opset13").opset13
     for node in network.get_ops():
         if node.get_type_name() != "Constant" or str(node.get_element_type()) != FP32 or node.get_byte_size() < LARGE:
             continue
