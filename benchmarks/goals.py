@@ -15,7 +15,7 @@ Read = Callable[[Found], float | None]
 
 @dataclass(frozen=True)
 class Goal:
-    """A line of the table. bound: with `least`, at least; otherwise at most. where: beside the figure in words."""
+    """A line of the table. bound: with `least`, at least; otherwise at most. part: how the name of the file's part begins."""
 
     key: str
     what: str
@@ -24,6 +24,7 @@ class Goal:
     bound: float
     least: bool = True
     shown: str = "{:.2f}"
+    part: str = ""
 
     def met(self, value: float) -> bool:
         return value >= self.bound if self.least else value <= self.bound
@@ -333,6 +334,7 @@ SECTIONS = (
                         "quantize.json",
                         _int8(model, "times_faster"),
                         faster,
+                        part=f"{model},",
                     ),
                     Goal(
                         f"int8-bf16-{model}",
@@ -340,6 +342,7 @@ SECTIONS = (
                         "quantize.json",
                         _int8(model, "times_faster", "int8, the rest in bf16 (--precision bf16)"),
                         faster,
+                        part=f"{model},",
                     ),
                     Goal(
                         f"int8-size-{model}",
@@ -348,6 +351,7 @@ SECTIONS = (
                         _int8(model, "share_of_fp32_size"),
                         0.30,
                         least=False,
+                        part=f"{model},",
                     ),
                 )
             ),

@@ -74,7 +74,8 @@ def _value(goal: Goal, found: Found) -> float | None:
 
 def _circumstances(goal: Goal, found: Found) -> tuple[Any, Any]:
     """Machine and day; files with a part for each of their commands have these inside."""
-    parts = [part for part in (found, *found.values()) if isinstance(part, dict) and "date" in part]
+    inside = [part for name, part in found.items() if name.startswith(goal.part)]
+    parts = [part for part in (found, *inside) if isinstance(part, dict) and "date" in part]
     if not parts:
         return None, None
     return parts[0].get("machine") or parts[0].get("device"), parts[0]["date"]
