@@ -5,7 +5,7 @@
     python benchmarks/inference.py --compile                         # torch.compile of transformers too: minutes more a row
 
 Each program has a process of its own and they take turns, a forward pass at a time, so that noise of the machine hits all;
-the first pass of each warms up. Where its memory happens to lie makes a process up to a fifth slower than the next, so
+the first pass of each warms up. One process may be a fifth slower than the next one of the same program, so
 each is started several times. Times are CPU seconds (medians over all), ratios those of transformers' best attention over a
 program's; where the processor multiplies bf16, ours in bf16 runs too. Memory is the process's high-water mark above the
 loaded model. transformers runs as people run it, with the default malloc; ours as `sew decode` runs it. Logits are held
