@@ -31,6 +31,7 @@ from sewcli.decoding.runtimes.acoustic import AcousticModel
 from sewcli.decoding.runtimes.recogniser import Recogniser, RuntimeOptions
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import count
+from sewcli.nn.blank import without_weights
 
 PAPER_SECONDS = 250.0  # of padded audio: the most that the paper has in a batch
 
@@ -90,7 +91,7 @@ class Measurement:
         if facts.get("numbers") == "int8":  # its products; the rest of it is in fp32
             facts["precision"] = "int8"
         self.model.run([speech.wave(index) for index in self.batches[0]])
-        with torch.device("meta"):
+        with without_weights():
             parameters = count(CTCModel(self.config, len(self.vocabulary)))
         padded = sum(max(speech.samples[i] for i in batch) * len(batch) for batch in self.batches)
         return {

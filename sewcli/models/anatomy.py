@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sewcli.models.config import ModelConfig
 from sewcli.models.ctc import CTCModel
+from sewcli.nn.blank import without_weights
 
 SECONDS = 10
 RATE = 16_000
@@ -45,7 +46,7 @@ def anatomy(config: ModelConfig, vocabulary_size: int, seconds: float = SECONDS)
     Their parameters and multiply-accumulates add up to the whole model's.
     """
     samples = round(seconds * RATE)
-    with torch.device("meta"):
+    with without_weights():
         model = CTCModel(config, vocabulary_size).for_inference()
         wave = torch.zeros(1, samples)
     modules = {name: module for name, module in model.named_modules() if PARTS.fullmatch(name)}

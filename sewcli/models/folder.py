@@ -30,6 +30,7 @@ from sewcli.models.names import PREFIXES, encoder_names, hugging_face_names
 from sewcli.models.pretraining import PretrainingModel
 from sewcli.models.source import Source, resolve
 from sewcli.models.tensors import WEIGHTS, Entry, open_folder
+from sewcli.nn.blank import without_weights
 from sewcli.text.tokens import Vocabulary
 
 CONFIG = "config.json"
@@ -169,7 +170,7 @@ def load_source(source: Source, overrides: Mapping[str, Any] | None = None) -> t
     if overrides:
         config = build(ModelConfig, merge(config.model_dump(), overrides))
     model: AnyModel
-    with torch.device("meta"):
+    with without_weights():
         if source.kind == "ctc":
             assert vocabulary is not None
             model = CTCModel(config, len(vocabulary))

@@ -10,14 +10,13 @@ from dataclasses import asdict
 from functools import cache
 from typing import Any
 
-import torch
-
 from sewcli.models.anatomy import SECONDS, anatomy, folded, paper_flops
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import count
 from sewcli.models.paper import COSTS, ROWS, agrees, printed
 from sewcli.models.pretraining import PretrainingModel
 from sewcli.models.zoo import describe, lookup, names
+from sewcli.nn.blank import without_weights
 
 VOCABULARY = 32  # letters of the published models
 LIST = "{:42} {:8} {:>5} {:>6} {:>6} {:>7} {:>9} {:>9} {:>9}  {}"
@@ -97,7 +96,7 @@ def sizes(name: str) -> dict[str, Any]:
 @cache
 def _sizes(name: str) -> dict[str, Any]:
     config = lookup(name)
-    with torch.device("meta"):
+    with without_weights():
         recogniser, pretraining = CTCModel(config, VOCABULARY), PretrainingModel(config)
     row = printed(config.name)
     fields = ("name", "family", "width", "layers", "heads", "position_kernel", "squeeze", "front_end")

@@ -37,8 +37,9 @@ class PositionConvolution(nn.Module):
         self.gain = nn.Parameter(torch.empty(1, 1, kernel))
         self.bias = nn.Parameter(torch.zeros(width))
         nn.init.normal_(self.direction, std=math.sqrt(4 / (kernel * width)))
-        with torch.no_grad():
-            self.gain.copy_(self._norm())
+        if not self.direction.is_meta:
+            with torch.no_grad():
+                self.gain.copy_(self._norm())
 
     def fix(self) -> None:
         """Norm the weights once, for inference with weights that no longer change; `train()` forgets it."""

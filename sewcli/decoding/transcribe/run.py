@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import FrameType
 
@@ -75,10 +76,14 @@ class Transcriber:
         beam = BeamDecoder(files, self.vocabulary, options) if files else None
         self.times = FrameTimes.of(self.config)
         self.reader = Reader(self.vocabulary, self.times, beam)
+        self._weights = weights
         search = [sorted(options.model_dump().items()), *map(_state, (files.model, files.lexicon))] if files else []
-        self.digest = hashlib.sha256(
-            repr([_weights(weights), search, *recogniser.options.marks()]).encode()
-        ).hexdigest()
+        self._settings: list[object] = [search, *recogniser.options.marks()]
+
+    @cached_property
+    def digest(self) -> str:
+        """Of the model's files and the settings: the same text for the same recording. Reads all weights."""
+        return hashlib.sha256(repr([_digests(self._weights), *self._settings]).encode()).hexdigest()
 
 
 class Listener:
@@ -228,7 +233,7 @@ def _language_model(lm: str, lexicon: Path | None, vocabulary: Vocabulary) -> La
     return LanguageModelFiles(model_name(path), path, lexicon)
 
 
-def _weights(model: Path) -> list[str]:
+def _digests(model: Path) -> list[str]:
     """Digests of the files of a model."""
     files = [model] if model.is_file() else sorted(path for path in model.iterdir() if path.is_file())
     return [f"{path.name} {sha256(path)}" for path in files]

@@ -197,13 +197,12 @@ def _parameters(folder: Path, architecture: str) -> int | None:
 @cache
 def _count(config: ModelConfig, vocabulary: int | None) -> int:
     """Of a recogniser with so many symbols, or of a pre-trained model."""
-    import torch
-
     from sewcli.models.ctc import CTCModel
     from sewcli.models.folder import count
     from sewcli.models.pretraining import PretrainingModel
+    from sewcli.nn.blank import without_weights
 
-    with torch.device("meta"):
+    with without_weights():
         return count(CTCModel(config, vocabulary) if vocabulary else PretrainingModel(config))
 
 
