@@ -29,13 +29,13 @@ from typing import Any
 import numpy as np
 import torch
 from machine import circumstances
+from networks import recogniser
 
 from sewcli.base.files import read_json, write_json
 from sewcli.base.machine import instructions
 from sewcli.base.memory import keep_freed_memory
 from sewcli.bench.peaks import MemoryMark, product_peak
 from sewcli.decoding.runtimes.pytorch import has_bf16
-from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import load_ctc, save_ctc
 from sewcli.models.graphs import save_openvino
 from sewcli.models.portable import OUTPUTS, save_onnx
@@ -129,7 +129,6 @@ def programs_for(row: Row, given: argparse.Namespace) -> list[str]:
 def compare(row: Row, programs: list[str], trials: int, starts: int) -> dict[str, Any]:
     """Times, memory and logits of each program on the same noise."""
     with tempfile.TemporaryDirectory() as place:
-        torch.manual_seed(0)
         prepare(row.model, Path(place), programs)
         told: dict[str, list[dict[str, Any]]] = {name: [] for name in programs}
         logits: dict[str, np.ndarray] = {}
@@ -173,9 +172,7 @@ def take_turns(
 
 def prepare(name: str, place: Path, programs: list[str]) -> None:
     """New weights, and the graphs of them."""
-    torch.manual_seed(0)
-    letters = Vocabulary.letters()
-    model = CTCModel(lookup(name), len(letters))
+    model, letters = recogniser(name), Vocabulary.letters()
     save_ctc(model, letters, place / "model")
     for program, save, folder in ((ONNX, save_onnx, "onnx"), (OPENVINO, save_openvino, "openvino")):
         if program in programs:

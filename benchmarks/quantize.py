@@ -24,9 +24,10 @@ from typing import Any
 import numpy as np
 import torch
 from machine import circumstances
+from networks import recogniser
 
 from sewcli.base.files import read_json, write_json
-from sewcli.base.rng import numpy_rng, seed_torch
+from sewcli.base.rng import numpy_rng
 from sewcli.compression.quantize import quantize, quantized_graph
 from sewcli.data.loading import padded_waves
 from sewcli.decoding.pipeline import decode
@@ -37,7 +38,6 @@ from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import count, load_ctc, save_ctc
 from sewcli.models.graphs import complete_graph, open_graph, save_openvino
 from sewcli.models.portable import write_onnx
-from sewcli.models.zoo import lookup
 from sewcli.scoring.score import score_folder
 from sewcli.text.tokens import Vocabulary
 
@@ -76,8 +76,7 @@ def main() -> None:
 
 def measure(name: str, seconds: int, batch: int, rounds: int) -> dict[str, Any]:
     """Every runtime of one model."""
-    seed_torch(0, "benchmark")
-    network = CTCModel(lookup(name), len(LETTERS)).eval()
+    network = recogniser(name)
     waves = [0.1 * numpy_rng(0, "noise", n).standard_normal(seconds * RATE).astype(np.float32) for n in range(batch)]
     clips = [0.1 * numpy_rng(1, "noise", n).standard_normal(5 * RATE).astype(np.float32) for n in range(4)]
     with tempfile.TemporaryDirectory() as folder:
