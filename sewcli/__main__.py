@@ -8,9 +8,12 @@ import os
 import signal
 from types import FrameType
 
+from sewcli.base import collector
+
 
 def main() -> None:
     """Load the command and run it."""
+    collector.rest()
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, _leave)
     from sewcli.cli.app import main as run

@@ -12,13 +12,16 @@ import ctypes
 import os
 import sys
 
+from sewcli.base import collector
+
 # mallopt's parameters and what they are set to
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
 SETTINGS = ((M_MMAP_THRESHOLD, 1 << 28), (M_TRIM_THRESHOLD, 1 << 30), (M_TOP_PAD, 1 << 28))
 
 
 def keep_freed_memory() -> bool:
-    """Tune the allocators of this process, before its first tensor; False where there is no glibc."""
+    """Tune the allocators of this process, before its first tensor; False where there is no glibc. Ends the start-up."""
+    collector.settle()
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     if not sys.platform.startswith("linux"):
         return False

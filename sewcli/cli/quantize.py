@@ -20,7 +20,7 @@ def quantize(
     split: Annotated[
         str | None, typer.Option(help="Split that the clips are drawn from.", show_default="train*, or else all")
     ] = None,
-    clips: Annotated[int, typer.Option(min=1, help="Utterances that show how large activations get.")] = 8,
+    clips: Annotated[int, typer.Option(min=1, help="Utterances that show how large activations get.")] = 64,
     seed: options.Seed = None,
     json: options.Json = False,
 ) -> None:
