@@ -51,6 +51,7 @@ BEAMS = (5, 50, 500)
 RATE = 50.0  # frames a second
 WEIGHTS = BeamOptions().weights
 TOKENS, THRESHOLDS, LM_WEIGHTS = (None, 16, 8, 5, 3), (25.0, 20.0, 15.0, 12.0, 10.0), (0.5, 1.0, 3.25, 4.5)
+PARTS = ("searches", "settings", "processes")
 ROUNDS = {5: 3, 50: 3, 500: 1}
 Texts = Callable[[Sequence[np.ndarray]], list[str]]
 
@@ -78,7 +79,7 @@ def main() -> None:
         "--kept", type=Path, nargs=2, metavar=("DECODE", "DATA"), help="real emissions, and their corpus"
     )
     parser.add_argument("--jobs", type=int, nargs="+", default=(1, 2))
-    parser.add_argument("--part", choices=("searches", "settings", "processes", "all"), default="all")
+    parser.add_argument("--part", choices=(*PARTS, "all"), default="all")
     parser.add_argument("--model", default="w2v2-base", help="whose time decoding is held against")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/lm_decoding.json"))
     given = parser.parse_args()
@@ -86,15 +87,16 @@ def main() -> None:
     texts = (given.data / "text_test.txt").read_text().splitlines()[: given.sentences]
     sets = [made(f"made, hardness {hardness:g}", texts, hardness) for hardness in HARDNESS]
     found: dict[str, Any] = read_json(given.out) if given.out.exists() else {}
-    command = "python " + " ".join(["benchmarks/lm_decoding.py", *sys.argv[1:]])
-    found |= {
-        "commands": {**found.get("commands", {}), given.part: command},
+    circumstances = {
+        "command": "python " + " ".join(["benchmarks/lm_decoding.py", *sys.argv[1:]]),
         "date": date.today().isoformat(),
         "machine": f"{processor()}, {os.cpu_count()} cores",
         "versions": versions(),
         "lm": {"file": files.model.name, "bytes": files.model.stat().st_size},
         "lexicon_words": sum(1 for _ in files.lexicon.open()),
     }
+    for part in PARTS if given.part == "all" else (given.part,):
+        found[f"{part}, measured"] = circumstances
     if given.part in ("searches", "all"):
         found["searches"] = [row for heard in sets for row in searches(heard, files)]
         if given.kept:

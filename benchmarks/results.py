@@ -36,7 +36,31 @@ def results(folder: Path) -> str:
     unknown = set(notes) - {goal.key for section in SECTIONS for goal in section.goals}
     if unknown:
         raise SystemExit(f"notes.json: no goal of this name: {', '.join(sorted(unknown))}")
-    return "\n".join([INTRODUCTION, *(_section(section, folder, notes) for section in SECTIONS)])
+    sections = [_section(section, folder, notes) for section in SECTIONS]
+    profile = folder / "cpu_profile.json"
+    return "\n".join([INTRODUCTION, *sections, *([_profile(read_json(profile))] if profile.is_file() else [])])
+
+
+def _profile(found: Found) -> str:
+    """What cpu_profile.py found."""
+    kinds = list(
+        dict.fromkeys(kind for programs in found["models"].values() for ms in programs.values() for kind in ms)
+    )
+    kinds.append(kinds.pop(kinds.index("all")))
+    lines = [f"| model | program | {' | '.join(kinds)} |", "|---|---|" + "---|" * len(kinds)]
+    for model, programs in found["models"].items():
+        for program, times in programs.items():
+            cells = (f"{times[kind]:.0f}" if kind in times else "" for kind in kinds)
+            lines.append(f"| {model} | {program} | {' | '.join(cells)} |")
+    text = [
+        "## Where the time of a forward pass goes\n",
+        f"Milliseconds of {found['seconds']} s of audio by kind of operation, {found['machine']}, {found['date']}. The line",
+        "`products` is what the model's multiplications would take at the speed of the best square fp32 product here,",
+        f"{found['fp32_products_gflop_a_second']} GFLOP a second.\n",
+        *lines,
+        f"\nCommand: `{found['command']}`.",
+    ]
+    return "\n".join(text) + "\n"
 
 
 def _section(section: Section, folder: Path, notes: dict[str, str]) -> str:

@@ -26,18 +26,18 @@ def quantize(
 ) -> None:
     """Write a recogniser whose products are of eight bits, for OpenVINO on a CPU.
 
-    Linear layers, the position convolution and attention (SEW-D's positions too) become int8; the wave
-    extractor, norms, sums and softmax stay fp32. Nothing is trained: the ranges of activations come from some clips of audio,
-    which need no transcripts but should sound like what is to be heard. OUT is a model folder that
-    `sew decode` and `sew transcribe` take as any other; it says how far its logits are from fp32 on
-    clips it has not seen. How much time it saves depends on the processor: with VNNI twice as much
-    as without. Needs pip install 'sew\\[quantize]'.
+    Linear layers, the position convolution and the scores of attention (SEW-D's positions too) become
+    int8; the wave extractor, norms, sums, softmax and what it multiplies stay fp32. Nothing is trained: the
+    ranges of activations come from some clips of audio, which need no transcripts but should sound like
+    what is to be heard. OUT is a model folder that `sew decode` and `sew transcribe` take as any other; it
+    says how far its logits are from fp32 on clips it has not seen. How much time it saves depends on the
+    processor: with VNNI twice as much as without. Needs pip install 'sew\\[quantize]'.
 
     bf16 needs no such folder: sew decode --runtime openvino --precision bf16, on processors that
     have it (AVX-512 BF16, AMX). For GPUs see docs/runtimes.md.
 
         sew quantize exp/sew-d-mid-ft exp/sew-d-mid-int8/model
-        sew quantize exp/sew-tiny-ft exp/sew-tiny-int8/model --data data/mine --split dev --clips 32
+        sew quantize exp/sew-tiny-ft exp/sew-tiny-int8/model --data data/mine --split dev --clips 200
         sew transcribe talk.mp3 --model exp/sew-d-mid-int8
     """
     from sewcli.compression.quantize import quantize as run

@@ -120,7 +120,7 @@ def quantized_graph(graph: Graph, clips: Sequence[np.ndarray]) -> Any:
             subset_size=len(inputs),
             model_type=nncf.ModelType.TRANSFORMER,
             ignored_scope=nncf.IgnoredScope(
-                names=[_last(network), *_mixtures(network)],
+                names=[_last(network), *_mixtures(network), *_in_extractor(network)],
                 types=[name for name in ELEMENTWISE + EXTRACTOR if name in there],
             ),
             advanced_parameters=advanced,
@@ -147,6 +147,19 @@ def _last(network: Any) -> str:
     while node.get_type_name() != "MatMul":
         node = node.input_value(0).get_node()
     return str(node.get_friendly_name())
+
+
+def _in_extractor(network: Any) -> list[str]:
+    """The names of the products that convolutions depend on: statistics of the norm over time."""
+    found: dict[str, Any] = {}
+    waiting = [node for node in network.get_ops() if node.get_type_name() in EXTRACTOR]
+    while waiting:
+        for value in waiting.pop().input_values():
+            node = value.get_node()
+            if (name := str(node.get_friendly_name())) not in found:
+                found[name] = node
+                waiting.append(node)
+    return [name for name, node in found.items() if node.get_type_name() == "MatMul"]
 
 
 def _mixtures(network: Any) -> list[str]:
@@ -224,7 +237,7 @@ def _card(graph: Graph, facts: dict[str, Any]) -> str:
         "Model": f"{graph.config.name}, {FAMILIES[graph.config.family]}, for 16 kHz speech",
         "Made of": facts["source"],
         "Products": "int8 (weights by channel, activations by tensor), ranges from "
-        f"{facts['clips']} clips of {facts['data']}; norms, sums and softmax fp32",
+        f"{facts['clips']} clips of {facts['data']}; norms, sums, softmax and what it multiplies fp32",
         "Size": f"{facts['bytes']:,} bytes, of {facts['source_bytes']:,}",
         "Logits": f"{facts['logit_error']:.2%} from fp32 (root mean square), {facts['changed_frames']:.2%} of frames with "
         "another best symbol, on other clips of the same data",

@@ -24,9 +24,10 @@ from sewcli.base.errors import UsageError
 from sewcli.base.files import atomic_folder
 from sewcli.models.config import ModelConfig
 from sewcli.models.ctc import CTCModel
-from sewcli.nn.attention import join_heads, split_heads
+from sewcli.nn.attention import SelfAttention, join_heads, split_heads
 from sewcli.nn.disentangled import DisentangledAttention, bucket
-from sewcli.nn.norms import frame_mask, unit_variance
+from sewcli.nn.extractor import Extractor, WaveExtractor
+from sewcli.nn.norms import TimeNorm, frame_mask, unit_variance
 from sewcli.text.tokens import Vocabulary
 
 INPUTS, OUTPUTS = ("waves", "lengths"), ("logits", "frames")
@@ -69,20 +70,26 @@ class PortableModel(nn.Module):
         self.upsample = (
             copy.deepcopy(model.upsample).requires_grad_(False) if model.config.output_upsample > 1 else None
         )
-        context = self.encoder.context
+        context, extractor = self.encoder.context, self.encoder.extractor
         context.position.fix()
+        by_time = isinstance(extractor, WaveExtractor) and not extractor.by_layer
+        self.extractor = PortableExtractor(extractor) if by_time else extractor
         if self.config.family == "sew-d":
             positions = context.norm(context.positions.weight)
             for layer in context.layers:
                 assert isinstance(layer.attention, DisentangledAttention)
-                layer.attention = PortableAttention(layer.attention, positions)
+                layer.attention = PortableDisentangled(layer.attention, positions)
+        else:
+            for layer in context.layers:
+                assert isinstance(layer.attention, SelfAttention)
+                layer.attention = PortableAttention(layer.attention)
 
     def forward(self, waves: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """(B, S), (B,) -> logits (B, T, V), zero states in the padding, and true frames (B,)."""
         config, encoder, context, factor = self.config, self.encoder, self.encoder.context, self.config.squeeze
         if config.normalize_waves:
             waves = unit_variance(waves, lengths)
-        x = encoder.projection(encoder.feature_norm(encoder.extractor(waves, lengths)))
+        x = encoder.projection(encoder.feature_norm(self.extractor(waves, lengths)))
         frames, longest = encoder.frames(lengths), x.shape[1]
         x = x.masked_fill(~frame_mask(frames, longest).unsqueeze(2), 0.0).transpose(1, 2)
         pooled = x if factor == 1 else functional.avg_pool1d(x, factor, factor)
@@ -104,7 +111,77 @@ class PortableModel(nn.Module):
         return self.head(y), frames * config.output_upsample
 
 
+class PortableExtractor(Extractor):
+    """A wave extractor whose norm over time costs one pass over its channels.
+
+    Mean and variance of a channel follow from those of the windows of samples under the first convolution, as in
+    `nn.packed_extractor`, and from no sums over 512 channels of 3,200 frames a second. Windows are taken by their cosines
+    (DCT), which hardly correlate in sound, so that a variance in bf16 is no small difference of large numbers. What the norm
+    multiplies with goes through a convolution that changes nothing: OpenVINO then keeps all frames with the channels last.
+    """
+
+    cosines: Tensor
+    mix: Tensor
+    same: Tensor
+
+    def __init__(self, of: Extractor) -> None:
+        super().__init__(of.kernels, of.strides)
+        assert isinstance(of, WaveExtractor)
+        first, (norm,) = of.convolutions[0], of.norms
+        assert isinstance(first, nn.Conv1d) and isinstance(norm, TimeNorm)
+        self.convolutions, self.norm = of.convolutions, norm
+        cosines = _cosines(of.kernels[0])
+        self.register_buffer("cosines", cosines.float().unsqueeze(1))  # (K, 1, K)
+        self.register_buffer("mix", (first.weight.detach()[:, 0].double() @ cosines.T).float())  # (C, K)
+        self.register_buffer("same", torch.eye(first.out_channels).unsqueeze(2))
+
+    def forward(self, waves: Tensor, lengths: Tensor) -> Tensor:
+        """Waves (B, S) to features (B, T, C)."""
+        first, *others = self.convolutions
+        x = waves.unsqueeze(1)
+        scale, shift = self._norm(x, (lengths - self.kernels[0]) // self.strides[0] + 1)
+        x = functional.gelu(first(x) * functional.conv1d(scale, self.same) + functional.conv1d(shift, self.same))
+        for convolution in others:
+            x = functional.gelu(convolution(x))
+        return x.transpose(1, 2)
+
+    def _norm(self, x: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """What the norm multiplies with and adds, (B, C, 1), for waves (B, 1, S) of so many true frames (B,)."""
+        windows = functional.conv1d(x, self.cosines, stride=self.strides[0])  # (B, K, T)
+        inside = frame_mask(frames, windows.shape[2]).unsqueeze(1)
+        count = frames.clamp(min=1).view(-1, 1, 1).to(x.dtype)
+        mean = windows.masked_fill(~inside, 0.0).sum(2, keepdim=True) / count
+        centred = (windows - mean).masked_fill(~inside, 0.0)
+        variance = ((self.mix @ (centred @ centred.transpose(1, 2) / count)) * self.mix).sum(2, keepdim=True)
+        scale = self.norm.weight.unsqueeze(1) * torch.rsqrt(variance.clamp(min=0.0) + self.norm.eps)
+        return scale, self.norm.bias.unsqueeze(1) - self.mix @ mean * scale
+
+
+def _cosines(size: int) -> Tensor:
+    """The orthonormal basis of the DCT (II), a row each, in float64."""
+    place, frequency = torch.arange(size, dtype=torch.float64) + 0.5, torch.arange(size).unsqueeze(1)
+    rows = torch.cos(torch.pi / size * frequency * place)
+    basis: Tensor = rows / rows.square().sum(1, keepdim=True).sqrt()
+    return basis
+
+
 class PortableAttention(nn.Module):
+    """Self-attention in so many words: that of PyTorch asks again whether a frame may look at none."""
+
+    def __init__(self, attention: SelfAttention) -> None:
+        super().__init__()
+        self.attention = attention
+
+    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
+        """(B, U, E) and (B, U) bool -> (B, U, E)."""
+        query, key, value = self.attention.project(x)
+        hidden = torch.zeros_like(valid, dtype=x.dtype).masked_fill(~valid, float("-inf"))[:, None, None, :]
+        scores = (query * query.shape[3] ** -0.5) @ key.transpose(2, 3) + hidden
+        joined: Tensor = self.attention.output(join_heads(scores.softmax(3) @ value))
+        return joined
+
+
+class PortableDisentangled(nn.Module):
     """SEW-D's attention by strips, as in `nn.position_bias`, with the positions projected beforehand.
 
     A strip of n frames is multiplied with the positions of all its offsets and read along the diagonals: slices and views,

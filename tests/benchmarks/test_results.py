@@ -66,3 +66,12 @@ def test_the_common_head() -> None:
     assert list(head) == ["command", "date", "machine", "versions"]
     assert head["machine"].endswith(", 1 thread") and set(head["versions"]) == {"numpy", "python"}
     assert set(versions(("numpy",), python=False)) == {"numpy"}
+
+
+def test_the_profile_is_a_table_of_its_own(tmp_path: Path) -> None:
+    times = {"convolutions": 10.4, "rest": 1.0, "all": 11.4}
+    rows = {"sew-tiny": {"products": {"convolutions": 8.0, "all": 8.0}, "sew": times}}
+    head = {"command": "python benchmarks/cpu_profile.py", "date": "2026-01-02", "machine": "a machine", "seconds": 10}
+    page = written(tmp_path, cpu_profile={**head, "fp32_products_gflop_a_second": 123.4, "models": rows})
+    assert "| model | program | convolutions | rest | all |" in page and "123.4 GFLOP a second" in page
+    assert "| sew-tiny | products | 8 |  | 8 |" in page and "| sew-tiny | sew | 10 | 1 | 11 |" in page
