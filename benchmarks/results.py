@@ -56,7 +56,7 @@ def _profile(found: Found) -> str:
         "## Where the time of a forward pass goes\n",
         f"Milliseconds of {found['seconds']} s of audio by kind of operation, {found['machine']}, {found['date']}. The line",
         "`products` is what the model's multiplications would take at the speed of the best square fp32 product here,",
-        f"{found['fp32_products_gflop_a_second']} GFLOP a second.\n",
+        f"{found['fp32_products_gflop_a_second']} GFLOP a second. OpenVINO fuses attention; it is under `rest`.\n",
         *lines,
         f"\nCommand: `{found['command']}`.",
     ]

@@ -80,6 +80,14 @@ def test_there_and_back(model: Path, prepared: Path, tmp_path: Path, sew_here: S
     whole = [op for op in products if set(sources(op)) == {"FakeQuantize"} or "Convert" in sources(op)]
     assert len(whole) > 0.7 * len(products) > 6, Counter(map(tuple, map(sources, products)))
 
+    mixtures, norms = module._mixtures(network), module._in_extractor(network)
+    kept = [op for op in products if op.get_friendly_name() in (*mixtures, *norms)]
+    assert len(mixtures) == 1 and len(norms) == 3, (
+        mixtures,
+        norms,
+    )  # a layer; covariance, variance and mean of the norm
+    assert not any("FakeQuantize" in sources(op) for op in kept), Counter(map(tuple, map(sources, kept)))
+
     decoded = sew_here("decode", "--model", out, "--data", prepared, "--split", "test-clean", "--out", tmp_path / "d")
     assert decoded.returncode == 0, decoded.stderr
     facts = read_json(tmp_path / "d" / "test-clean-greedy" / "decode.json")

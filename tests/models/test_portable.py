@@ -18,7 +18,7 @@ from sewcli.models.config import ModelConfig
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import load_ctc, save_ctc, save_pretraining
 from sewcli.models.graphs import save_openvino
-from sewcli.models.portable import PortableModel, save_onnx, shortest
+from sewcli.models.portable import PortableExtractor, PortableModel, save_onnx, shortest
 from sewcli.models.pretraining import PretrainingModel
 from sewcli.models.zoo import lookup
 from sewcli.text.tokens import Vocabulary
@@ -102,6 +102,19 @@ def test_the_portable_form_in_torch(name: str) -> None:
     model = model_of(name)
     twin = PortableModel(model)
     check(model, lambda waves, lengths: [x.numpy() for x in twin(torch.from_numpy(waves), torch.from_numpy(lengths))])
+
+
+def test_a_norm_over_time_is_that_of_the_model_whatever_the_sound() -> None:
+    """Its statistics come from windows of samples: an offset and a hum, hundreds of times the rest, must not drown them."""
+    extractor = model_of("sew").encoder.extractor
+    seconds = torch.arange(16_000) / 16_000
+    waves = noise(1, 16_000) * 0.01 + 0.5 + 0.5 * torch.sin(2 * torch.pi * 50 * seconds)
+    waves, lengths = waves.expand(2, -1).clone(), torch.tensor([16_000, 9_000])
+    waves[1, 9_000:] = 0
+    with torch.inference_mode():
+        right, found = extractor(waves, lengths), PortableExtractor(extractor)(waves, lengths)
+    for row, frames in enumerate(extractor.frames(lengths).tolist()):
+        assert apart(found[row, :frames], right[row, :frames]) < 1e-4
 
 
 def test_positions_matter_in_the_portable_form() -> None:
