@@ -24,7 +24,7 @@ from sewcli.compression.losses import feature_penalty, token_divergence
 from sewcli.compression.student import new_student, require_equal_rates
 from sewcli.data.loading import labelled_batch, to_device
 from sewcli.data.mixing import parts, read_parts
-from sewcli.data.plan import BatchPlan, MicroBatch
+from sewcli.data.plan import MicroBatch
 from sewcli.data.reader import Reader
 from sewcli.data.utterances import Utterance, check_rate
 from sewcli.decoding.emissions import emissions
@@ -34,14 +34,13 @@ from sewcli.models.folder import load_ctc, save_ctc
 from sewcli.models.sparsity import hold_zeros, zero_facts
 from sewcli.text.tokens import Vocabulary
 from sewcli.training.experiment import training_facts
+from sewcli.training.feed import plan_batches
 from sewcli.training.finetune import AugmentedBatch, augmented, ctc_loss, greedy_errors, select, validation_splits
 from sewcli.training.health import Finding, Row, finetuning_findings, finetuning_panel, loss_findings
 from sewcli.training.loop import StepResult
 from sewcli.training.run import carry_out
 from sewcli.training.schedule import linear
 from sewcli.training.stop import StopFlag
-
-SAMPLE_RATE = 16_000
 
 
 class Distillation:
@@ -78,9 +77,7 @@ class Distillation:
         self.facts: dict[str, str] = {}
         self.transcribed = all(u.text.strip() for u in self.valid)
         self.labels = [vocabulary.encode(u.text) if config.ctc_weight else [] for u in self.train]
-        micro_samples = int(config.batch.micro_seconds * SAMPLE_RATE)
-        samples = [u.samples for u in self.train]
-        self.plan = BatchPlan(samples, micro_samples, config.batch.micro_batches, config.seed)
+        self.plan = plan_batches([u.samples for u in self.train], config.batch, config.seed)
 
     def learning_rate(self, done: int) -> float:
         """Up, then down to zero."""

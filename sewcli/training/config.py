@@ -91,6 +91,11 @@ class BatchConfig(UpdateConfig):
     """Audio seconds an update, over all GPUs and accumulation steps."""
     micro_seconds: Positive
     """Padded audio seconds a forward pass. BatchNorm in the predictor heads sees one micro-batch."""
+    multiple: AtLeastOne = 1
+    """A forward pass of more utterances than this has a multiple of it (8 in fairseq, as in the papers' recipes)."""
+    jitter: Annotated[float, Field(ge=0, le=0.5)] = 0.05
+    """Share of its length by which an utterance may be misplaced in the sort by length: new company every epoch, for 3 to
+    4 % of the audio cropped away (pre-training) or padded (fine-tuning). 0 in fairseq, as in the papers' recipes."""
 
 
 class OptimConfig(Config):

@@ -6,13 +6,14 @@ micro-batches that an undisturbed one would.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from sewcli.base import dist
 from sewcli.data.loading import WaveBatch, pinned, read_ahead
 from sewcli.data.plan import BatchPlan, MicroBatch, Position
 from sewcli.training.checkpoint import TrainingState
+from sewcli.training.config import BatchConfig
 
 if TYPE_CHECKING:
     from sewcli.training.loop import Task
@@ -50,6 +51,12 @@ def loaded_updates(
         if last:
             yield position, step, count, batches
             batches = []
+
+
+def plan_batches(samples: Sequence[int], batch: BatchConfig, seed: int) -> BatchPlan:
+    """The plan that a config asks for, over utterances of so many samples."""
+    micro_samples = int(batch.micro_seconds * batch.samples)
+    return BatchPlan(samples, micro_samples, batch.micro_batches, seed, batch.multiple, batch.jitter)
 
 
 def _in_order(plan: BatchPlan, start: Position) -> Iterator[tuple[Position, list[MicroBatch]]]:

@@ -20,7 +20,7 @@ from sewcli.base.memory import keep_freed_memory
 from sewcli.base.rng import numpy_rng, seed_torch
 from sewcli.data.loading import LabelledBatch, labelled_batch, to_device
 from sewcli.data.mixing import Part, parts, read_parts
-from sewcli.data.plan import BatchPlan, MicroBatch
+from sewcli.data.plan import MicroBatch
 from sewcli.data.reader import Reader
 from sewcli.data.utterances import Utterance, check_rate
 from sewcli.data.utterances import splits as find_splits
@@ -40,14 +40,13 @@ from sewcli.training.experiment import (
     choose_device,
     training_facts,
 )
+from sewcli.training.feed import plan_batches
 from sewcli.training.health import Finding, Row, crowding, finetuning_findings, finetuning_panel
 from sewcli.training.loop import StepResult
 from sewcli.training.recipes import overridden
 from sewcli.training.run import carry_out
 from sewcli.training.schedule import tri_stage
 from sewcli.training.stop import StopFlag
-
-SAMPLE_RATE = 16_000
 
 
 @dataclass(frozen=True)
@@ -79,9 +78,7 @@ class Finetuning:
             hold_zeros(model)
         self.facts: dict[str, str] = {}
         self.labels = [vocabulary.encode(u.text) for u in self.train]
-        micro_samples = int(config.batch.micro_seconds * SAMPLE_RATE)
-        samples = [u.samples for u in self.train]
-        self.plan = BatchPlan(samples, micro_samples, config.batch.micro_batches, config.seed)
+        self.plan = plan_batches([u.samples for u in self.train], config.batch, config.seed)
 
     def learning_rate(self, done: int) -> float:
         """Up, constant, down."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from sewcli.base.memory import keep_freed_memory
 from sewcli.base.rng import key, numpy_rng, seed_torch
 from sewcli.data.loading import WaveBatch, cropped_batch, read_ahead, to_device
 from sewcli.data.mixing import parts, read_parts
-from sewcli.data.plan import BatchPlan, MicroBatch
+from sewcli.data.plan import MicroBatch
 from sewcli.data.reader import Reader
 from sewcli.data.utterances import Utterance, check_rate
 from sewcli.data.utterances import splits as find_splits
@@ -34,6 +34,7 @@ from sewcli.training.experiment import (
     choose_device,
     training_facts,
 )
+from sewcli.training.feed import plan_batches
 from sewcli.training.health import Finding, Row, pretraining_findings, pretraining_panel
 from sewcli.training.loop import StepResult
 from sewcli.training.precision import autocast, precision
@@ -71,9 +72,8 @@ class Pretraining:
         self.reader, self.valid_reader = reader or Reader(train), Reader(valid)
         self.facts: dict[str, str] = {}
         self.crop = int(config.crop_seconds * SAMPLE_RATE)
-        micro_samples = int(config.batch.micro_seconds * SAMPLE_RATE)
-        self.plan = BatchPlan(self._lengths(self.train), micro_samples, config.batch.micro_batches, config.seed)
-        self.valid_plan = BatchPlan(self._lengths(self.valid), micro_samples, 1, config.seed)
+        self.plan = plan_batches(self._lengths(self.train), config.batch, config.seed)
+        self.valid_plan = replace(plan_batches(self._lengths(self.valid), config.batch, config.seed), micro_batches=1)
 
     def learning_rate(self, done: int) -> float:
         """Linear up, linear down."""
