@@ -132,7 +132,7 @@ def read_json(path: str | Path) -> Any:
         DataError: missing, truncated or not JSON.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise DataError("no such file", where=path) from None
     except OSError as error:
@@ -156,7 +156,9 @@ def numbered_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
     done = 0
     try:
         with (
-            gzip.open(path, "rt", encoding="utf-8") if str(path).endswith(".gz") else open(path, encoding="utf-8") as f
+            gzip.open(path, "rt", encoding="utf-8-sig")
+            if str(path).endswith(".gz")
+            else open(path, encoding="utf-8-sig") as f
         ):
             for line in f:
                 if line.strip():

@@ -11,9 +11,10 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from sewcli.base.errors import UsageError, nearest
+from sewcli.base.errors import DataError, UsageError, nearest
 from sewcli.base.files import explained
 from sewcli.base.log import info
+from sewcli.base.texts import read_lines
 from sewcli.corpora.casting import MARK
 from sewcli.corpora.places import require_folder
 from sewcli.corpora.preparation import Candidate, Listing, Published, Rejection, Split
@@ -167,10 +168,9 @@ def read_part(folder: Path) -> Listing:
     rejections: list[Rejection] = []
     for transcript in sorted(transcripts):
         try:
-            lines = transcript.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else f"cannot be read ({error.strerror})"
-            rejections.append(Rejection(transcript.name.removesuffix(TRANSCRIPT), transcript, reason))
+            lines = read_lines(transcript)
+        except DataError as error:
+            rejections.append(Rejection(transcript.name.removesuffix(TRANSCRIPT), transcript, error.what))
             continue
         for line in filter(None, map(str.strip, lines)):
             identity, *text = line.split(maxsplit=1)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import string
 
+from sewcli.text.form import APOSTROPHES, one_form
+
 SYMBOLS = frozenset(string.ascii_uppercase + "' ")
 
-_APOSTROPHES = {"\u2019": "'", "\u02bc": "'", "\uff07": "'"}  # typographers' forms of the one symbol
-_CAPITALS = str.maketrans({**dict(zip(string.ascii_lowercase, string.ascii_uppercase, strict=True)), **_APOSTROPHES})
+_CAPITALS = str.maketrans({**dict(zip(string.ascii_lowercase, string.ascii_uppercase, strict=True)), **APOSTROPHES})
 
 
 def librispeech(text: str) -> str:
@@ -22,7 +23,7 @@ def librispeech(text: str) -> str:
     >>> librispeech("it’s ten o'clock")
     "IT'S TEN O'CLOCK"
     """
-    return " ".join(text.translate(_CAPITALS).split())
+    return one_form(text.translate(_CAPITALS))
 
 
 def outside(text: str) -> list[str]:

@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from sewcli.text.form import one_form
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -39,4 +41,4 @@ def normalise(text: str, rules: Sequence[Rule]) -> tuple[str, tuple[str, ...]]:
         if after != text:
             changed.append(rule.name)
         text = after
-    return " ".join(text.split()), tuple(changed)
+    return one_form(text), tuple(changed)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from sewcli.base.errors import DataError
 from sewcli.base.files import read_json, write_json
+from sewcli.base.texts import read_lines
+from sewcli.text.form import TextForm, one_form
 
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>", "|")
 LETTERS = "ETAONIHSRDLUMWCFGYPBVK'XJQZ"
@@ -36,6 +38,7 @@ class Vocabulary:
         self._ids = {token: index for index, token in enumerate(self.tokens)}
         self.boundary = self._ids["|"]
         self._silent = {index for index, token in enumerate(self.tokens) if token in SPECIAL and token != "|"} | {0}
+        self.form = TextForm.of(t for i, t in enumerate(self.tokens) if i not in self._silent and t != "|")
         self._longest = max((len(t) for i, t in enumerate(self.tokens) if i not in self._silent), default=1)
 
     @classmethod
@@ -72,16 +75,8 @@ class Vocabulary:
         """
         if Path(path).is_dir() or Path(path).suffix == ".json":
             return cls.load(path)
-        try:
-            lines = Path(path).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-            raise DataError(
-                f"cannot read the vocabulary ({reason})",
-                where=path,
-                mend="vocab.json, or a text file with a symbol a line",
-            ) from None
-        symbols = [line.split()[0] for line in lines if line.split()]
+        lines = map(one_form, read_lines(path, mend="give vocab.json, or a text file with a symbol a line"))
+        symbols = [line.split()[0] for line in lines if line]
         own = [symbol for symbol in symbols if symbol not in SPECIAL]
         if not own:
             raise DataError("no symbol in this vocabulary", where=path, mend="write one a line")
@@ -104,11 +99,11 @@ class Vocabulary:
         return hash(self.tokens)
 
     def outside(self, text: str) -> list[str]:
-        """The characters of `text` that have no symbol, in order of appearance, once each."""
-        return list(dict.fromkeys(c for word in text.split() for c in self._spell(word)[1]))
+        """The characters of `text` in this vocabulary's form that have no symbol, in order of appearance, once each."""
+        return list(dict.fromkeys(c for word in self.form(text).split() for c in self._spell(word)[1]))
 
     def encode(self, text: str) -> list[int]:
-        """Ids of the symbols of `text`, `|` between words (none at the ends).
+        """Ids of the symbols of `text` in this vocabulary's form (`TextForm`), `|` between words (none at the ends).
 
         Raises:
             DataError: a character outside the vocabulary.
@@ -116,11 +111,11 @@ class Vocabulary:
         if outside := self.outside(text):
             raise DataError(
                 f"symbols outside the vocabulary: {' '.join(map(repr, outside))}",
-                mend="normalise the transcripts (upper case, digits spelled out), or give the model its own vocabulary "
+                mend="normalise the transcripts (spell out digits, remove punctuation), or give the model its own vocabulary "
                 "(sew finetune --set vocabulary=FILE)",
             )
         ids: list[int] = []
-        for word in text.split():
+        for word in self.form(text).split():
             if ids:
                 ids.append(self.boundary)
             ids.extend(self._spell(word)[0])
