@@ -38,7 +38,7 @@ class Vocabulary:
         self._ids = {token: index for index, token in enumerate(self.tokens)}
         self.boundary = self._ids["|"]
         self._silent = {index for index, token in enumerate(self.tokens) if token in SPECIAL and token != "|"} | {0}
-        self.form = TextForm.of(t for i, t in enumerate(self.tokens) if i not in self._silent and t != "|")
+        self.text_form = TextForm.of(t for i, t in enumerate(self.tokens) if i not in self._silent and t != "|")
         self._longest = max((len(t) for i, t in enumerate(self.tokens) if i not in self._silent), default=1)
 
     @classmethod
@@ -100,7 +100,7 @@ class Vocabulary:
 
     def outside(self, text: str) -> list[str]:
         """The characters of `text` in this vocabulary's form that have no symbol, in order of appearance, once each."""
-        return list(dict.fromkeys(c for word in self.form(text).split() for c in self._spell(word)[1]))
+        return list(dict.fromkeys(c for word in self.text_form(text).split() for c in self._spell(word)[1]))
 
     def encode(self, text: str) -> list[int]:
         """Ids of the symbols of `text` in this vocabulary's form (`TextForm`), `|` between words (none at the ends).
@@ -115,7 +115,7 @@ class Vocabulary:
                 "(sew finetune --set vocabulary=FILE)",
             )
         ids: list[int] = []
-        for word in self.form(text).split():
+        for word in self.text_form(text).split():
             if ids:
                 ids.append(self.boundary)
             ids.extend(self._spell(word)[0])

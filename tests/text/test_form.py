@@ -74,7 +74,7 @@ def test_cases() -> None:
     ],
 )
 def test_texts_take_the_form_of_the_vocabulary(letters: str, text: str, written: str) -> None:
-    assert own(letters).form(text) == written
+    assert own(letters).text_form(text) == written
 
 
 @pytest.mark.fault("report-31", "report-8")
