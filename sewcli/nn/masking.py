@@ -37,7 +37,7 @@ def span_mask(
         batch, frames: B and T.
         probability: share of frames that the spans would cover without overlap.
         length: frames a span, on average.
-        min_spans: at least so many spans a row.
+        min_spans: at least so many spans a row; none all the same where the probability is 0.
         shape: distribution of the spans' lengths around `length`.
         spread: uniform: at most so much shorter or longer; normal: standard deviation; not used by the others.
         overlap: whether spans may overlap; if not, those that find no room are left out.
@@ -50,6 +50,8 @@ def span_mask(
     rows = [frames] * batch if lengths is None else [int(n) for n in lengths]
     shared = rng.random() if all(n == frames for n in rows) else None
     mask = np.zeros((batch, frames), dtype=bool)
+    if not probability:
+        return mask
     for row, size in zip(mask, rows, strict=True):
         rounding = rng.random() if shared is None else shared
         count = min(size, max(min_spans, int(probability * size / length + rounding)))

@@ -42,7 +42,8 @@ class DataConfig(ReadingConfig):
     """Splits to train on, e.g. `10h` or `train-clean-100,train-clean-360`; all `train*` when not given. `FOLDER/SPLIT` is one
     of another prepared folder, and `SPLIT*4` one that is taken four times an epoch."""
     valid: Names | None = None
-    """Splits to validate on; all `dev*` when not given, and 1 % of the training cuts when there is none (pre-training)."""
+    """Splits to validate on; all `dev*` when not given. `hold-out`: 1 % of the training cuts, 10 h at most (pre-training), as
+    also where there is no `dev*`."""
     min_seconds: Positive = 0.1
     """Shorter utterances are left out."""
     max_seconds: Positive = 40.0
@@ -152,7 +153,7 @@ class SpanConfig(Config):
     length: AtLeastOne
     """Frames (or channels) a span, on average."""
     min_spans: Count = 0
-    """At least so many."""
+    """At least so many in each utterance; none all the same where the probability is 0."""
     shape: Shape = "static"
     """How lengths are distributed around `length`."""
     spread: Annotated[float, Field(ge=0)] = 0.0
@@ -242,6 +243,12 @@ class PretrainConfig(RunConfig):
     """Predict only masked frames so near to one that is not masked; all of them when not given."""
     temperature: TemperatureConfig = TemperatureConfig()
 
+    @model_validator(mode="after")
+    def _masks_something(self) -> PretrainConfig:
+        if not self.time_mask.probability:
+            raise ValueError("time_mask.probability = 0: nothing is masked, so there is nothing to predict")
+        return self
+
 
 class RecogniserConfig(RunConfig):
     """What trainings of a recogniser share."""
@@ -258,7 +265,7 @@ class RecogniserConfig(RunConfig):
     """Scale of the gradient into the wave feature extractor; 0 leaves it as pre-trained."""
     keep_zeros: bool = False
     """Weights of the transformer layers' matrices that are exactly zero stay zero (after `sew prune --magnitude`)."""
-    time_mask: SpanConfig = SpanConfig(probability=0.65, length=10)
+    time_mask: SpanConfig = SpanConfig(probability=0.65, length=10, min_spans=2)
     channel_mask: SpanConfig = SpanConfig(probability=0.5, length=64)
 
 

@@ -44,6 +44,8 @@ from sewcli.training.schedule import polynomial, temperature
 from sewcli.training.stop import StopFlag
 
 SAMPLE_RATE = 16_000
+HOLD_OUT = "hold-out"  # in place of the name of a split
+HELD_OUT_SECONDS = 36_000.0  # LibriSpeech's 9.6 h; more would only make validations slow
 
 
 @dataclass(frozen=True)
@@ -201,9 +203,10 @@ def select(utterances: Sequence[Utterance], config: PretrainConfig) -> list[Utte
 def hold_out(
     utterances: Sequence[Utterance], seed: int, share: float = 0.01
 ) -> tuple[list[Utterance], list[Utterance]]:
-    """(train, valid): a random share, at least one utterance, held out by seed."""
-    rng = numpy_rng(seed, "hold-out")
-    chosen = set(rng.permutation(len(utterances))[: max(1, round(share * len(utterances)))].tolist())
+    """(train, valid): a random share, at least one utterance and at most ten hours, held out by seed."""
+    order = numpy_rng(seed, "hold-out").permutation(len(utterances))[: max(1, round(share * len(utterances)))]
+    seconds = np.cumsum([utterances[i].seconds for i in order])
+    chosen = set(order[: max(1, int((seconds <= HELD_OUT_SECONDS).sum()))].tolist())
     train = [u for i, u in enumerate(utterances) if i not in chosen]
     return train or list(utterances), [u for i, u in enumerate(utterances) if i in chosen]
 
@@ -240,7 +243,7 @@ def _warn_of_micro_batches(name: str, config: PretrainConfig) -> None:
 def _select_cuts(config: PretrainConfig) -> tuple[list[Utterance], list[Utterance]]:
     train = select(read_parts(parts(config.data.dir, config.data.train, default_prefix="train")), config)
     held_out = config.data.valid or [split for split in find_splits(config.data.dir) if split.startswith("dev")]
-    if not held_out:
+    if not held_out or tuple(held_out) == (HOLD_OUT,):
         return hold_out(train, config.seed)
     return train, select(read_parts(parts(config.data.dir, held_out, default_prefix="dev")), config)
 
