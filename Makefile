@@ -2,8 +2,9 @@
 # make demo    the main job on a miniature corpus: prep, pretrain, finetune, LM, decode, score (at most 15 minutes on 2 cores)
 # make setup-k2   .k2, a second environment on Python 3.9 for k2, which checks alignments (1.8 GB)
 # make test    lint, types, floors and the quick tests;   make test-long   the slow proofs
+# make fuzz    N=10000 damaged files through the commands that read them: tracebacks, crashes, hangs, files accepted that are not whole
 # make test-gpu   what needs a GPU: the fused kernels and whole updates on it
-.PHONY: setup setup-dev setup-k2 demo test test-long test-gpu lint clean
+.PHONY: setup setup-dev setup-k2 demo test test-long test-gpu fuzz lint clean
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -45,6 +46,11 @@ test-long: setup-dev
 
 test-gpu: setup-dev
 	$(BIN)/python -m pytest tests/gpu tests/nn/test_disentangled_fused.py tests/nn/test_disentangled_compiled.py
+
+N ?= 10000
+SEED ?= 1
+fuzz: setup-dev
+	$(BIN)/python tests/chaos/fuzz.py --inputs $(N) --seed $(SEED)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
