@@ -4,7 +4,7 @@
 
 A call of two channels at 8 kHz is made of synthetic speech, written in each coding, and read by `read_channels`, all ways in
 turn; seconds are of the processor, so that other work on the machine counts little. "shorten" is decoded by desphere in pure
-Python and, where `pip install 'sew[sph]'` has put it, by its native part: both must give the samples of the u-law file.
+Python and, where `pip install 'sewcli[sph]'` has put it, by its native part: both must give the samples of the u-law file.
 Beside them stands the resampling to 16 kHz of the same two channels.
 """
 

@@ -2,7 +2,7 @@
 
 libsndfile decodes PCM, u-law and A-law, but takes only the plainest headers for what they are, so it is shown a plain one.
 Shorten-compressed data (`sample_coding -s27 ulaw,embedded-shorten-v2.00`, all of Fisher) `desphere` decodes, to the bit as
-NIST's own tool does, and much faster with its native part (`pip install 'sew[sph]'`).
+NIST's own tool does, and much faster with its native part (`pip install 'sewcli[sph]'`).
 """
 
 from __future__ import annotations

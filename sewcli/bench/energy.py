@@ -82,7 +82,7 @@ def country(code: str) -> Country:
         from codecarbon.external.geography import GeoMetadata
         from codecarbon.input import DataSource
     except ImportError:
-        raise UsageError("CodeCarbon is not installed", mend="pip install 'sew[energy]'") from None
+        raise UsageError("CodeCarbon is not installed", mend="pip install 'sewcli[energy]'") from None
     logging.getLogger("codecarbon").setLevel(logging.ERROR)
     source = DataSource()
     known = source.get_global_energy_mix_data()
@@ -123,7 +123,7 @@ def _nvml() -> tuple[Any, list[Any], str]:
     try:
         import pynvml
     except ImportError:
-        return None, [], "pip install 'sew[energy]'"
+        return None, [], "pip install 'sewcli[energy]'"
     with suppress(pynvml.NVMLError):
         pynvml.nvmlInit()
         gpus = [pynvml.nvmlDeviceGetHandleByIndex(number) for number in range(pynvml.nvmlDeviceGetCount())]

@@ -31,9 +31,9 @@ def export(
 
     hf        the folder that transformers loads, which `sew` itself works with
     fairseq   model.pt and dict.ltr.txt (of SEW models, for the authors' code on top of fairseq)
-    onnx      model.onnx and vocab.json; needs pip install 'sew\\[export]'
+    onnx      model.onnx and vocab.json; needs pip install 'sewcli\\[export]'
     openvino  model.xml and model.bin, and what makes them a model folder that `sew decode` and
-              `sew transcribe` take; needs pip install 'sew\\[export]'
+              `sew transcribe` take; needs pip install 'sewcli\\[export]'
 
     ONNX and OpenVINO graphs take waves (batch, samples), right-padded with zeros, and lengths (batch),
     of any sizes, and give logits (batch, frames, symbols) and the true frames of each. They are kept

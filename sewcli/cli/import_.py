@@ -33,7 +33,7 @@ def import_model(
 
         sew import sew-d-mid-400k-ft-ls100h.pt exp/sew-d-mid-ft/model
         sew import wav2vec_small.pt exp/w2v2-base/model
-        sew import asapp/sew-tiny-100k-ft-ls100h exp/sew-tiny/model    # needs pip install 'sew\\[hub]'
+        sew import asapp/sew-tiny-100k-ft-ls100h exp/sew-tiny/model    # needs pip install 'sewcli\\[hub]'
     """
     require_new(out)
     from sewcli.models.folder import describe_folder, load_source, open_source, save_model

@@ -31,7 +31,7 @@ def quantize(
     ranges of activations come from some clips of audio, which need no transcripts but should sound like
     what is to be heard. OUT is a model folder that `sew decode` and `sew transcribe` take as any other; it
     says how far its logits are from fp32 on clips it has not seen. How much time it saves depends on the
-    processor: with VNNI twice as much as without. Needs pip install 'sew\\[quantize]'.
+    processor: with VNNI twice as much as without. Needs pip install 'sewcli\\[quantize]'.
 
     bf16 needs no such folder: sew decode --runtime openvino --precision bf16, on processors that
     have it (AVX-512 BF16, AMX). For GPUs see docs/runtimes.md.

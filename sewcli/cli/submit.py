@@ -89,7 +89,7 @@ def _executor(folder: Path, cluster: str, requeues: int) -> AutoExecutor:
     try:
         import submitit
     except ImportError:
-        raise UsageError("submitit is not installed", mend="pip install 'sew[slurm]'") from None
+        raise UsageError("submitit is not installed", mend="pip install 'sewcli[slurm]'") from None
     from sewcli.base.files import explained
 
     if cluster not in ("slurm", "local"):

@@ -322,7 +322,7 @@ def needed(package: str, extra: str = "export") -> Any:
     try:
         return __import__(package)
     except ImportError:
-        raise UsageError(f"the package {package} is not installed", mend=f"pip install 'sew[{extra}]'") from None
+        raise UsageError(f"the package {package} is not installed", mend=f"pip install 'sewcli[{extra}]'") from None
 
 
 @contextmanager

@@ -79,7 +79,7 @@ def _fetch(name: str) -> Path:
         raise UsageError(
             "no such folder, and to look on the Hugging Face Hub sew needs one more package",
             where=name,
-            mend="pip install 'sew[hub]'; or give a folder",
+            mend="pip install 'sewcli[hub]'; or give a folder",
         ) from None
     hub: Any = huggingface_hub
     try:

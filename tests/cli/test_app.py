@@ -64,7 +64,7 @@ def test_every_verb_explains_itself(verb: str, tmp_path: Path) -> None:
 def test_help_names_the_extra(verb: str, extra: str, tmp_path: Path) -> None:
     """Brackets are markup to who shows it."""
     shown = sew(verb, "--help", cwd=tmp_path)
-    assert f"pip install 'sew[{extra}]'" in " ".join(shown.stdout.split())
+    assert f"pip install 'sewcli[{extra}]'" in " ".join(shown.stdout.split())
 
 
 def test_help_imports_neither_torch_nor_lhotse(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_a_missing_extra_is_named(
         "builtins.__import__", lambda name, *rest: real("no_such_package" if name == "nncf" else name, *rest)
     )
     done = sew_here("quantize", model, tmp_path / "out", "--data", prepared)
-    assert done.returncode == 2 and "nncf is not installed" in done.stderr and "sew[quantize]" in done.stderr
+    assert done.returncode == 2 and "nncf is not installed" in done.stderr and "sewcli[quantize]" in done.stderr
 
 
 def test_clips_are_drawn_by_the_seed_and_never_broken(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -137,7 +137,7 @@ def test_an_unknown_voice_is_an_error_not_the_voice_before() -> None:
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
-    with pytest.raises(UsageError, match=r"pip install 'sew\[mini\]'"):
+    with pytest.raises(UsageError, match=r"pip install 'sewcli\[mini\]'"):
         write_miniature(tmp_path / "LibriSpeech", TINY)
     assert not (tmp_path / "LibriSpeech").exists()
 

@@ -122,4 +122,4 @@ def test_without_the_extra_it_is_said_what_to_install(
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     with pytest.raises(UsageError, match="tokenizers is missing") as caught:
         language_model.run(config_of(data), tmp_path / "exp", "cpu")
-    assert "sew[hub]" in str(caught.value)
+    assert "sewcli[hub]" in str(caught.value)
