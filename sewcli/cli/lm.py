@@ -20,6 +20,16 @@ class Unit(StrEnum):
     LETTER = "letter"
 
 
+Vocab = Annotated[
+    Path | None,
+    typer.Option(
+        "--vocab",
+        metavar="FILE|MODEL",
+        help="The recogniser's symbols: vocab.json, a file with a symbol a line, a model or an experiment.",
+        show_default="DATA/vocab.json, else the 28 English letters",
+    ),
+]
+
 app = typer.Typer(help="Language models for `sew decode --lm`.", no_args_is_help=True)
 
 
@@ -64,6 +74,7 @@ def ngram(
             show_default="half of the machine's",
         ),
     ] = None,
+    vocab: Vocab = None,
     data: options.Data = None,
     out: Annotated[
         Path | None,
@@ -81,10 +92,16 @@ def ngram(
     sorted in files and merged; the model is the same to the last bit. --prune 0,0,1 leaves out
     trigrams and higher ones that occur once, as lmplz --prune 0 0 1 does.
 
+    The text takes the form of the recogniser's texts: its case, NFC, plain blanks. The symbols come from
+    --vocab, else from the prepared corpus, so any alphabet will do. Words that they cannot spell are
+    listed, and more than a few are an error. Scripts without blanks between words and phones need
+    --unit letter.
+
         sew lm ngram --order 4
         sew lm ngram --order 4 --prune 0,0,1 --memory 8 librispeech-lm-norm.txt.gz
         sew lm ngram --order 3 --data data/mini
         sew lm ngram --order 6 --unit letter      # DATA/lm/6gram-letter.arpa
+        sew lm ngram --order 4 --vocab exp/french --data data/french books.txt
         sew lm ngram --order 4 books.txt.gz transcripts.txt --out data/librispeech/lm/books.arpa.gz
     """
     from sewcli.lm.build import build_ngram
@@ -99,6 +116,7 @@ def ngram(
         prune=_thresholds(prune),
         memory=budget,
         letters=unit == Unit.LETTER,
+        symbols=vocab,
     )
     if json:
         print(json_module.dumps(summary, ensure_ascii=False))
@@ -226,6 +244,7 @@ def official(
         ),
     ] = None,
     data: options.Data = None,
+    vocab: Vocab = None,
     name: Annotated[
         str | None, typer.Option(help="The name for `sew decode --lm`.", show_default="4gram for 4-gram.arpa.gz, ...")
     ] = None,
@@ -257,7 +276,7 @@ def official(
         source = published.download_model(download, folder)
     if source is None:
         raise UsageError("no files given", mend="sew lm official DIR_OR_FILE, or sew lm official --download 4gram")
-    for summary in published.install(source, data or options.DATA, name):
+    for summary in published.install(source, data or options.DATA, name, vocab):
         if json:
             print(json_module.dumps(summary, ensure_ascii=False))
         else:

@@ -288,7 +288,11 @@ class BeamDecoder(Search):
 
 def _texts(entries: list[Entry], vocabulary: Vocabulary) -> dict[str, str]:
     """What each word of the language model is in a text: itself, or its spelling where the model is in another case."""
-    return {e.word: vocabulary.text(e.spelling) if vocabulary.outside(e.word) else e.word for e in entries}
+    return {e.word: e.word if _is_written(e.word, vocabulary) else vocabulary.text(e.spelling) for e in entries}
+
+
+def _is_written(word: str, vocabulary: Vocabulary) -> bool:
+    return vocabulary.text_form(word) == word and not vocabulary.outside(word)
 
 
 def _not_one_text(files: LanguageModelFiles, strangers: list[str], count: int) -> DataError:

@@ -17,10 +17,10 @@ from sewcli.base import log
 from sewcli.base.errors import DataError
 from sewcli.decoding.beam import load_lm
 from sewcli.lm.arpa import read_words
-from sewcli.lm.build import lines_of, sentences
 from sewcli.lm.files import BINARY_MAGIC
 from sewcli.lm.neural import NeuralLanguageModel
 from sewcli.lm.ngram import Fit
+from sewcli.lm.texts import lines_of, sentences
 
 MANY = 0.5  # share of unknown words at which a text and a model are not of one kind
 NOBODY = "\x00unknown"  # a word that no model has

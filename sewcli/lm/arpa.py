@@ -5,21 +5,22 @@ Sorted n-grams, no time stamps, fixed formats: the same text gives the same byte
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import itertools
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
 from sewcli.base.errors import DataError
 from sewcli.base.files import atomic_path
+from sewcli.base.texts import open_text
 from sewcli.lm.counts import SPECIAL, blocks
 from sewcli.lm.ngram import NgramModel
+from sewcli.text.form import case_of
 
 SAMPLE = 2000  # unigrams looked at to know the case
 LINES = 20_000  # written at once
@@ -27,7 +28,7 @@ LINES = 20_000  # written at once
 
 @dataclass(frozen=True)
 class ArpaHeader:
-    """Its n-gram counts by order, and whether its words are in "upper", "lower" or "mixed" case."""
+    """Its n-gram counts by order, and the case of its words: "upper", "lower", "mixed" or "none"."""
 
     counts: tuple[int, ...]
     case: str
@@ -56,7 +57,9 @@ def read_header(path: str | Path) -> ArpaHeader:
     """
     counts: list[int] = []
     with _lines(path) as lines:
-        if next(lines, None) != "\\data\\":
+        first = next(lines, None)
+        _refuse_mark(path)
+        if first != "\\data\\":
             raise DataError("not an ARPA file: it does not begin with \\data\\", where=path)
         for line in lines:
             if line == "\\1-grams:":
@@ -93,13 +96,6 @@ def read_words(path: str | Path) -> list[str]:
     raise DataError("the ARPA file ends within its unigrams", where=path, mend="make or copy it again")
 
 
-def case_of(words: list[str]) -> str:
-    """ "upper", "lower" or "mixed"; words without letters say nothing."""
-    upper = any(word != word.lower() for word in words)
-    lower = any(word != word.upper() for word in words)
-    return "lower" if lower and not upper else "upper" if not lower else "mixed"
-
-
 def _blocks(model: NgramModel) -> Iterator[bytes]:
     counts = "".join(f"ngram {k}={count}\n" for k, count in enumerate(model.counts, start=1))
     yield f"\\data\\\n{counts}\n".encode()
@@ -131,14 +127,19 @@ def _texts(model: NgramModel, k: int, block: slice) -> list[str]:
 @contextmanager
 def _lines(path: str | Path) -> Iterator[Iterator[str]]:
     """Lines without their ends and without blank ones, faults of the file as `DataError`."""
-    try:
-        stream: IO[str]
-        with gzip.open(path, "rt", encoding="utf-8") if _is_gzip(path) else open(path, encoding="utf-8") as stream:
-            yield (line.rstrip("\r\n") for line in stream if line.strip())
-    except FileNotFoundError:
-        raise DataError("no such file", where=path) from None
-    except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
-        raise DataError(f"cannot be read to its end ({error})", where=path, mend="make or copy it again") from None
+    with open_text(path) as stream:
+        yield (line.rstrip("\r\n") for line in stream if line.strip())
+
+
+def _refuse_mark(path: str | Path) -> None:
+    """KenLM reads the file itself, and knows no byte order mark."""
+    with gzip.open(path) if _is_gzip(path) else open(path, "rb") as file:
+        if file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8:
+            raise DataError(
+                "the ARPA file begins with a byte order mark, which KenLM cannot read",
+                where=path,
+                mend="remove these three bytes: sed -i '1s/^\\xEF\\xBB\\xBF//' FILE",
+            )
 
 
 def _is_gzip(path: str | Path) -> bool:

@@ -19,6 +19,7 @@ from sewcli.lm.store import Store
 UNKNOWN, BEGIN, END = "<unk>", "<s>", "</s>"
 SPECIAL = (UNKNOWN, BEGIN, END)
 UNKNOWN_ID, BEGIN_ID, END_ID = range(3)
+_MARKS = frozenset(SPECIAL)
 PIECE = 1 << 20  # tokens that are put away at once while a text is read
 
 
@@ -55,16 +56,11 @@ def read_text(sentences: Iterable[Sequence[str]], store: Store, known: Sequence[
         DataError: no words, or one of <s>, </s>, <unk> among them.
     """
     ids: dict[str, int] = {word: i for i, word in enumerate(known or SPECIAL)}
-    marks = frozenset(SPECIAL)
     waiting = array("i")
     number = 0
     with store.writer(np.int32) as writer:
         for number, sentence in enumerate(sentences, start=1):
-            if not marks.isdisjoint(sentence):
-                raise DataError(
-                    f"sentence {number} holds one of {', '.join(SPECIAL)} as a word",
-                    mend="these mark unknown words and the ends of sentences: remove them from the text",
-                )
+            refuse_marks(number, sentence)
             waiting.append(BEGIN_ID)
             if known is None:
                 waiting.extend([ids.setdefault(word, len(ids)) for word in sentence])
@@ -86,6 +82,19 @@ def read_text(sentences: Iterable[Sequence[str]], store: Store, known: Sequence[
     for begin in range(0, len(tokens), PIECE):
         tokens[begin : begin + PIECE] = renumber[tokens[begin : begin + PIECE]]
     return Text(words, tokens)
+
+
+def refuse_marks(number: int, sentence: Sequence[str]) -> None:
+    """Refuse a sentence that holds <s>, </s> or <unk>.
+
+    Raises:
+        DataError: it does.
+    """
+    if not _MARKS.isdisjoint(sentence):
+        raise DataError(
+            f"sentence {number} holds one of {', '.join(SPECIAL)} as a word",
+            mend="these mark unknown words and the ends of sentences: remove them from the text",
+        )
 
 
 def count_ngrams(text: Text, order: int, thresholds: Sequence[int], store: Store) -> list[Counts]:

@@ -10,15 +10,19 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from sewcli.base import log
 from sewcli.base.errors import DataError, UsageError, nearest
-from sewcli.lm.arpa import case_of, read_header
+from sewcli.lm.arpa import read_header, read_words
+from sewcli.lm.lexicon import words_of
 from sewcli.lm.ngram import MAX_ORDER
-from sewcli.text.tokens import SPECIAL, Vocabulary
+from sewcli.text.form import LOWER, UPPER, case_of
+from sewcli.text.tokens import Vocabulary
 
 FOLDER = "lm"
 LEXICON = "lexicon.txt"
 ENDINGS = (".bin", ".arpa", ".arpa.gz")  # in the order in which they are preferred
 MIN_ORDER = 2
+LACKING = 0.1  # share of the words of a language model that its lexicon may lack without a warning
 BINARY_MAGIC = b"mmap lm http://kheafield.com/code"
 
 
@@ -44,11 +48,13 @@ def resolve(lm: str, data: str | Path, vocabulary: Vocabulary) -> LanguageModelF
         DataError: not a language model, an order that cannot be read, or another case than the recogniser's.
     """
     folder = Path(data) / FOLDER
-    model = find_model(lm, data, vocabulary)
+    model = locate_model(lm, data)
     lexicons = (model.parent / lexicon_name(model_name(model)), model.parent / LEXICON, folder / LEXICON)
     lexicon = next((path for path in lexicons if path.is_file()), None)
     if lexicon is None:
+        check_model(model, vocabulary)
         raise UsageError(f"no {LEXICON} beside the language model", where=model, mend="sew lm ngram writes both")
+    check_model(model, vocabulary, lexicon)
     return LanguageModelFiles(model_name(model), model, lexicon)
 
 
@@ -85,8 +91,15 @@ def lexicon_name(name: str) -> str:
     return f"{name}.{LEXICON}"
 
 
-def check_model(path: Path, vocabulary: Vocabulary) -> None:
-    """Refuse, before anything slow, a file that KenLM could not read or whose case is not the recogniser's."""
+def check_model(path: Path, vocabulary: Vocabulary, lexicon: Path | None = None) -> None:
+    """Refuse, before anything slow, a file that KenLM could not read or whose case is not the recogniser's.
+
+    A lexicon may join the two: its words are the language model's, their spelling is the recogniser's. How many of the
+    words of an ARPA file it lacks is said.
+
+    Raises:
+        DataError: not a language model, an order that cannot be read, or another case than the recogniser's or the lexicon's.
+    """
     with open(path, "rb") as f:
         if f.read(len(BINARY_MAGIC)) == BINARY_MAGIC:
             return  # its words are held against the lexicon when it is loaded
@@ -97,12 +110,30 @@ def check_model(path: Path, vocabulary: Vocabulary) -> None:
             where=path,
             mend=f"sew lm ngram --order {min(max(header.order, MIN_ORDER), MAX_ORDER)}",
         )
-    own = case_of([token for token in vocabulary.tokens if token not in SPECIAL])
-    if {own, header.case} == {"upper", "lower"}:
+    own = vocabulary.text_form.case
+    listed = set(words_of(lexicon)) if lexicon else set()
+    joined = case_of(listed) if listed else own
+    if {joined, header.case} == {UPPER, LOWER}:
+        whose = "the model writes" if joined == own else "its lexicon lists"
         raise DataError(
-            f"its words are in {header.case} case, the model writes {own} case",
+            f"its words are in {header.case} case, {whose} {joined} case",
             where=path,
-            mend=f"estimate it again from text in {own} case: sew lm ngram --order {header.order} TEXT",
+            mend=f"estimate it again: sew lm ngram --order {header.order} --vocab MODEL TEXT; or join the two by a lexicon "
+            "of lines like: word<TAB>W O R D |",
+        )
+    if listed:
+        _report_coverage(path, listed, lexicon)
+
+
+def _report_coverage(model: Path, listed: set[str], lexicon: Path | None) -> None:
+    """Words of an ARPA file that its lexicon lacks can never be recognised."""
+    words = read_words(model)
+    missing = [word for word in words if word not in listed]
+    if len(missing) > LACKING * len(words):
+        shown = ", ".join(map(repr, missing[:5]))
+        log.warn(
+            f"{lexicon} has {len(words) - len(missing):,} of the {len(words):,} words of {model}; the others cannot be "
+            f"recognised: {shown}{', ...' if len(missing) > 5 else ''}"
         )
 
 

@@ -7,15 +7,21 @@ language model's, the spelling the recogniser's: `word<TAB>W O R D |` joins a mo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sewcli.base import log
 from sewcli.base.errors import DataError
 from sewcli.base.files import write_text
+from sewcli.base.texts import open_text
 from sewcli.text.tokens import Vocabulary
 
 BOUNDARY = "|"
+LONGEST = 500  # letters of a word that is written down; the longest in any dictionary has below 200
+MANY, MANY_SHARE = 10, 0.05  # words that a vocabulary cannot spell: more than both are no accident
+LISTED = 10  # of them are shown
+_VOCAB = "give the symbols of the recogniser: --vocab MODEL, or a file with a symbol a line"
 MAX_HOMOGRAPHS = 6  # words of one spelling that a node of flashlight's trie can hold; it drops more without an error
 
 
@@ -27,41 +33,73 @@ class Entry:
     spelling: tuple[int, ...]
 
 
-def spellable(
-    words: Iterable[str], vocabulary: Vocabulary, letters: Callable[[str], str] = str
-) -> tuple[list[str], list[str]]:
+def spellable(words: Iterable[str], vocabulary: Vocabulary) -> tuple[list[str], list[str]]:
     """The words in order, once each, parted into those whose letters the vocabulary has and the others."""
     can: list[str] = []
     cannot: list[str] = []
     for word in sorted(set(words)):
-        (cannot if vocabulary.outside(letters(word)) else can).append(word)
+        (cannot if len(word) > LONGEST or vocabulary.outside(word) else can).append(word)
     return can, cannot
 
 
-def write_lexicon(
-    words: Iterable[str], vocabulary: Vocabulary, path: str | Path, *, letters: Callable[[str], str] = str
-) -> list[str]:
-    """Write the words that the vocabulary spells; returns those it cannot.
+def write_lexicon(words: Iterable[str], vocabulary: Vocabulary, path: str | Path) -> list[str]:
+    """Write the words that the vocabulary spells; returns those it cannot, which are few and listed in a warning.
 
     Args:
-        words: as the language model knows them.
+        words: as the language model knows them; their spelling is in the vocabulary's own case.
         vocabulary: the recogniser's symbols.
         path: the file to write.
-        letters: from a word to its letters; `str.upper` for a language model in lower case.
 
     Raises:
-        DataError: it can spell none of them.
+        DataError: it can spell none of them, or more than a few are left.
     """
-    can, cannot = spellable(words, vocabulary, letters)
+    if vocabulary.boundary is None:
+        raise DataError(
+            "a vocabulary without a word boundary spells no words",
+            where=path,
+            mend="phones and texts without blanks need a model of letters: sew lm ngram --unit letter",
+        )
+    can, cannot = spellable(words, vocabulary)
     if not can:
         shown = ", ".join(repr(word) for word in cannot[:3])
         raise DataError(
             f"the model's symbols spell none of the {len(cannot)} words (e.g. {shown})",
             where=path,
-            mend="bring the text into the form of the transcripts (capitals A-Z and apostrophes)",
+            mend=f"{_VOCAB}; its symbols are: {_shown(vocabulary)}",
         )
-    write_text(path, "".join(f"{word}\t{' '.join(letters(word))} {BOUNDARY}\n" for word in can))
+    report_unspelled(cannot, len(cannot), len(can) + len(cannot), vocabulary)
+    lines = (f"{word}\t{' '.join(vocabulary.tokens[i] for i in vocabulary.encode(word))} {BOUNDARY}\n" for word in can)
+    write_text(path, "".join(lines))
     return cannot
+
+
+def report_unspelled(words: Sequence[str], count: int, total: int, vocabulary: Vocabulary) -> None:
+    """Warn of words that a vocabulary cannot spell, and stop at more than a few.
+
+    Args:
+        words: different ones, to be listed.
+        count: how many are left out, of `total`.
+
+    Raises:
+        DataError: over MANY words, and over MANY_SHARE of all.
+    """
+    if not words:
+        return
+    unknown = dict.fromkeys(c for word in words[:1000] for c in vocabulary.outside(word[: LONGEST + 1]))
+    symbols = f" (no symbol for {', '.join(map(repr, list(unknown)[:8]))})" if unknown else ""
+    what = f"{count:,} of {total:,} words cannot be spelled in the recogniser's symbols{symbols}"
+    shown = f"{', '.join(map(repr, words[:LISTED]))}{', ...' if len(words) > LISTED else ''}"
+    if len(words) > MANY and count > MANY_SHARE * total:
+        raise DataError(
+            f"{what}, and could never be recognised: {shown}",
+            mend=f"{_VOCAB}; or bring the text into the form of the transcripts (spell out digits, remove punctuation)",
+        )
+    log.warn(f"{what}; they are left out: {shown}")
+
+
+def _shown(vocabulary: Vocabulary) -> str:
+    symbols = sorted(vocabulary.text_form.symbols - {" "})
+    return f"{' '.join(symbols[:40])}{' ...' if len(symbols) > 40 else ''}"
 
 
 def read_lexicon(path: str | Path, vocabulary: Vocabulary) -> list[Entry]:
@@ -72,16 +110,15 @@ def read_lexicon(path: str | Path, vocabulary: Vocabulary) -> list[Entry]:
             more words of one spelling than a decoder can hold.
     """
     ids = {token: index for index, token in enumerate(vocabulary.tokens)}
+    if vocabulary.boundary is not None:
+        ids[BOUNDARY] = vocabulary.boundary
     entries: dict[Entry, None] = {}
-    try:
-        with open(path, encoding="utf-8") as f:
-            for number, line in enumerate(f, start=1):
-                if line.strip():
-                    entries[_entry(line, ids, path, number)] = None
-    except FileNotFoundError:
-        raise DataError("no such lexicon", where=path, mend="sew lm ngram writes one beside its model") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"not UTF-8 text ({error})", where=path) from None
+    if not Path(path).is_file():
+        raise DataError("no such lexicon", where=path, mend="sew lm ngram writes one beside its model")
+    with open_text(path) as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                entries[_entry(line, ids, path, number)] = None
     if not entries:
         raise DataError("no words in this lexicon", where=path)
     spelling, count = Counter(entry.spelling for entry in entries).most_common(1)[0]
@@ -91,12 +128,26 @@ def read_lexicon(path: str | Path, vocabulary: Vocabulary) -> list[Entry]:
     return list(entries)
 
 
+def words_of(path: str | Path) -> list[str]:
+    """What stands first on each line: the words of a lexicon of any kind, or of a list.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    with open_text(path) as lines:
+        return [fields[0] for fields in map(str.split, lines) if fields]
+
+
 def _entry(line: str, ids: dict[str, int], path: str | Path, number: int) -> Entry:
     word, *symbols = line.split()
     if not symbols:
         raise DataError(f"line {number}: {word!r} has no spelling", where=path, mend="write: WORD<TAB>W O R D |")
     if unknown := [symbol for symbol in symbols if symbol not in ids]:
-        hint = "the lexicon is in another case than the model" if unknown[0].swapcase() in ids else "spell it anew"
+        hint = (
+            "the lexicon is in another case than the model"
+            if unknown[0].swapcase() in ids
+            else "spell it in the symbols of the model, with blanks between"
+        )
         raise DataError(f"line {number}: {word!r} has {unknown[0]!r}, no symbol of the model", where=path, mend=hint)
     if symbols[-1] != BOUNDARY or BOUNDARY in symbols[:-1]:
         raise DataError(

@@ -18,9 +18,9 @@ from torch.nn import functional
 
 from sewcli.base import log
 from sewcli.base.errors import DataError, UsageError
-from sewcli.lm.arpa import case_of
 from sewcli.lm.counts import SPECIAL
 from sewcli.lm.tokenizer import require_transformers
+from sewcli.text.form import case_of
 
 LOGITS = 1 << 26  # of a batch: 256 MB
 MANY_UNKNOWN, MOST_UNKNOWN = 0.05, 0.5  # shares of the tokens
@@ -73,7 +73,7 @@ class NeuralLanguageModel:
         self.context = int(getattr(config, "max_position_embeddings", None) or 1 << 30)
         vocabulary = self.tokenizer.get_vocab()
         self.case = case_of([token for token in vocabulary if token not in SPECIAL])
-        """In which case its tokens are: upper, lower, or mixed."""
+        """In which case its tokens are: upper, lower, mixed or none."""
 
     @property
     def name(self) -> str:
@@ -83,7 +83,7 @@ class NeuralLanguageModel:
     def adapted(self, texts: Sequence[str]) -> list[str]:
         """The texts in the case of the model; of a model with both cases, in lower case."""
         given = case_of([word for text in texts for word in text.split()])
-        if given in ("mixed", self.case):
+        if given in ("mixed", "none", self.case) or self.case == "none":
             return list(texts)
         if self.case == "mixed":
             log.info(f"{self.folder} knows both cases: it is given the texts in lower case")

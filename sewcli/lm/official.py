@@ -20,10 +20,11 @@ from sewcli.base import log
 from sewcli.base.download import download
 from sewcli.base.errors import DataError, UsageError, nearest
 from sewcli.base.files import TEMPORARY, atomic_path, explained, read_json, sha256, write_json
-from sewcli.lm.arpa import case_of, read_header, read_words
+from sewcli.lm.arpa import read_header, read_words
 from sewcli.lm.binary import binary_path, build_binary
 from sewcli.lm.files import BINARY_MAGIC, ENDINGS, FOLDER, lexicon_name
-from sewcli.lm.lexicon import write_lexicon
+from sewcli.lm.lexicon import words_of, write_lexicon
+from sewcli.lm.symbols import symbols_for
 from sewcli.text.tokens import Vocabulary
 
 RECORD = "official.json"
@@ -88,13 +89,14 @@ def download_model(key: str, folder: Path) -> Path:
     return folder / model.file
 
 
-def install(source: Path, data: Path, name: str | None = None) -> list[dict[str, Any]]:
+def install(source: Path, data: Path, name: str | None = None, symbols: Path | None = None) -> list[dict[str, Any]]:
     """Bring official models to `data/lm/`.
 
     Args:
         source: a model's file, or a folder that holds some.
         data: folder of the prepared corpus.
         name: for `sew decode --lm`, instead of the usual one.
+        symbols: the recogniser's, as in `build_ngram`.
 
     Returns:
         For each model: name, model, source, bytes, lexicon, lexicon_words, binary, ngrams (none of a binary).
@@ -108,7 +110,8 @@ def install(source: Path, data: Path, name: str | None = None) -> list[dict[str,
         raise UsageError(f"--name {name!r} names one model, and no folder", mend="give one file, and a plain name")
     if not data.is_dir():
         raise UsageError("no prepared corpus here", where=data, mend="first run: sew prep, or give --data")
-    return [_install(path, model, data / FOLDER, name or model.name) for path, model in found]
+    alphabet, _ = symbols_for(data, symbols)
+    return [_install(path, model, data / FOLDER, name or model.name, alphabet) for path, model in found]
 
 
 def _find(source: Path) -> list[tuple[Path, Official]]:
@@ -138,7 +141,7 @@ def _find(source: Path) -> list[tuple[Path, Official]]:
     )
 
 
-def _install(path: Path, model: Official, folder: Path, name: str) -> dict[str, Any]:
+def _install(path: Path, model: Official, folder: Path, name: str, alphabet: Vocabulary) -> dict[str, Any]:
     path = path.absolute()
     link = folder / f"{name}{next(ending for ending in reversed(ENDINGS) if path.name.endswith(ending))}"
     words = next((file for file in map(path.parent.joinpath, model.words) if file.is_file()), None)
@@ -150,6 +153,7 @@ def _install(path: Path, model: Official, folder: Path, name: str) -> dict[str, 
         "bytes": _checked_size(path),
         "modified": path.stat().st_mtime_ns,
         "words": str(words) if words else None,
+        "symbols": list(alphabet.tokens),
     }
     if before and _is_done(before, summary):
         log.info(f"{name}: installed already, and its files have not changed")
@@ -158,7 +162,7 @@ def _install(path: Path, model: Official, folder: Path, name: str) -> dict[str, 
     _check_whole(path)
     summary |= {"ngrams": None if path.suffix == ".bin" else list(read_header(path).counts)}
     lexicon = folder / lexicon_name(name)
-    summary |= {"lexicon": str(lexicon), "lexicon_words": _write_lexicon(path, words, lexicon)}
+    summary |= {"lexicon": str(lexicon), "lexicon_words": _write_lexicon(path, words, lexicon, alphabet)}
     _link(path, link)
     binary = link if path.suffix == ".bin" else build_binary(link)
     summary |= {"binary": str(binary) if binary else None, "lexicon_sha256": sha256(lexicon)}
@@ -168,8 +172,8 @@ def _install(path: Path, model: Official, folder: Path, name: str) -> dict[str, 
     return summary
 
 
-def _write_lexicon(model: Path, words: Path | None, lexicon: Path) -> int:
-    """Spell the words of the model in letters; returns how many could be."""
+def _write_lexicon(model: Path, words: Path | None, lexicon: Path, alphabet: Vocabulary) -> int:
+    """Spell the words of the model in the recogniser's symbols, in its case; returns how many could be."""
     if words is None and model.suffix == ".bin":
         raise UsageError(
             "a binary does not tell its words, and no list of them lies beside it",
@@ -178,23 +182,8 @@ def _write_lexicon(model: Path, words: Path | None, lexicon: Path) -> int:
         )
     if words is not None:
         _checked_size(words)
-    listed = read_words(model) if words is None else _first_fields(words)
-    vocabulary = Vocabulary.letters()
-    letters = str if case_of(listed) == "upper" else str.upper  # VoxPopuli's words are in lower case
-    cannot = write_lexicon(listed, vocabulary, lexicon, letters=letters)
-    if cannot:
-        shown = ", ".join(map(repr, cannot[:5]))
-        log.info(f"{len(cannot):,} words cannot be spelled in letters and are left out of the lexicon: {shown}")
-    return len(set(listed)) - len(cannot)
-
-
-def _first_fields(path: Path) -> list[str]:
-    """The words of a list or a lexicon of any kind: what stands first on each line."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            return [fields[0] for fields in map(str.split, file) if fields]
-    except UnicodeDecodeError as error:
-        raise DataError(f"not UTF-8 text ({error})", where=path, mend="copy or download it again") from None
+    listed = read_words(model) if words is None else words_of(words)
+    return len(set(listed)) - len(write_lexicon(listed, alphabet, lexicon))
 
 
 def _checked_size(path: Path) -> int:

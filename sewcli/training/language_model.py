@@ -25,8 +25,8 @@ from sewcli.base.memory import keep_freed_memory
 from sewcli.base.rng import seed_torch
 from sewcli.data.loading import to_device
 from sewcli.data.plan import BatchPlan, MicroBatch
-from sewcli.lm.build import default_texts, lines_of
 from sewcli.lm.counts import BEGIN_ID, END_ID
+from sewcli.lm.texts import default_texts, lines_of
 from sewcli.lm.tokenizer import require_transformers, train_tokenizer
 from sewcli.training.average import average_run
 from sewcli.training.config import LanguageModelConfig

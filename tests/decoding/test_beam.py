@@ -129,7 +129,7 @@ def test_a_model_in_lower_case_writes_the_letters_of_the_recogniser(
 ) -> None:
     model = estimate([sentence.lower().split() for sentence in sentences], 3)
     write_arpa(model, tmp_path / "lower.arpa")
-    write_lexicon([w for w in model.words if "<" not in w], LETTERS, tmp_path / "lexicon.txt", letters=str.upper)
+    write_lexicon([w for w in model.words if "<" not in w], LETTERS, tmp_path / "lexicon.txt")
     lower = BeamDecoder(
         LanguageModelFiles("lower", tmp_path / "lower.arpa", tmp_path / "lexicon.txt"), LETTERS, BeamOptions()
     )

@@ -59,7 +59,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     empty.write_text("\n \n")
     with pytest.raises(DataError, match="no words"):
         ngram_fit(GOLDEN / "small-3.bin", empty)
-    with pytest.raises(DataError, match="no such text file"):
+    with pytest.raises(DataError, match="no such file"):
         ngram_fit(GOLDEN / "small-3.bin", tmp_path / "none.txt")
     broken = tmp_path / "broken.bin"
     broken.write_bytes((GOLDEN / "small-3.bin").read_bytes()[:200])

@@ -18,7 +18,7 @@ def test_words_become_their_symbols_each_with_its_boundary(capfd: pytest.Capture
     text = [["IT'S", "A"], ["ÜBER"], ["NO", "42"]]
     found = list(spelled(text, Vocabulary.letters()))
     assert found == [[*"IT'S", "|", "A", "|"], [*"NO", "|"]]
-    assert "2 words cannot be spelled" in capfd.readouterr().err
+    assert "2 of 5 words cannot be spelled" in capfd.readouterr().err
     own = Vocabulary(["<pad>", "|", "SCH", "S", "C", "H", "A"])
     assert list(spelled([["SCHASCH"]], own)) == [["SCH", "A", "SCH", "|"]]
 

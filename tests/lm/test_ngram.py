@@ -127,7 +127,7 @@ def test_headers_of_own_and_of_lmplz_files() -> None:
         (b"\\data\\\nngram 1=x\n", "not an ARPA header line"),
         (b"\\data\\\nngram 1=5\n", "ends within its header"),
         ((GOLDEN / "text-4.arpa.gz").read_bytes()[:150], "cannot be read to its end"),
-        (b"\xff\xfe\x00", "cannot be read"),
+        (b"\xff\xfe\x00", "UTF-16 text, not UTF-8"),
     ],
 )
 def test_broken_files_are_named(content: bytes, said: str, tmp_path: Path) -> None:

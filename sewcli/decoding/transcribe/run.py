@@ -229,7 +229,7 @@ def _language_model(lm: str, lexicon: Path | None, vocabulary: Vocabulary) -> La
     for file, what in ((path, "language model"), (lexicon, "lexicon")):
         if not file.is_file():
             raise UsageError(f"no such {what}", where=file)
-    check_model(path, vocabulary)
+    check_model(path, vocabulary, lexicon)
     return LanguageModelFiles(model_name(path), path, lexicon)
 
 
