@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from sewcli.base.errors import UsageError, nearest
+from sewcli.base.errors import UsageError, nearest, quoted
+from sewcli.base.parsing import ParseError, parse_yaml
 
 
 class Config(BaseModel):
@@ -31,15 +32,17 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         UsageError: missing, not YAML, or not a mapping.
     """
     try:
-        value = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        value = parse_yaml(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UsageError(f"cannot read the config ({error.strerror})", where=path) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"not valid YAML: {' '.join(str(error).split())}", where=path) from None
+    except (ParseError, UnicodeDecodeError) as error:
+        raise UsageError(f"not valid YAML: {str(error)[:300]}", where=path) from None
     if value is None:
         return {}
     if not isinstance(value, dict):
         raise UsageError("a config must be a mapping of keys to values", where=path)
+    if odd := [key for key in value if not isinstance(key, str)]:
+        raise UsageError(f"a key must be a name, not {quoted(odd[0])}", where=path)
     return value
 
 
@@ -59,7 +62,9 @@ def parse_sets(settings: Iterable[str]) -> dict[str, Any]:
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals or not name.strip():
-            raise UsageError(f"--set {setting!r} is not of the form key=value", mend="see --print-config for every key")
+            raise UsageError(
+                f"--set {quoted(setting)} is not of the form key=value", mend="see --print-config for every key"
+            )
         value: Any = _scalar(text)
         for part in reversed(name.strip().split(".")):
             value = {part: value}
@@ -87,8 +92,8 @@ def dump_yaml(config: Config) -> str:
 
 def _scalar(text: str) -> Any:
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = parse_yaml(text)
+    except ParseError:
         return text
     if isinstance(value, str):  # YAML 1.1 reads 3e-4 as a string
         try:
@@ -102,12 +107,12 @@ def _explain(cls: type[Config], fault: Any) -> str:
     path = [str(part) for part in fault["loc"]]
     name = ".".join(path)
     if fault["type"] == "extra_forbidden":
-        return f"unknown key {name!r}{nearest(path[-1], _fields_at(cls, path[:-1]))}"
+        return f"unknown key {quoted(name)}{nearest(path[-1], _fields_at(cls, path[:-1]))}"
     if not path:  # fields that do not fit together: the message names them
         return str(fault["msg"]).removeprefix("Value error, ")
     if fault["type"] == "value_error":  # of a section, whose message names its fields
         return f"{name}: {str(fault['msg']).removeprefix('Value error, ')}"
-    return f"{name}: {fault['msg'][0].lower()}{fault['msg'][1:]} (given: {fault.get('input')!r})"
+    return f"{name}: {fault['msg'][0].lower()}{fault['msg'][1:]} (given: {quoted(fault.get('input'))})"
 
 
 def _fields_at(cls: type[Config], path: list[str]) -> list[str]:

@@ -17,6 +17,8 @@ EXIT_DATA = 3
 EXIT_PARTIAL = 4
 EXIT_REQUEUE = 75
 EXIT_INTERRUPTED = 130
+LONGEST = 4000  # characters of a message; what a message quotes is cut short with `quoted`
+QUOTED = 80
 
 
 class SewError(Exception):
@@ -25,6 +27,7 @@ class SewError(Exception):
     exit_code = EXIT_USAGE
 
     def __init__(self, what: str, *, where: str | os.PathLike[str] | None = None, mend: str | None = None) -> None:
+        what = what if len(what) <= LONGEST else f"{what[:LONGEST]} ... ({len(what):,} characters)"
         self.what, self.where, self.mend = what, where, mend
         super().__init__(what)
 
@@ -62,6 +65,17 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """A ` - did you mean 'x'?` clause for an unknown name, or the empty string when nothing is near."""
     matches = difflib.get_close_matches(name, map(str, known), n=1, cutoff=0.5)
     return f" - did you mean {matches[0]!r}?" if matches else ""
+
+
+def quoted(value: object, limit: int = QUOTED) -> str:
+    """A value of unknown origin for a message: as Python writes it, cut short after `limit` characters."""
+    if isinstance(value, str | bytes):
+        return repr(value) if len(value) <= limit else f"{value[:limit]!r}..."
+    try:
+        shown = repr(value)
+    except Exception:  # an integer of 5,000 digits, a list within itself 10,000 times
+        shown = f"a {type(value).__name__}"
+    return shown if len(shown) <= limit else f"{shown[:limit]}..."
 
 
 def _rebuild(cls: type[SewError], what: str, where: str | os.PathLike[str] | None, mend: str | None) -> SewError:

@@ -18,10 +18,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sewcli.base.errors import DataError, SewError, UsageError
+from sewcli.base.errors import DataError, SewError, UsageError, quoted
+from sewcli.base.parsing import parse_json
 
 UMASK = os.umask(0)  # the only way to read it is to set it
 os.umask(UMASK)
+LONGEST_LINE = 1 << 26  # characters: of a .gz of 1 MB that unpacks to 1 GB, this much is read
 TEMPORARY = ".tmp-"  # marks what a kill may leave behind; `remove_leftovers` clears it
 
 
@@ -126,19 +128,33 @@ def write_jsonl(path: str | Path, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def read_json(path: str | Path) -> Any:
-    """Read a JSON file.
+    """Read a JSON file (a byte order mark is passed over).
 
     Raises:
-        DataError: missing, truncated or not JSON.
+        DataError: missing, truncated, not JSON, or odd in a way that `parse_json` refuses.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        return parse_json(Path(path).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise DataError("no such file", where=path) from None
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror or error})", where=path) from None
-    except ValueError as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
-        raise DataError(f"not valid JSON ({error})", where=path) from None
+    except MemoryError:
+        raise DataError("does not fit into the memory", where=path) from None
+    except ValueError as error:  # UnicodeDecodeError, JSONDecodeError and ParseError are ValueErrors
+        raise DataError(f"not valid JSON ({_reason(error)})", where=path) from None
+
+
+def read_object(path: str | Path) -> dict[str, Any]:
+    """Read a JSON file that holds one object.
+
+    Raises:
+        DataError: as `read_json`, or another value than an object.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise DataError(f"an object with names was expected, not {quoted(content)}", where=path)
+    return content
 
 
 def read_jsonl(path: str | Path) -> Iterator[dict[str, Any]]:
@@ -153,26 +169,48 @@ def read_jsonl(path: str | Path) -> Iterator[dict[str, Any]]:
 
 def numbered_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """As `read_jsonl`, each object with the number of its line."""
+    for number, line in numbered_lines(path):
+        if line.strip():
+            try:
+                row = parse_json(line)
+                if not isinstance(row, dict):
+                    raise ValueError("not an object")
+            except ValueError as error:
+                raise DataError(f"line {number}: not valid JSON lines ({_reason(error)})", where=path) from None
+            yield number, row
+
+
+def numbered_lines(path: str | Path) -> Iterator[tuple[int, str]]:
+    """Lines of UTF-8 text with their numbers from 1, unpacked when the name ends in `.gz`; never more than one in memory.
+
+    Raises:
+        DataError: missing, truncated, not text, or with a line of more than `LONGEST_LINE` characters.
+    """
     done = 0
     try:
         with (
             gzip.open(path, "rt", encoding="utf-8-sig")
             if str(path).endswith(".gz")
-            else open(path, encoding="utf-8-sig") as f
+            else open(path, encoding="utf-8-sig") as file
         ):
-            for line in f:
-                if line.strip():
-                    row = json.loads(line)
-                    if not isinstance(row, dict):
-                        raise ValueError("not an object")
-                    yield done + 1, row
+            while line := file.readline(LONGEST_LINE + 1):
+                if len(line) > LONGEST_LINE:
+                    raise ValueError(f"longer than {LONGEST_LINE:,} characters")
                 done += 1
+                yield done, line
     except FileNotFoundError:
         raise DataError("no such file", where=path) from None
     except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"line {done + 1}: not valid JSON lines ({error})", where=path) from None
+        raise DataError(f"line {done + 1}: cannot be read ({_reason(error)})", where=path) from None
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror or error})", where=path) from None
+
+
+def _reason(error: Exception) -> str:
+    """Of a parser or a codec, without the text that it carries along."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8 text: byte {error.object[error.start]:#04x} at {error.start:,}"
+    return str(error)[:200]
 
 
 def _json_line(row: dict[str, Any]) -> bytes:
