@@ -206,6 +206,20 @@ def numbered_lines(path: str | Path) -> Iterator[tuple[int, str]]:
         raise DataError(f"cannot be read ({error.strerror or error})", where=path) from None
 
 
+@contextmanager
+def as_expected(path: str | Path) -> Iterator[None]:
+    """Turn what a file of another form than expected raises (a missing key, a value of another type) into a `DataError`."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+        reason = f"{quoted(error.args[0])} is missing" if isinstance(error, KeyError) and error.args else str(error)
+        raise DataError(
+            f"not of the form that it should have ({reason[:200] or type(error).__name__})",
+            where=path,
+            mend="it was edited or damaged: make it again",
+        ) from None
+
+
 def _reason(error: Exception) -> str:
     """Of a parser or a codec, without the text that it carries along."""
     if isinstance(error, UnicodeDecodeError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sewcli.base import log
-from sewcli.base.errors import UsageError
+from sewcli.base.errors import DataError, UsageError
+from sewcli.base.files import read_object
 
 if TYPE_CHECKING:
     from sewcli.decoding.runtimes.recogniser import RuntimeOptions
@@ -98,10 +98,11 @@ def newest_model(ending: str, *, mend: str) -> Path:
     found = []
     for config in EXPERIMENTS.glob("**/model/config.json"):
         try:
-            architectures = json.loads(config.read_text(encoding="utf-8"))["architectures"] or [""]
-        except (OSError, ValueError, KeyError, TypeError):  # not a model of anybody's
+            architectures = read_object(config)["architectures"]
+            architecture = str(architectures[0] if architectures else "")
+        except (DataError, KeyError, TypeError, IndexError):  # not a model of anybody's
             continue
-        if str(architectures[0]).endswith(ending):
+        if architecture.endswith(ending):
             found.append((config.stat().st_mtime, config.parent))
     if not found:
         raise UsageError(f"no such model below {EXPERIMENTS}/ yet, and no --model given", mend=mend)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import math
 import os
 import re
@@ -21,6 +20,7 @@ from typing import Any
 
 from sewcli.audio.io import probe
 from sewcli.base.errors import DataError, UsageError, nearest
+from sewcli.base.files import read_object
 from sewcli.corpora import librispeech
 from sewcli.corpora.casting import MARK
 from sewcli.corpora.places import require_folder
@@ -221,14 +221,9 @@ def _cuts(path: Path, facts: Mapping[str, Any]) -> list[tuple[float, float | Non
 def _facts(path: Path) -> dict[str, Any]:
     """What the `.json` beside a recording says; nothing when there is none."""
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise DataError(f"its .json cannot be read ({error})", where=path) from None
-    if not isinstance(facts, dict):
-        raise DataError("its .json is not an object", where=path)
-    return facts
+        return read_object(path) if path.exists() else {}
+    except DataError as error:
+        raise DataError(f"its .json cannot be read ({error.what})", where=path) from None
 
 
 # The labelled sets out of LibriSpeech, by the authors' lists.

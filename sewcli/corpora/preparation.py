@@ -22,6 +22,7 @@ from sewcli.base.files import (
     explained,
     read_json,
     read_jsonl,
+    read_object,
     remove_leftovers,
     sha256,
     write_bytes,
@@ -285,7 +286,7 @@ def _forget(out: Path, splits: Sequence[str]) -> None:
     """Remove splits from `out`, the mark first, so that a kill cannot leave cuts that are no longer true."""
     summaries = _summaries(out)
     if known := summaries.keys() & set(splits):
-        corpus = read_json(out / SUMMARY)["corpus"]
+        corpus = str(read_object(out / SUMMARY).get("corpus"))
         _write_summaries(out, corpus, {name: kept for name, kept in summaries.items() if name not in known})
     for name in splits:
         (out / cuts_name(name)).unlink(missing_ok=True)

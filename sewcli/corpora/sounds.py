@@ -22,6 +22,7 @@ from sewcli.audio.resample import to_16k
 from sewcli.base.errors import DataError
 from sewcli.base.files import atomic_path, explained, remove_leftovers, write_jsonl
 from sewcli.base.log import progress
+from sewcli.base.parsing import parse_json
 from sewcli.base.processes import in_processes
 from sewcli.corpora.joining import OVERSHOOT, Spans, cut_out
 from sewcli.corpora.utterances import Candidate, Piece, Rejection, Split
@@ -272,7 +273,7 @@ def _read_ledger(out: Path, split: str, sounds: Sequence[Sound]) -> dict[Path, O
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except ValueError:  # the line that a kill cut off
             continue
         if isinstance(row, dict) and row.keys() == Outcome.__dataclass_fields__.keys():

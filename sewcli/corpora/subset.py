@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sewcli.base.errors import DataError, UsageError
-from sewcli.base.files import read_json, read_jsonl, remove_leftovers, sha256, write_json, write_jsonl, write_text
+from sewcli.base.files import read_jsonl, read_object, remove_leftovers, sha256, write_json, write_jsonl, write_text
 from sewcli.base.lock import hold
 from sewcli.base.log import info
 from sewcli.base.rng import key
@@ -219,10 +219,10 @@ def _is_done(out: Path, name: str, splits: dict[str, Any], request: dict[str, An
 
 def _splits(out: Path) -> dict[str, dict[str, Any]]:
     try:
-        return dict(read_json(out / SUMMARY)["splits"])
-    except (DataError, KeyError, TypeError):
+        return {str(name): dict(entry) for name, entry in read_object(out / SUMMARY)["splits"].items()}
+    except (DataError, KeyError, TypeError, ValueError, AttributeError):
         raise UsageError("no prepared corpus here", where=out, mend="first run: sew prep") from None
 
 
 def _write_splits(out: Path, splits: dict[str, dict[str, Any]]) -> None:
-    write_json(out / SUMMARY, {**read_json(out / SUMMARY), "splits": dict(sorted(splits.items()))})
+    write_json(out / SUMMARY, {**read_object(out / SUMMARY), "splits": dict(sorted(splits.items()))})

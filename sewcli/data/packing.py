@@ -22,7 +22,16 @@ from sewcli.audio.io import encode_flac, verify
 from sewcli.audio.packed import content_of
 from sewcli.base import log
 from sewcli.base.errors import DataError, UsageError
-from sewcli.base.files import atomic_path, read_json, read_jsonl, remove_leftovers, sha256, write_json, write_jsonl
+from sewcli.base.files import (
+    as_expected,
+    atomic_path,
+    read_json,
+    read_jsonl,
+    remove_leftovers,
+    sha256,
+    write_json,
+    write_jsonl,
+)
 from sewcli.base.lock import hold
 from sewcli.data.loading import read_ahead
 from sewcli.data.shar import PARTIAL, Members, entry, index_path, scan, tar_of
@@ -101,7 +110,8 @@ def _begin(out: Path, wanted: PackedSplit) -> PackedSplit | None:
     """What was done before; None: the partial folder is ready to go on in."""
     folder, partial = out / wanted.split, out / f"{wanted.split}{PARTIAL}"
     record = _record(out, wanted.split)
-    there = PackedSplit(**read_json(record)) if record.exists() else None
+    with as_expected(record):
+        there = PackedSplit(**read_json(record)) if record.exists() else None
     same = there is not None and (there.source, there.shard_size) == (wanted.source, wanted.shard_size)
     if folder.exists():
         if there and same and there.cuts:
@@ -129,7 +139,7 @@ def _finished(manifest: Path, shard: list[tuple[Row, Utterance]]) -> tuple[list[
     """(cuts that could not be read, where the others are) of a shard that an earlier process wrote."""
     if not manifest.exists():
         return None
-    there = {row["id"] for row in read_jsonl(manifest)}
+    there = {row.get("id") for row in read_jsonl(manifest)}
     found = ((utterance, _sound(utterance)) for _, utterance in shard if utterance.id not in there)
     members, _ = scan(tar_of(manifest))
     return [_failure(utterance, sound) for utterance, sound in found if isinstance(sound, DataError)], members

@@ -20,7 +20,7 @@ from safetensors.numpy import save_file
 
 from sewcli.base import log
 from sewcli.base.errors import DataError
-from sewcli.base.files import atomic_folder, read_json, write_json
+from sewcli.base.files import as_expected, atomic_folder, read_object, write_json
 from sewcli.data.utterances import Utterance
 
 INDEX = "emissions.json"
@@ -101,7 +101,7 @@ class KeptEmissions:
 
     def __init__(self, folder: Path, inputs: str, shard: Shard = (1, 1)) -> None:
         self.folder = folder
-        indices = [(part, read_json(part / INDEX)) for part in _parts(folder, shard)]
+        indices = [(part, read_object(part / INDEX)) for part in _parts(folder, shard)]
         if not indices:
             mend = "sew decode --keep-emissions float32 keeps them"
             raise DataError("no emissions are kept here", where=folder, mend=mend)
@@ -111,16 +111,17 @@ class KeptEmissions:
                 where=folder,
                 mend="sew decode --keep-emissions float32 makes them anew",
             )
-        self.types = {str(index["type"]) for _, index in indices}
-        self.failed = [row for _, index in indices for row in index["failed"]]
-        self.model_seconds = sum(float(index["model_seconds"]) for _, index in indices)
-        self.facts = {name: indices[0][1][name] for name in ("device", "threads")}
-        self._places = {
-            name: (part / file["file"], str(place))
-            for part, index in indices
-            for file in index["files"]
-            for place, name in enumerate(file["utterances"])
-        }
+        with as_expected(indices[0][0] / INDEX):
+            self.types = {str(index["type"]) for _, index in indices}
+            self.failed = [dict(row) for _, index in indices for row in index["failed"]]
+            self.model_seconds = sum(float(index["model_seconds"]) for _, index in indices)
+            self.facts = {name: indices[0][1][name] for name in ("device", "threads")}
+            self._places = {
+                name: (part / Path(file["file"]).name, str(place))
+                for part, index in indices
+                for file in index["files"]
+                for place, name in enumerate(file["utterances"])
+            }
 
     def __contains__(self, name: str) -> bool:
         return name in self._places
@@ -183,6 +184,6 @@ def _parts(folder: Path, shard: Shard) -> list[Path]:
 
 def _stale(part: Path, inputs: str, shard: Shard) -> bool:
     try:
-        return read_json(part / INDEX).get("inputs") != inputs or shard == (1, 1)
+        return read_object(part / INDEX).get("inputs") != inputs or shard == (1, 1)
     except DataError:
         return True

@@ -72,7 +72,7 @@ def read_nbest(path: str | Path) -> Iterator[tuple[str, list[Hypothesis]]]:
         try:
             found = [_hypothesis(entry) for entry in row["nbest"]]
             name = str(row["id"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise DataError(f"line {number}: not a list of hypotheses", where=file, mend="decode it again") from None
         if not found:
             raise DataError(f"line {number}: {name} has no hypothesis", where=file, mend="decode it again")

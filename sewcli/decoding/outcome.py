@@ -17,7 +17,7 @@ from typing import Any
 
 from sewcli.base import log
 from sewcli.base.errors import DataError
-from sewcli.base.files import atomic_folder, explained, read_json, read_jsonl, write_json, write_jsonl
+from sewcli.base.files import as_expected, atomic_folder, explained, read_jsonl, read_object, write_json, write_jsonl
 from sewcli.data.utterances import Utterance
 from sewcli.decoding.nbest import NBEST
 
@@ -152,17 +152,21 @@ def _write(
 
 def _joined(folder: Path, shards: list[Shard], utterances: Sequence[Utterance]) -> tuple[Outcome, dict[str, Any]]:
     parts = [part_of(folder, shard) for shard in shards]
-    summaries = [read_json(part / PART_SUMMARY) for part in parts]
+    summaries = [read_object(part / PART_SUMMARY) for part in parts]
     place = {u.id: number for number, u in enumerate(utterances)}
-    rows, failures = (
-        sorted(
-            (row for part in parts if (part / name).is_file() for row in read_jsonl(part / name)),
-            key=lambda row: place[row["id"]],
+    with as_expected(parts[0].parent):
+        rows, failures = (
+            sorted(
+                (row for part in parts if (part / name).is_file() for row in read_jsonl(part / name)),
+                key=lambda row: place[row["id"]],
+            )
+            for name in (PART, FAILED)
         )
-        for name in (PART, FAILED)
-    )
-    sums = {f"{kind}_seconds": sum(s[f"{kind}_seconds"] for s in summaries) for kind in ("audio", "model", "decoder")}
-    wall = max(summary["wall_seconds"] for summary in summaries)
+        sums = {
+            f"{kind}_seconds": sum(float(s[f"{kind}_seconds"]) for s in summaries)
+            for kind in ("audio", "model", "decoder")
+        }
+        wall = max(float(summary["wall_seconds"]) for summary in summaries)
     return Outcome(rows, failures, **sums, wall_seconds=wall), summaries[0] | {"shards": len(shards)}
 
 
@@ -179,7 +183,7 @@ def _read_summary(folder: Path, names: tuple[str, str], inputs: str) -> dict[str
     if not all((folder / name).is_file() for name in names):
         return None
     try:
-        summary: dict[str, Any] = read_json(folder / names[1])
+        summary = read_object(folder / names[1])
     except DataError:
         return None
     return summary if summary.get("inputs") == inputs else None

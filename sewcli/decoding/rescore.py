@@ -20,7 +20,7 @@ import numpy as np
 from sewcli.base import log
 from sewcli.base.config import Config, build
 from sewcli.base.errors import DataError, UsageError
-from sewcli.base.files import atomic_folder, read_json, read_jsonl, sha256, write_json, write_jsonl
+from sewcli.base.files import as_expected, atomic_folder, read_jsonl, read_object, sha256, write_json, write_jsonl
 from sewcli.decoding.grid import Axis, Point, best_point, grid_search
 from sewcli.decoding.nbest import LN10, NBEST, Hypothesis, nbest_rows, read_nbest
 from sewcli.decoding.outcome import FAILED, HYPOTHESES, SUMMARY
@@ -112,7 +112,8 @@ def score_lists(folder: Path, scorer: TextScorer) -> Lists:
         raise DataError("no utterance here", where=folder / NBEST)
     names, hypotheses = [name for name, _ in lists], [found for _, found in lists]
     rows = read_jsonl(folder / HYPOTHESES)
-    references = {str(row["id"]): str(row["reference"]) for row in rows if row.get("reference") is not None}
+    with as_expected(folder / HYPOTHESES):
+        references = {str(row["id"]): str(row["reference"]) for row in rows if row.get("reference") is not None}
     inputs = _digest(folder / NBEST, scorer.folder)
     known = _known(out_folder(folder, scorer.name), inputs)
     if known is not None:
@@ -179,7 +180,7 @@ def rescore(lists: Lists, scorer: TextScorer, weights: RescoreWeights, tuned: di
         weights: of the parts.
         tuned: what tuning on these lists found; then the weights are written too.
     """
-    summary: dict[str, Any] = read_json(lists.folder / SUMMARY)
+    summary = read_object(lists.folder / SUMMARY)
     out = out_folder(lists.folder, scorer.name)
     rows, nbest = [], []
     for name, found, nn, scores in zip(
@@ -191,10 +192,11 @@ def rescore(lists: Lists, scorer: TextScorer, weights: RescoreWeights, tuned: di
         row = {"id": name, "text": found[order[0]].text, "score": round(float(scores[order[0]]), 4)}
         reference = lists.references.get(name)
         rows.append(row | ({} if reference is None else {"reference": reference}))
-    work = summary["model_seconds"] + summary["decoder_seconds"] + lists.seconds
-    audio = summary["audio_seconds"]
+    with as_expected(lists.folder / SUMMARY):
+        work = float(summary["model_seconds"]) + float(summary["decoder_seconds"]) + lists.seconds
+        audio, decoder = float(summary["audio_seconds"]), str(summary["decoder"])
     summary |= {
-        "decoder": f"{summary['decoder']}-{scorer.name}",
+        "decoder": f"{decoder}-{scorer.name}",
         "neural_lm": str(scorer.folder),
         **weights.model_dump(),
         "neural_seconds": round(lists.seconds, 6),
@@ -223,7 +225,7 @@ def rescored(folder: Path, model: Path, name: str, weights: RescoreWeights) -> P
     """
     out = out_folder(folder, name)
     try:
-        summary = read_json(out / SUMMARY)
+        summary = read_object(out / SUMMARY)
         same = {key: summary[key] for key in RescoreWeights.model_fields} == weights.model_dump()
         return out if same and summary["inputs"] == _digest(folder / NBEST, model) else None
     except (DataError, KeyError, TypeError):  # none there, or not of this making
@@ -237,8 +239,9 @@ def out_folder(folder: Path, name: str) -> Path:
 
 def decoder_weights(folder: Path) -> RescoreWeights:
     """Those that the lists were found with; the neural model has none yet."""
-    summary = read_json(folder / SUMMARY)
-    lm_weight, word_score = (float(summary.get(name) or 0.0) for name in ("lm_weight", "word_score"))
+    summary = read_object(folder / SUMMARY)
+    with as_expected(folder / SUMMARY):
+        lm_weight, word_score = (float(summary.get(name) or 0.0) for name in ("lm_weight", "word_score"))
     return RescoreWeights(lm_weight=lm_weight, word_score=word_score, nn_weight=0.0)
 
 
@@ -249,7 +252,7 @@ def read_weights(given: Path) -> RescoreWeights:
         DataError: missing, or not such a file.
     """
     path = given / WEIGHTS if given.is_dir() else given
-    content = read_json(path)
+    content = read_object(path)
     names = RescoreWeights.model_fields
     try:
         return build(RescoreWeights, {name: content[name] for name in names}, where=path)
@@ -278,7 +281,7 @@ def _digest(nbest: Path, model: Path) -> str:
 def _known(out: Path, inputs: str) -> tuple[dict[str, dict[str, float]], float] | None:
     """Neural scores by utterance and text of an earlier rescoring of the same lists by the same model, and its seconds."""
     try:
-        summary = read_json(out / SUMMARY)
+        summary = read_object(out / SUMMARY)
         if summary["inputs"] != inputs:
             return None
         scores = {row["id"]: {e["text"]: float(e["nn"]) for e in row["nbest"]} for row in read_jsonl(out / NBEST)}

@@ -22,6 +22,7 @@ from sewcli.base.errors import DataError, SewError, UsageError
 from sewcli.base.files import explained, read_json, write_json
 from sewcli.base.lock import hold
 from sewcli.base.memory import keep_freed_memory
+from sewcli.base.parsing import parse_json
 from sewcli.data.utterances import Utterance, read_split
 from sewcli.decoding.beam import BeamOptions
 from sewcli.decoding.grid import Axis, Point, best_point, grid_search
@@ -241,7 +242,7 @@ class _Table:
         whole = 0
         for line in self._path.read_bytes().splitlines(keepends=True):
             try:
-                trial = Trial(**json.loads(line))
+                trial = Trial(**parse_json(line.decode()))
             except (ValueError, TypeError):
                 break
             if not line.endswith(b"\n"):

@@ -16,7 +16,7 @@ from typing import Any
 from sewcli.base import dist, log
 from sewcli.base.config import dump_yaml, merge, read_yaml
 from sewcli.base.errors import DataError, PartialError, UsageError
-from sewcli.base.files import read_json, write_json, write_text
+from sewcli.base.files import as_expected, read_object, write_json, write_text
 from sewcli.base.lock import hold
 from sewcli.data.utterances import read_split, require_splits
 from sewcli.data.utterances import splits as find_splits
@@ -150,7 +150,7 @@ class _Run:
         mark = folder / MARK
         inputs = fingerprint(self.config.model_dump(mode="json", exclude={GROWS}), self.digest)
         if mark.is_file() and self.model.exists():
-            row: Row = read_json(mark)
+            row: Row = read_object(mark)
             self.digest = model_digest(self.model)
             if row.get("inputs") == inputs and row.get("model_sha256") == self.digest:
                 log.info(f"{folder}: done already")
@@ -228,8 +228,9 @@ class _Run:
             )
             for split, decoded in zip(self.config.test or (), done, strict=True):
                 there = (decoded.folder / SCORE).is_file() and not decoded.new
-                score = read_json(decoded.folder / SCORE) if there else score_folder(decoded.folder)
-                rates.setdefault(split, {})["greedy" if name == "none" else "lm"] = score["wer"]
+                score = read_object(decoded.folder / SCORE) if there else score_folder(decoded.folder)
+                with as_expected(decoded.folder / SCORE):
+                    rates.setdefault(split, {})["greedy" if name == "none" else "lm"] = float(score["wer"])
         return rates
 
     @property

@@ -108,7 +108,7 @@ def write_split(
     rows = [_labelled(row, texts[name], account) for row in read_jsonl(source) if (name := str(row["id"])) in texts]
     write_jsonl(out / cuts_name(split), rows)
     write_text(out / text_name(split), "".join(f"{row['supervisions'][0]['text']}\n" for row in rows))
-    others = [row for row in _rejected(out) if row["split"] != split]
+    others = [row for row in _rejected(out) if row.get("split") != split]
     own = [{"split": split, "file": r.file, "id": r.id, "reason": r.reason, "text": r.text} for r in rejected]
     write_jsonl(out / REJECTED, sorted([*others, *own], key=lambda row: (row["split"], row["file"], row["id"])))
     there = _splits(data).get(split, {})
@@ -172,8 +172,8 @@ def _labelled(row: dict[str, Any], label: Candidate, account: Account) -> dict[s
 
 def _splits(folder: Path) -> dict[str, dict[str, Any]]:
     try:
-        return dict(read_json(folder / SUMMARY)["splits"])
-    except (DataError, KeyError, TypeError, ValueError):
+        return {str(name): dict(entry) for name, entry in read_json(folder / SUMMARY)["splits"].items()}
+    except (DataError, KeyError, TypeError, ValueError, AttributeError):
         return {}
 
 

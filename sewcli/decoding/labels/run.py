@@ -19,7 +19,7 @@ from rich.table import Table
 
 from sewcli.base import log
 from sewcli.base.errors import DataError
-from sewcli.base.files import read_json, read_jsonl, sha256
+from sewcli.base.files import as_expected, read_jsonl, read_object, sha256
 from sewcli.data.utterances import Utterance, read_split
 from sewcli.decoding.beam import BeamOptions
 from sewcli.decoding.labels.config import BEST_PATHS, LabelConfig
@@ -210,7 +210,7 @@ class _Work:
         origin = {
             "model": str(self.model),
             "model_sha256": model_digest(self.model),
-            "decoder": read_json(chosen / SUMMARY)["decoder"],
+            "decoder": read_object(chosen / SUMMARY).get("decoder"),
             "lm": config.lm,
         }
         if config.lm not in BEST_PATHS:
@@ -273,6 +273,11 @@ def _rescore_weights(folder: Path, config: LabelConfig) -> RescoreWeights:
 
 def candidates_of(folder: Path, chosen: Path, utterances: dict[str, Utterance]) -> list[Candidate]:
     """Of each cut its text and the figures of it; of a rescoring the acoustic score is that of the text it took."""
+    with as_expected(chosen):
+        return _candidates(folder, chosen, utterances)
+
+
+def _candidates(folder: Path, chosen: Path, utterances: dict[str, Utterance]) -> list[Candidate]:
     heard = {str(row["id"]): row for row in read_jsonl(folder / HYPOTHESES)}
     taken = {str(row["id"]): row["nbest"][0] for row in read_jsonl(chosen / NBEST)} if chosen != folder else {}
     found = []

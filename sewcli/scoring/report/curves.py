@@ -6,13 +6,14 @@ and counted; the half line that a run at work may have at the end is not taken f
 
 from __future__ import annotations
 
-import json
 import math
 from array import array
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from sewcli.base.parsing import parse_json
 
 BINS = 100
 LARGEST = 1e300  # of a number that is taken for one: no infinity, no NaN, no integer of a thousand digits
@@ -87,7 +88,7 @@ def thinned(steps: array[float], values: array[float], bins: int = BINS) -> list
 
 def _row(line: str) -> dict[str, Any] | None:
     try:
-        row = json.loads(line)
+        row = parse_json(line)
     except ValueError:
         return None
     return row if isinstance(row, dict) and _is_number(row.get("step")) else None
