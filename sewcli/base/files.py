@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import tempfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,10 +19,10 @@ from typing import Any
 
 from sewcli.base.errors import DataError, SewError, UsageError, quoted
 from sewcli.base.parsing import parse_json
+from sewcli.base.texts import open_text
 
 UMASK = os.umask(0)  # the only way to read it is to set it
 os.umask(UMASK)
-LONGEST_LINE = 1 << 26  # characters: of a .gz of 1 MB that unpacks to 1 GB, this much is read
 TEMPORARY = ".tmp-"  # marks what a kill may leave behind; `remove_leftovers` clears it
 
 
@@ -169,41 +168,16 @@ def read_jsonl(path: str | Path) -> Iterator[dict[str, Any]]:
 
 def numbered_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """As `read_jsonl`, each object with the number of its line."""
-    for number, line in numbered_lines(path):
-        if line.strip():
-            try:
-                row = parse_json(line)
-                if not isinstance(row, dict):
-                    raise ValueError("not an object")
-            except ValueError as error:
-                raise DataError(f"line {number}: not valid JSON lines ({_reason(error)})", where=path) from None
-            yield number, row
-
-
-def numbered_lines(path: str | Path) -> Iterator[tuple[int, str]]:
-    """Lines of UTF-8 text with their numbers from 1, unpacked when the name ends in `.gz`; never more than one in memory.
-
-    Raises:
-        DataError: missing, truncated, not text, or with a line of more than `LONGEST_LINE` characters.
-    """
-    done = 0
-    try:
-        with (
-            gzip.open(path, "rt", encoding="utf-8-sig")
-            if str(path).endswith(".gz")
-            else open(path, encoding="utf-8-sig") as file
-        ):
-            while line := file.readline(LONGEST_LINE + 1):
-                if len(line) > LONGEST_LINE:
-                    raise ValueError(f"longer than {LONGEST_LINE:,} characters")
-                done += 1
-                yield done, line
-    except FileNotFoundError:
-        raise DataError("no such file", where=path) from None
-    except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"line {done + 1}: cannot be read ({_reason(error)})", where=path) from None
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror or error})", where=path) from None
+    with open_text(path) as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                try:
+                    row = parse_json(line)
+                    if not isinstance(row, dict):
+                        raise ValueError("not an object")
+                except ValueError as error:
+                    raise DataError(f"line {number}: not valid JSON lines ({_reason(error)})", where=path) from None
+                yield number, row
 
 
 @contextmanager

@@ -20,7 +20,16 @@ import numpy as np
 from sewcli.base import log
 from sewcli.base.config import Config, build
 from sewcli.base.errors import DataError, UsageError
-from sewcli.base.files import as_expected, atomic_folder, read_jsonl, read_object, sha256, write_json, write_jsonl
+from sewcli.base.files import (
+    as_expected,
+    atomic_folder,
+    read_json,
+    read_jsonl,
+    read_object,
+    sha256,
+    write_json,
+    write_jsonl,
+)
 from sewcli.decoding.grid import Axis, Point, best_point, grid_search
 from sewcli.decoding.nbest import LN10, NBEST, Hypothesis, nbest_rows, read_nbest
 from sewcli.decoding.outcome import FAILED, HYPOTHESES, SUMMARY
@@ -252,7 +261,7 @@ def read_weights(given: Path) -> RescoreWeights:
         DataError: missing, or not such a file.
     """
     path = given / WEIGHTS if given.is_dir() else given
-    content = read_object(path)
+    content = read_json(path)
     names = RescoreWeights.model_fields
     try:
         return build(RescoreWeights, {name: content[name] for name in names}, where=path)

@@ -7,7 +7,6 @@ Legend: B texts of a batch, L tokens with <s> and </s>.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,18 @@ from torch.nn import functional
 
 from sewcli.base import log
 from sewcli.base.errors import DataError, UsageError
+from sewcli.base.files import read_object
 from sewcli.lm.counts import SPECIAL
+from sewcli.lm.foreign import (
+    CLOSED,
+    CONFIG,
+    architectures,
+    check_causal,
+    check_folder,
+    check_loaded,
+    is_causal,
+    not_a_model,
+)
 from sewcli.lm.tokenizer import require_transformers
 from sewcli.text.form import case_of
 
@@ -52,19 +62,20 @@ class NeuralLanguageModel:
         require_transformers()
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
+        check_folder(self.folder)
         try:
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(str(self.folder), local_files_only=True)
-            model: Any = AutoModelForCausalLM.from_pretrained(
-                str(self.folder), local_files_only=True, use_safetensors=True, dtype=torch.float32
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(str(self.folder), **CLOSED)
+            model, loaded = AutoModelForCausalLM.from_pretrained(
+                str(self.folder), use_safetensors=True, dtype=torch.float32, output_loading_info=True, **CLOSED
             )
-        except Exception as error:  # of foreign files anything can be wrong, and each reader has errors of its own
+        except BaseException as error:  # of foreign files anything can be wrong, and each reader has errors of its own
+            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # that of Rust's readers
+                raise
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise DataError(
-                f"not a causal language model with its tokenizer ({reason})",
-                where=self.folder,
-                mend="give a folder of sew lm train, or of a Hugging Face causal language model (model.safetensors)",
-            ) from None
+            raise not_a_model(reason, self.folder) from None
+        check_loaded(loaded, self.folder)
         self.model = model.to(device).eval()
+        check_causal(self.model, self.folder)
         self.device, config = device, model.config
         self.end = _first(self.tokenizer.eos_token_id, config.eos_token_id)
         self.begin = _first(self.tokenizer.bos_token_id, config.bos_token_id, self.end)
@@ -197,10 +208,9 @@ def is_neural(given: str | Path) -> bool:
     """Whether it is a folder with a causal language model, by its config."""
     for place in (Path(given), Path(given) / "model"):
         try:
-            architectures = json.loads((place / "config.json").read_text(encoding="utf-8")).get("architectures")
-        except (OSError, ValueError, AttributeError):
+            return any(map(is_causal, architectures(read_object(place / CONFIG))))
+        except DataError:
             continue
-        return any("CausalLM" in name or "LMHead" in name for name in architectures or [])
     return False
 
 

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from sewcli.base import log
 from sewcli.base.errors import DataError, UsageError
-from sewcli.base.files import numbered_jsonl, read_jsonl, read_object, write_json, write_jsonl, write_text
+from sewcli.base.files import numbered_jsonl, read_json, read_jsonl, write_json, write_jsonl, write_text
 from sewcli.data.utterances import manifests
 from sewcli.scoring import errors as analysis
 from sewcli.scoring import nist
@@ -224,8 +224,8 @@ def _read(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
     """As `read_decoded`, and how many hypotheses have no reference. One that is empty is one: whatever is heard is wrong."""
     if not (folder / HYPOTHESES).is_file():
         raise _no_hypotheses(folder)
-    decoded = read_object(folder / DECODED)
-    if type(decoded.get("failed", 0)) is not int:
+    decoded = read_json(folder / DECODED)
+    if not isinstance(decoded, dict) or type(decoded.get("failed", 0)) is not int:
         raise DataError(
             "not an object whose `failed` is a whole number", where=folder / DECODED, mend="decode it again"
         )

@@ -281,7 +281,7 @@ def _tokenizer(config: LanguageModelConfig, exp: Path, train: Sequence[Path]) ->
         with atomic_folder(folder) as temporary:
             found.save_pretrained(temporary)
     dist.barrier()
-    return PreTrainedTokenizerFast.from_pretrained(str(folder))
+    return PreTrainedTokenizerFast.from_pretrained(str(folder), local_files_only=True)
 
 
 def _fingerprint(text: Sentences) -> dict[str, Any]:

@@ -134,7 +134,7 @@ def test_an_atomic_folder_can_be_read_by_those_who_may_read_others(tmp_path: Pat
 
 def test_what_cannot_be_read_is_an_error_of_the_data(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl.gz").mkdir()
-    with pytest.raises(DataError, match=r"rows.jsonl.gz: cannot be read"):
+    with pytest.raises(DataError, match=r"rows.jsonl.gz: a folder"):
         list(files.read_jsonl(tmp_path / "rows.jsonl.gz"))
     with pytest.raises(DataError, match="cannot be read"):
         files.read_json(tmp_path)

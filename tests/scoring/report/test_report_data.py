@@ -128,7 +128,7 @@ def test_curves_of_a_damaged_file(tmp_path: Path) -> None:
     lines[30] = f'{{"step": 31, "loss": {"9" * 400}, "lr": null}}\n'
     path.write_text("".join(lines)[:-8])  # cut off in its last line
     found = read_curves(path)
-    assert found.damaged == 2 and found.last == 100, "the half line at the end may still be being written"
+    assert found.damaged == 3 and found.last == 100, "the half line at the end may still be being written"
     assert len(found.train["loss"]) == 97
     assert read_curves(tmp_path / "none").last == 0
 
