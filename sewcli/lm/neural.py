@@ -65,7 +65,7 @@ class NeuralLanguageModel:
         check_folder(self.folder)
         try:
             self.tokenizer: Any = AutoTokenizer.from_pretrained(str(self.folder), **CLOSED)
-            model, loaded = AutoModelForCausalLM.from_pretrained(
+            found: Any = AutoModelForCausalLM.from_pretrained(
                 str(self.folder), use_safetensors=True, dtype=torch.float32, output_loading_info=True, **CLOSED
             )
         except BaseException as error:  # of foreign files anything can be wrong, and each reader has errors of its own
@@ -73,6 +73,7 @@ class NeuralLanguageModel:
                 raise
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise not_a_model(reason, self.folder) from None
+        model, loaded = found
         check_loaded(loaded, self.folder)
         self.model = model.to(device).eval()
         check_causal(self.model, self.folder)
