@@ -66,7 +66,7 @@ class Encoder(nn.Module):
         """
         features = self.extract(waves, lengths)
         frames = self.frames(lengths)
-        if self.config.compat == "asapp":
+        if self.config.compat == "asapp" and self.config.family != "wav2vec2":  # whose own code counts as we do
             frames = frames_by_chunks(lengths, waves.shape[1], features.shape[1])
         return self.contextualise(self.feature_norm(features), frames, time_mask, channel_mask)
 
@@ -225,6 +225,7 @@ def make_layers(config: ModelConfig) -> list[TransformerLayer]:
             buckets=config.position_buckets,
             max_positions=config.max_positions,
             head_width=config.head_width,
+            masks_queries=config.compat == "asapp",
         )
         first = TransformerLayer(
             attention,

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Self
+from typing import Literal, Self
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sewcli.base import log
 from sewcli.nn import disentangled_fused as fused
 from sewcli.nn.attention import HeadProjections, join_heads, split_heads
 from sewcli.nn.position_bias import STRIP, attend, mask_keys, position_bias, shear, strips
 
+Kernels = Literal["auto", "plain", "fused"]
+"""auto: the fused kernels where they serve and agree with the plain path; plain: never; fused: wherever they serve."""
+
+APART = 0.05  # largest difference of kernels and plain path, of the largest value, that half precision can explain
 WHOLE_UP_TO = 512  # frames whose scores are computed in one piece
 BLOCK = 128  # frames a side of a tile beyond that
 QUERIES = 512  # frames whose scores are in memory at a time, in inference on a CPU
@@ -33,6 +38,7 @@ class DisentangledAttention(HeadProjections):
         buckets: half of N; offsets up to `buckets` / 2 have one each, farther ones share them, logarithmically.
         max_positions: offsets from here on share the last bucket.
         head_width: D, where it is not E / H.
+        masks_queries: whether frames that may not be attended to attend to nothing either, as in DeBERTa's code.
     """
 
     fixed_query: Tensor | None
@@ -48,11 +54,15 @@ class DisentangledAttention(HeadProjections):
         buckets: int,
         max_positions: int,
         head_width: int | None = None,
+        masks_queries: bool = False,
     ) -> None:
         super().__init__(width, heads, head_width)
+        self.head_width = head_width or width // heads
+        self.masks_queries = masks_queries
+        self.kernels: Kernels = "auto"
         self.dropout, self.position_dropout = dropout, position_dropout
         self.buckets, self.max_positions = buckets, max_positions
-        self.scale = 1 / math.sqrt(3 * (head_width or width // heads))
+        self.scale = 1 / math.sqrt(3 * self.head_width)
         self.register_buffer("fixed_query", None, persistent=False)
         self.register_buffer("fixed_key", None, persistent=False)
 
@@ -75,9 +85,8 @@ class DisentangledAttention(HeadProjections):
             valid: (B, U) bool, the frames that may be attended to; None for all.
             positions: (N, E), the table of relative positions after its LayerNorm.
         """
-        if fused.serves_here(x, self.heads):
-            fused_output: Tensor = self.output(self._fused(x, valid, positions))
-            return fused_output
+        if self._uses_kernels(x):
+            return self._output(self._fused(x, valid, positions), valid)
         frames, far = x.shape[1], self.max_positions
         strips_of_bias = self.fixed_query is not None and not torch.is_grad_enabled() and x.device.type == "cpu"
         reach = min(frames - 1, far + STRIP) if strips_of_bias else frames - 1
@@ -93,15 +102,26 @@ class DisentangledAttention(HeadProjections):
             for part in strips(0, frames, QUERIES):
                 bias = mask_keys(position_bias(query, key, falling, rising, part, far), valid)
                 mixed.append(attend(query[:, :, part], key, value, bias))
-            return self._join(mixed)
+            return self._join(mixed, valid)
         for part in blocks(frames):
             scores = block_scores(query[:, :, part], key, falling, rising, part.start)
             mixed.append(self._mix(scores, value, valid))
-        return self._join(mixed)
+        return self._join(mixed, valid)
 
-    def _join(self, mixed: list[Tensor]) -> Tensor:
-        joined: Tensor = self.output(join_heads(torch.cat(mixed, dim=2) if len(mixed) > 1 else mixed[0]))
-        return joined
+    def _uses_kernels(self, x: Tensor) -> bool:
+        if self.kernels == "plain" or not fused.serves_here(x, self.head_width):
+            return False
+        return self.kernels == "fused" or kernels_agree(x.device, fused.dtype_of_products(x), self.head_width)
+
+    def _join(self, mixed: list[Tensor], valid: Tensor | None) -> Tensor:
+        return self._output(join_heads(torch.cat(mixed, dim=2) if len(mixed) > 1 else mixed[0]), valid)
+
+    def _output(self, mixed: Tensor, valid: Tensor | None) -> Tensor:
+        """Mixed values (B, U, H D) through the output layer."""
+        if self.masks_queries and valid is not None:
+            mixed = mixed.masked_fill(~valid.unsqueeze(2), 0.0)
+        output: Tensor = self.output(mixed)
+        return output
 
     def _fused(self, x: Tensor, valid: Tensor | None, positions: Tensor) -> Tensor:
         """What goes into the output layer, by the kernels for GPUs; `valid` must mark the first frames of each row."""
@@ -139,6 +159,68 @@ class DisentangledAttention(HeadProjections):
             scores = scores.masked_fill(~valid[:, None, None, :], float("-inf"))
         weights = functional.dropout(scores.softmax(dim=-1), self.dropout, self.training)
         return weights.to(value.dtype) @ value
+
+
+@lru_cache(maxsize=16)
+def kernels_agree(device: torch.device, dtype: torch.dtype, head_width: int) -> bool:
+    """Whether the fused kernels compute what the plain path does, in a small case: outputs and gradients, made once.
+
+    They are compiled for the device when they first run, and a fault there would spoil a training without a word. Draws
+    no random number of PyTorch's own.
+    """
+    try:
+        apart = _largest_difference(device, dtype, head_width)
+        reason = f"they differ from the plain path by {apart:.1%} of the largest value"
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # whatever a compiler or a driver may raise
+        apart, reason = math.inf, f"{type(error).__name__}: {str(error).strip().splitlines()[:1]}"
+    if apart < APART:  # a NaN is not
+        return True
+    kind = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+    log.warn(
+        f"SEW-D's fused attention kernels do not work on {kind} in {dtype} ({reason}); the plain path is used\n"
+        "  hint: --set attention=plain leaves out this check; please report the message"
+    )
+    return False
+
+
+def _largest_difference(device: torch.device, dtype: torch.dtype, head_width: int) -> float:
+    """Of outputs in inference, outputs in training and all gradients, in units of the largest value of each."""
+    heads, lengths, generator = 2, (70, 41), torch.Generator().manual_seed(0)  # more than a tile, and padding
+    width, frames = heads * head_width, max(lengths)
+    layers = []
+    with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device.type, enabled=False):
+        for kernels in ("plain", "fused"):
+            with torch.device("meta"):
+                layer = DisentangledAttention(
+                    width, heads, dropout=0.0, position_dropout=0.0, buckets=16, max_positions=40
+                )
+            layers.append(layer.to_empty(device=device).eval())
+            layer.kernels = "fused" if kernels == "fused" else "plain"
+        for ours, theirs in zip(*(layer.parameters() for layer in layers), strict=True):
+            values = torch.randn(ours.shape, generator=generator) / math.sqrt(width)
+            ours.data, theirs.data = (values.to(device, dtype).to(kind) for kind in (torch.float32, dtype))
+        x, table, gradient = (
+            torch.randn(shape, generator=generator).to(device, dtype)
+            for shape in ((len(lengths), frames, width), (32, width), (len(lengths), frames, width))
+        )
+        valid = torch.arange(frames, device=device) < torch.tensor(lengths, device=device).unsqueeze(1)
+        found = [_outputs_and_gradients(layer, x, table, gradient, valid) for layer in layers]
+    return max(float((b.float() - a).abs().max() / a.abs().max().clamp(min=1e-6)) for a, b in zip(*found, strict=True))
+
+
+def _outputs_and_gradients(
+    layer: DisentangledAttention, x: Tensor, table: Tensor, gradient: Tensor, valid: Tensor
+) -> list[Tensor]:
+    kind = next(layer.parameters()).dtype
+    inside = valid.unsqueeze(2)
+    with torch.no_grad():
+        inferred = layer(x.to(kind), valid, table.to(kind)) * inside
+    own, positions = (y.to(kind, copy=True).requires_grad_() for y in (x, table))
+    output = layer(own, valid, positions) * inside
+    leaves = (own, positions, *layer.parameters())
+    return [inferred, output.detach(), *torch.autograd.grad(output, leaves, gradient.to(kind))]
 
 
 def block_scores(query: Tensor, key: Tensor, falling: Tensor, rising: Tensor, start: int) -> Tensor:

@@ -54,17 +54,23 @@ def serves(
     return device == "cuda" and has_triton and fits and (capability or (0, 0)) >= (8, 0)
 
 
-def serves_here(x: Tensor, heads: int) -> bool:
+def serves_here(x: Tensor, head_width: int) -> bool:
     """`serves` for frames (B, U, E) where they are, in the precision of the day."""
     if x.device.type != "cuda":
         return False
-    dtype = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else x.dtype
     capability = torch.cuda.get_device_capability(x.device)
-    return serves("cuda", dtype, x.shape[2] // heads, capability, _has_triton())
+    return serves("cuda", dtype_of_products(x), head_width, capability, has_triton())
+
+
+def dtype_of_products(x: Tensor) -> torch.dtype:
+    """The precision of matrix products with `x`, where it is."""
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
 
 
 @lru_cache(maxsize=1)
-def _has_triton() -> bool:
+def has_triton() -> bool:
+    """Whether Triton can be imported."""
     return find_spec("triton") is not None
 
 

@@ -204,7 +204,8 @@ class LoopConfig(Config):
     log_every: AtLeastOne = 50
     """Updates between two looks at the losses (each update still has its row in metrics.jsonl)."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """auto: bf16 on a GPU that has it, fp32 elsewhere. Norms, softmax and losses are fp32 in every case."""
+    """auto: bf16 on a GPU that computes in it (A100 and newer), fp16 on an older one, fp32 on a CPU. Norms, softmax and
+    losses are fp32 in every case."""
     tensorboard: bool = True
 
     @model_validator(mode="after")
@@ -225,6 +226,9 @@ class RunConfig(LoopConfig):
     """Fields of the model's config to change, e.g. its dropouts."""
     data: DataConfig = DataConfig()
     batch: BatchConfig
+    attention: Literal["auto", "plain", "fused"] = "auto"
+    """Of SEW-D: auto takes the fused kernels on a GPU in half precision if they agree with the plain path in a small case;
+    plain never takes them, fused takes them unchecked."""
 
 
 class PretrainConfig(RunConfig):

@@ -27,9 +27,19 @@ if TYPE_CHECKING:
     import torch
 
 
-# What may change between a run and its continuation without changing any update. (What is in the data folder is held
-# against data.json, wherever it lies.)
-FREE = ("checkpoint", "log_every", "tensorboard", "health", "average", "data.threads", "data.dir", "data.max_rejected")
+# What may change between a run and its continuation without changing any update, but for the rounding of `attention`.
+# (What is in the data folder is held against data.json, wherever it lies.)
+FREE = (
+    "checkpoint",
+    "log_every",
+    "tensorboard",
+    "health",
+    "average",
+    "attention",
+    "data.threads",
+    "data.dir",
+    "data.max_rejected",
+)
 
 
 def open_experiment(exp: Path, config: LoopConfig) -> None:

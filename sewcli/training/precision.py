@@ -10,9 +10,14 @@ from sewcli.training.config import LoopConfig
 
 
 def precision(config: LoopConfig, device: torch.device) -> torch.dtype:
-    """The dtype of matrix products."""
+    """The dtype of matrix products; `auto` is bf16 on a GPU that computes in it, fp16 on another GPU, else fp32.
+
+    PyTorch also calls bf16 supported where it is emulated, slowly and not for every convolution (V100, T4).
+    """
     if config.precision == "auto":
-        return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+        if device.type != "cuda":
+            return torch.float32
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[config.precision]
 
 

@@ -11,6 +11,7 @@ import torch
 from sewcli.base import log
 from sewcli.data.reader import Reader
 from sewcli.data.utterances import Utterance
+from sewcli.training.attention import choose_attention
 from sewcli.training.average import average_run
 from sewcli.training.config import RunConfig
 from sewcli.training.experiment import open_experiment, record_data, report_rejected
@@ -45,6 +46,7 @@ def carry_out(task: TaskOfCuts, exp: Path, device: torch.device, what: str, *, d
         PartialError: all is done, but some audio could not be read.
         SewError: whatever the loop stops at.
     """
+    choose_attention(task.model, task.config, device)
     if dry:
         hours = " and ".join(f"{_hours(cuts):.2f} h" for cuts in (task.train, task.valid))
         dry_run(task, device, f"{what}; {hours} to train and to validate on")
