@@ -7,6 +7,8 @@ that states its length which passes with exit 0. Input K of a seed is always the
 
 import argparse
 import collections
+import contextlib
+import gc
 import json
 import os
 import random
@@ -178,8 +180,40 @@ def serve(base: Path, numbers: Iterator[int], seed: int, limit: float, keep: Pat
 
     for name in IMPORTED:
         importlib.import_module(name)
+    _warm_up(base)
     for number in numbers:
         print(json.dumps(asdict(run_one(base, number, seed, limit, keep))), flush=True)
+
+
+def _warm_up(base: Path) -> None:
+    """Run whole files once in this process, so that its forks find everything imported and compiled."""
+    import typer.main
+
+    from sewcli.cli import app
+
+    command = typer.main.get_command(app.app)
+    app.app = command  # made once, not in each fork
+    here, said = Path.cwd(), [os.dup(1), os.dup(2)]
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as place:
+        os.chdir(place)
+        for number in (1, 2):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+        model, data = base / "exp/m/model", base / "data"
+        for words in (
+            f"transcribe {base}/sounds/WAV-PCM_16.wav --model {model}",
+            f"decode --model {model} --data {data} --split dev-clean --lm 3gram --beam 5 --jobs 0 --out {place}/d",
+            f"check {data} --split dev-clean --sample 1 --out {place}/c",
+            f"report {base}/results --json",
+        ):
+            sys.argv = ["sew", *words.split()]
+            with contextlib.suppress(SystemExit):
+                app.main()
+        sys.stdout.flush()
+        for number, kept in zip((1, 2), said, strict=True):
+            os.dup2(kept, number)
+        os.chdir(here)
+    gc.collect()
+    gc.freeze()
 
 
 def fuzz(
