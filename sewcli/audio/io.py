@@ -9,37 +9,21 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import contextmanager
 
 import numpy as np
 import soundfile
 
-from sewcli.audio import ogg, sphere
-from sewcli.audio.packed import Packed, Source, content_of
-from sewcli.audio.wav import promised_frames
+from sewcli.audio import ogg
+from sewcli.audio.lengths import skip_id3
+from sewcli.audio.opening import COPY_AGAIN, AudioInfo, Sound, opened, truncated, unreadable
+from sewcli.audio.packed import Source, content_of
 from sewcli.base.errors import DataError
 
 RATE = 16_000
-PLAIN = ("PCM_16", "PCM_24", "PCM_32", "PCM_U8", "FLOAT", "DOUBLE", "ULAW", "ALAW")  # a sample is so many bytes
+TAGS = 1 << 24  # bytes of ID3 tags that are looked behind: with a picture they take a megabyte or two
+MOST_AT_ONCE = 1 << 22  # samples of each channel: four minutes
 BLOCK = 1 << 18  # samples decoded at a time, of all channels: 16 s, so that an hour-long file costs no memory
-UNKNOWN = 1 << 62  # what libsndfile counts in a FLAC that was encoded through a pipe
-
-
-@dataclass(frozen=True, slots=True)
-class AudioInfo:
-    """What the header of a sound file says. `samples` counts one channel."""
-
-    rate: int
-    channels: int
-    samples: int
-    format: str
-
-    @property
-    def seconds(self) -> float:
-        """Its length."""
-        return self.samples / self.rate
 
 
 def probe(path: Source) -> AudioInfo:
@@ -48,7 +32,7 @@ def probe(path: Source) -> AudioInfo:
     Raises:
         DataError: missing, empty, not a sound file, or without samples.
     """
-    with _opened(path) as (_, info):
+    with opened(path) as (_, info):
         return info
 
 
@@ -63,17 +47,17 @@ def read_wave(
     Raises:
         DataError: missing, empty, truncated, unreadable, another rate, no such channel, NaN or infinite samples.
     """
-    with _opened(path) as (sound, info):
+    with opened(path) as (sound, info):
         if info.rate != rate:
             raise DataError(f"the sample rate is {info.rate} Hz, not {rate} Hz", where=path, mend=_resample_mend(rate))
         wanted = _wanted(path, info, start, samples, channel)
         try:
             sound.seek(start)
-            wave = sound.read(wanted, dtype="float32", always_2d=True)
+            wave = _read(sound, wanted)
         except (soundfile.LibsndfileError, OSError) as error:
-            raise _unreadable(path, error) from None
+            raise unreadable(path, error) from None
     if len(wave) < wanted:
-        raise _truncated(path, start + len(wave), info.samples)
+        raise truncated(path, start + len(wave), info.samples)
     picked = np.ascontiguousarray(wave[:, channel])
     if not np.isfinite(picked).all():
         raise DataError("holds samples that are NaN or infinite", where=path, mend="export the recording again")
@@ -89,7 +73,7 @@ def read_channels(path: Source) -> tuple[np.ndarray, AudioInfo]:
     Raises:
         DataError: as `verify`.
     """
-    with _opened(path) as (sound, info):
+    with opened(path, say=True) as (sound, info):
         waves = np.concatenate([_as_float(block) for block in _blocks(sound, path, info, 0, info.samples)])
     if not np.isfinite(waves).all():
         raise DataError("holds samples that are NaN or infinite", where=path, mend="export the recording again")
@@ -107,7 +91,7 @@ def read_blocks(path: Source, *, start: int = 0, samples: int | None = None, cha
     Raises:
         DataError: missing, empty, truncated, unreadable, damaged, no such channel or samples.
     """
-    with _opened(path) as (sound, info):
+    with opened(path) as (sound, info):
         wanted = _wanted(path, info, start, samples, channel)
         for block in _blocks(sound, path, info, start, wanted):
             yield _as_float(np.ascontiguousarray(block[:, channel]))
@@ -123,7 +107,7 @@ def open_channels(path: Source) -> Iterator[tuple[AudioInfo, Iterator[np.ndarray
     Raises:
         DataError: as `read_blocks`; what is found in the middle of the file, while the blocks are read.
     """
-    with _opened(path) as (sound, info):
+    with opened(path, say=True) as (sound, info):
         yield info, (_as_float(block) for block in _blocks(sound, path, info, 0, info.samples))
 
 
@@ -135,7 +119,7 @@ def verify(path: Source) -> AudioInfo:
     Raises:
         DataError: as `read_wave`, or damaged.
     """
-    with _opened(path) as (sound, info):
+    with opened(path, say=True) as (sound, info):
         for block in _blocks(sound, path, info, 0, info.samples):
             if not np.isfinite(block).all():
                 raise DataError("holds samples that are NaN or infinite", where=path, mend="export the recording again")
@@ -171,46 +155,6 @@ def encode_vorbis(wave: np.ndarray, *, serial: int, rate: int = RATE) -> bytes:
     return ogg.renumbered(encoded.getvalue(), serial)
 
 
-_COPY_AGAIN = "copy or download it again"
-
-
-@contextmanager
-def _opened(path: Source) -> Iterator[tuple[soundfile.SoundFile, AudioInfo]]:
-    """An open sound file and what its header says."""
-    with ExitStack() as stack:
-        try:
-            size = path.size if isinstance(path, Packed) else Path(path).stat().st_size
-            if size == 0:
-                raise DataError("an empty file", where=path, mend=_COPY_AGAIN)
-            header = None if isinstance(path, Packed) else sphere.read_header(Path(path))
-            source: Path | io.IOBase = Path(path)
-            if isinstance(path, Packed):
-                source = io.BytesIO(path.read_bytes())
-            elif header is not None:
-                source = stack.enter_context(sphere.plain(header))
-            sound = stack.enter_context(soundfile.SoundFile(source))
-        except FileNotFoundError:
-            raise DataError("no such sound file", where=path) from None
-        except (
-            soundfile.LibsndfileError,
-            OSError,
-            TypeError,
-            ValueError,
-        ) as error:  # TypeError: .raw; ValueError: odd names
-            raise _unreadable(path, error) from None
-        # libsndfile counts what is there: less than a SPHERE header promises, or also what comes after the last sample.
-        samples = sound.frames if header is None or header.samples is None else header.samples
-        if sound.format in ("WAV", "WAVEX") and sound.subtype in PLAIN:
-            samples = max(samples, promised_frames(path) or 0)
-        if min(samples, sound.frames) <= 0 or sound.samplerate <= 0:
-            raise DataError("holds no samples", where=path, mend=_COPY_AGAIN)
-        if samples >= UNKNOWN:
-            raise DataError("its header does not say how long it is", where=path, mend="encode it again, to a file")
-        if sound.frames < samples:
-            raise _truncated(path, sound.frames, samples)
-        yield sound, AudioInfo(sound.samplerate, sound.channels, samples, "NIST" if header else sound.format)
-
-
 def _wanted(path: Source, info: AudioInfo, start: int, samples: int | None, channel: int) -> int:
     """How many samples to read, once it is certain that the file has them."""
     if not 0 <= channel < info.channels:
@@ -225,7 +169,18 @@ def _wanted(path: Source, info: AudioInfo, start: int, samples: int | None, chan
     return wanted
 
 
-def _blocks(sound: soundfile.SoundFile, path: Source, info: AudioInfo, start: int, wanted: int) -> Iterator[np.ndarray]:
+def _read(sound: Sound, wanted: int) -> np.ndarray:
+    """So many samples of all channels, or as many as there are: what a header claims is not asked of the memory at once."""
+    if wanted <= MOST_AT_ONCE:
+        return np.asarray(sound.read(wanted, dtype="float32", always_2d=True))
+    parts = []
+    while wanted and len(part := sound.read(min(wanted, MOST_AT_ONCE), dtype="float32", always_2d=True)):
+        parts.append(part)
+        wanted -= len(part)
+    return np.concatenate(parts) if parts else np.zeros((0, sound.channels), dtype=np.float32)
+
+
+def _blocks(sound: Sound, path: Source, info: AudioInfo, start: int, wanted: int) -> Iterator[np.ndarray]:
     """Blocks of all channels, shape (n, channels): int16 of a whole FLAC with a checksum, which is then held against it."""
     checked = wanted == info.samples and info.format == "FLAC" and sound.subtype == "PCM_16"
     expected = _flac_md5(path) if checked else None
@@ -237,17 +192,17 @@ def _blocks(sound: soundfile.SoundFile, path: Source, info: AudioInfo, start: in
             most = max(BLOCK // info.channels, 1)
             block = sound.read(min(most, wanted - read), dtype="int16" if expected else "float32", always_2d=True)
             if not len(block):
-                raise _truncated(path, start + read, info.samples)
+                raise truncated(path, start + read, info.samples)
             read += len(block)
             if expected:
                 digest.update(block.astype("<i2", copy=False).tobytes())
             yield block
     except (soundfile.LibsndfileError, OSError) as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
     if wanted == info.samples and info.format == "OGG" and (fault := ogg.fault(path)):
-        raise DataError(fault, where=path, mend=_COPY_AGAIN)
+        raise DataError(fault, where=path, mend=COPY_AGAIN)
     if expected and digest.digest() != expected:
-        raise DataError("damaged: its samples do not give the checksum in its header", where=path, mend=_COPY_AGAIN)
+        raise DataError("damaged: its samples do not give the checksum in its header", where=path, mend=COPY_AGAIN)
 
 
 def _as_float(block: np.ndarray) -> np.ndarray:
@@ -258,17 +213,10 @@ def _as_float(block: np.ndarray) -> np.ndarray:
 def _flac_md5(path: Source) -> bytes | None:
     """The MD5 in the STREAMINFO block that opens every FLAC, or None where the encoder left it out (all zeros)."""
     head = content_of(path, 42)
+    if head[:3] == b"ID3":
+        head = content_of(path, skip_id3(io.BytesIO(content_of(path, TAGS))) + 42)[-42:]
     digest = head[26:]
     return digest if head[:4] == b"fLaC" and len(digest) == 16 and any(digest) else None
-
-
-def _truncated(path: Source, read: int, promised: int) -> DataError:
-    return DataError(f"truncated: {read} of {promised} samples can be read", where=path, mend=_COPY_AGAIN)
-
-
-def _unreadable(path: Source, error: Exception) -> DataError:
-    reason = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
-    return DataError(f"cannot be read as sound ({str(reason).strip().rstrip('.')})", where=path, mend=_COPY_AGAIN)
 
 
 def _resample_mend(rate: int) -> str:

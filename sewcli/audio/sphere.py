@@ -11,12 +11,9 @@ import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from sewcli.audio.views import Behind
 from sewcli.base.errors import DataError
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 MAGIC = b"NIST_1A\n"
 SIZE = 1024  # bytes of nearly every header
@@ -120,7 +117,7 @@ def plain(header: Header) -> io.RawIOBase | io.BytesIO:
         OSError: it cannot be opened.
     """
     if not header.is_shortened:
-        return _Behind(header)
+        return Behind(open(header.path, "rb"), header.rewritten(), header.size)
     import desphere  # imported late: few corpora need it
 
     try:
@@ -129,44 +126,6 @@ def plain(header: Header) -> io.RawIOBase | io.BytesIO:
         raise DataError(
             f"its shorten compression cannot be undone ({error})", where=header.path, mend=COPY_AGAIN
         ) from None
-
-
-class _Behind(io.RawIOBase):
-    """The data of a file, where they lie, behind its header rewritten."""
-
-    def __init__(self, header: Header) -> None:
-        self._head = header.rewritten()
-        self._file = open(header.path, "rb")  # noqa: SIM115 (closed by close)
-        self._shift = header.size - len(self._head)
-        self._place = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        if whence == io.SEEK_END:
-            offset += self._file.seek(0, io.SEEK_END) - self._shift
-        self._place = offset + (self._place if whence == io.SEEK_CUR else 0)
-        return self._place
-
-    def tell(self) -> int:
-        return self._place
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        wanted = memoryview(buffer).cast("B")
-        head = self._head[self._place : self._place + len(wanted)]
-        wanted[: len(head)] = head
-        self._file.seek(max(self._place, len(self._head)) + self._shift)
-        read = len(head) + self._file.readinto(wanted[len(head) :])
-        self._place += read
-        return read
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
 
 
 COPY_AGAIN = "copy it from the disc or the archive again"

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sewcli.audio.io import AudioInfo, read_blocks
+from sewcli.audio.io import read_blocks
+from sewcli.audio.opening import AudioInfo
 from sewcli.base.errors import DataError
 
 OVERSHOOT = 0.5  # seconds that a segment may reach beyond its file, as Kaldi's extract-segments has it

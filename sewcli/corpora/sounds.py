@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from sewcli.audio.io import RATE, AudioInfo, encode_flac, probe, read_channels, verify
+from sewcli.audio.io import RATE, encode_flac, probe, read_channels, verify
+from sewcli.audio.opening import AudioInfo
 from sewcli.audio.resample import to_16k
 from sewcli.base.errors import DataError
 from sewcli.base.files import atomic_path, explained, remove_leftovers, write_jsonl
