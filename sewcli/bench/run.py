@@ -20,7 +20,7 @@ from sewcli.base import log
 from sewcli.base.errors import SewError
 from sewcli.bench.energy import Counters, Country, account
 from sewcli.bench.speech import Speech
-from sewcli.bench.subject import BASE, Subject, known_wer, paper_seconds
+from sewcli.bench.subject import BASE, PAPER_PRECISION, Subject, known_wer, paper_seconds
 from sewcli.bench.worker import END, PREPARE, TRIAL, Task, serve
 from sewcli.scoring.wer import word_errors
 
@@ -157,12 +157,16 @@ def _rates(plan: Plan, subject: Subject, trial: dict[str, Any]) -> dict[str, Any
 
 
 def _beside(row: dict[str, Any], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """A row with its ratios: to W2V2-base of the same runtime and precision, or else to the first row."""
+    """A row with its ratios: to W2V2-base of the same runtime and precision, or else to the first row.
+
+    The paper's own ratio stands beside it where both models have a time there and ran here in fp32, as in the paper.
+    """
     alike = [r for r in rows if (r["runtime"], r["precision"]) == (row["runtime"], row["precision"])]
     base = next((r for r in alike if r["config"] == BASE), rows[0])
-    to_base = base["config"] == BASE and row["paper_seconds"]
+    printed = row["paper_seconds"] and base["paper_seconds"]
+    comparable = printed and row["precision"] == base["precision"] == PAPER_PRECISION
     return row | {
         "ratio": row["mean"] / base["mean"],
         "ratio_to": base["model"],
-        "paper_ratio": row["paper_seconds"] / base["paper_seconds"] if to_base else None,
+        "paper_ratio": row["paper_seconds"] / base["paper_seconds"] if comparable else None,
     }

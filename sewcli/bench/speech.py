@@ -1,6 +1,6 @@
 """What is recognised while the clock runs: noise of dev-clean's lengths, or the cuts of a prepared split.
 
-The SEW paper times LibriSpeech dev-clean (section 5.1, table 6). A recogniser takes as long for noise as for speech, so the
+The SEW paper times LibriSpeech dev-clean (section 4.1, table 6). A recogniser takes as long for noise as for speech, so the
 lengths are enough: evenly spaced quantiles of a log-normal distribution with dev-clean's mean and deviation, shortest and
 longest utterance. S samples at 16 kHz.
 """

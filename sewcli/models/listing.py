@@ -10,7 +10,7 @@ from dataclasses import asdict
 from functools import cache
 from typing import Any
 
-from sewcli.models.anatomy import SECONDS, anatomy, folded, paper_flops
+from sewcli.models.anatomy import SECONDS, Part, anatomy, folded, paper_flops
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import count
 from sewcli.models.paper import COSTS, ROWS, agrees, printed
@@ -19,6 +19,7 @@ from sewcli.models.zoo import describe, lookup, names
 from sewcli.nn.blank import without_weights
 
 VOCABULARY = 32  # letters of the published models
+EXTRACTOR = "encoder.extractor."
 LIST = "{:42} {:8} {:>5} {:>6} {:>6} {:>7} {:>9} {:>9} {:>9}  {}"
 ACCOUNT = "{:38} {:24} {:>14} {:>13} {:>9}"
 
@@ -76,7 +77,8 @@ def print_model(name: str, *, as_json: bool = False) -> None:
         print(ACCOUNT.format(first, part.kind, shape, f"{part.parameters:,}", f"{part.macs / 1e9:.3f}"))
     print(ACCOUNT.format("all", "", "", f"{row['parameters']:,}", f"{macs / 1e9:.3f}"))
     if flops:
-        cost = next((f"; the paper prints {c.flops}" for c in COSTS if lookup(c.model) == config), "")
+        extractor = [part for part in parts if part.name.startswith(EXTRACTOR)]
+        cost = next((f"; the paper prints {c.flops}" for c in COSTS if _extractor(c.model) == extractor), "")
         print(f"\nextractor: {of_extractor / 1e9:.3f} GMAC; counted as in table 2: {flops / 1e9:.2f} G{cost}")
 
 
@@ -123,4 +125,8 @@ def _sizes(name: str) -> dict[str, Any]:
 def extractor_macs(name: str) -> int:
     """Multiply-accumulates of a model's feature extractor for 10 s."""
     parts = anatomy(lookup(name), VOCABULARY)
-    return sum(part.macs for part in parts if part.name.startswith("encoder.extractor.") or part.name == "other")
+    return sum(part.macs for part in parts if part.name.startswith(EXTRACTOR) or part.name == "other")
+
+
+def _extractor(name: str) -> list[Part]:
+    return [part for part in anatomy(lookup(name), VOCABULARY) if part.name.startswith(EXTRACTOR)]

@@ -1,16 +1,15 @@
 """`sew models --tables`: docs/models.md, the paper's counts beside ours, made from the models themselves.
 
 A test fails when the file differs from what this writes, and when a count rounds to another number than the paper's
-without a reason given in `paper.py`.
+without a reason given in `published.csv`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from sewcli.models.anatomy import SECONDS, anatomy, paper_flops
 from sewcli.models.listing import VOCABULARY, extractor_macs, sizes
 from sewcli.models.paper import COSTS, ROWS, TITLES, PaperRow, agrees
+from sewcli.models.published_page import markdown
 from sewcli.models.zoo import lookup, names
 
 INTRODUCTION = """\
@@ -18,9 +17,11 @@ INTRODUCTION = """\
 
 Made by `sew models --tables > docs/models.md`; do not edit. Counts are those of the models themselves: a recogniser of 32
 letters, in table 10 the pre-training model. "yes" means that our count rounds to the printed number. Any model can be
-varied by name, e.g. `sew-tiny+wfe-c-c48-l1+k127` or `sew-d-mid+s4`; `sew models NAME` shows it part by part.
+varied by name, e.g. `sew-tiny+wfe-c-c48-l1+k127+heads-linear` or `sew-d-mid+s4`; `sew models NAME` shows it part by part.
 
-Where the paper says 128 taps in tables 1, 3 and 4, all its counts to two decimals fit 127, and the rows here have 127.
+Where the paper says 128 taps in tables 1, 3 and 4, all its counts to two decimals fit 127, and the rows here have 127. The squeezed
+rows of these tables are pre-trained with linear heads (`+heads-linear`), as in the paper: the MLP heads are what row 7 of table 4
+adds, and SEW models have them unless the name says otherwise. What the papers measured with each: [published.md](published.md).
 """
 
 
@@ -30,7 +31,7 @@ def tables() -> str:
     for number, title in TITLES.items():
         rows = [_row(row) for row in ROWS if row.table == number]
         head = ("row", "our name", "paper, M", "ours", "agrees", "paper's extractor, M", "ours")
-        sections.append(f"## Table {number}. {title}\n\n{_table(head, rows)}")
+        sections.append(f"## Table {number}. {title}\n\n{markdown(head, rows)}")
     return "\n".join(sections)
 
 
@@ -58,7 +59,7 @@ def _zoo() -> str:
     head = ("model", "width", "layers", "heads", "kernel", "squeeze", "parameters", "extractor", "with heads", "GMAC")
     return (
         f"## The zoo\n\nGMAC: billions of multiply-accumulates of the recogniser for {SECONDS} s of audio. With heads: "
-        f"the pre-training model, which has no CTC layer.\n\n{_table(head, rows)}"
+        f"the pre-training model, which has no CTC layer.\n\n{markdown(head, rows)}"
     )
 
 
@@ -72,12 +73,5 @@ def _costs() -> str:
     head = ("extractor", "paper, G", "counted the same way, G", "agrees", "GMAC that are made")
     return (
         "## Table 2. Cost of wave feature extractors\n\nThe authors' program takes the outputs of a convolution from its "
-        "already strided output, and so counts about half.\n\n" + _table(head, rows)
+        "already strided output, and so counts about half.\n\n" + markdown(head, rows)
     )
-
-
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    lines = [list(head)]
-    lines.append(["---"] * len(lines[0]))
-    lines += [list(row) for row in rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"

@@ -1,6 +1,6 @@
 """What a report says, before it becomes HTML or Markdown: tables, figures, notes, settings and utterances.
 
-Every number comes from a file of the experiments, or from the table of the SEW paper's (`models/paper.py`), and says which.
+Every number comes from a file of the experiments, or from the table of the papers' (`models/published.csv`), and says which.
 """
 
 from __future__ import annotations

@@ -35,7 +35,10 @@ class Curve:
 
 @dataclass(frozen=True)
 class Mark:
-    """A point of a scatter plot. `low`, `high`: its interval; `hollow`: of a paper; `brief`: its name where room is scarce."""
+    """A point of a scatter plot. `low`, `high`: its interval; `hollow`: of a paper; `brief`: its name where room is scarce.
+
+    A line joins the marks of a `group`, in the order of x.
+    """
 
     x: float
     y: float
@@ -46,6 +49,7 @@ class Mark:
     high: float | None = None
     hollow: bool = False
     brief: str = ""
+    group: str = ""
 
 
 @dataclass
@@ -94,6 +98,13 @@ def scatter_figure(title: str, marks: Sequence[Mark], *, across: str, upward: st
     up = Axis(min(ys) * 0.85, max(ys) * 1.15, height - BOTTOM - 8, TOP, log=True)
     drawn = list(_frame(along, up, width, height, across, "", upward))
     taken = [(along.place(m.x) - 6, up.place(m.y) - 6, along.place(m.x) + 6, up.place(m.y) + 6) for m in marks]
+    for group in dict.fromkeys(m.group for m in marks if m.group):
+        places = sorted((along.place(m.x), up.place(m.y)) for m in marks if m.group == group)
+        drawn.append(
+            Markup('<g class="group" data-group="{}"><title>{}</title><polyline points="{}"/></g>').format(
+                group, group, " ".join(f"{x:g},{y:g}" for x, y in places)
+            )
+        )
     for mark in marks:
         drawn.append(_mark(mark, along, up))
     for mark in marks:

@@ -7,7 +7,7 @@ import pytest
 
 from sewcli.models.paper import TIMES
 from sewcli.scoring.report.curves import Point
-from sewcli.scoring.report.figures import paper_figure
+from sewcli.scoring.report.figures import FAMILIES, figure_1, paper_figure
 from sewcli.scoring.report.plots import (
     HEIGHT,
     LEFT,
@@ -92,15 +92,27 @@ def test_names_of_points_cover_nothing() -> None:
     assert len(figure.findall(f".//{SVG}path[@class='bar']")) == 4
 
 
-def test_the_papers_points() -> None:
+@pytest.mark.fault("W8")
+def test_the_papers_points_are_figure_1() -> None:
+    """Dev-other after 100K updates and 100 h of labels: three families, each faster model with more errors."""
     assert paper_figure([]) is None, "nothing of ours: nothing to compare"
-    known = {row.model: row for row in TIMES if row.clean}
-    assert len(TIMES) == 14 and set(known) == {
-        "sew-tiny",
-        "sew-d-tiny",
-        "sew-d-mid",
-        "sew-d-mid-k127",
-        "sew-d-base-plus",
+    rows = figure_1()
+    printed = {
+        "W2V2": [("7.5", "40.7"), ("12.8", "26.6"), ("19.9", "21.9"), ("30.8", "16.6")],
+        "SEW": [("6.7", "23.7"), ("11.0", "17.5"), ("19.1", "14.7")],
+        "SEW-D": [("7.5", "22.3"), ("9.6", "17.9"), ("16.5", "14.0"), ("26.3", "12.6"), ("27.8", "12.4")],
     }
-    assert known["sew-d-mid"].hourly == pytest.approx(16.5 / 5.4)
+    assert {
+        family: [(r.seconds, r.other) for r in rows if r.family == family] for family in FAMILIES
+    } == printed and sum(map(len, printed.values())) == len(rows)
+    assert next(row for row in rows if row.model == "sew-d-mid").hourly == pytest.approx(16.5 / 5.4)
     assert all(re.fullmatch(r"\d+\.\d+", row.seconds) for row in TIMES)
+
+
+def test_a_group_of_points_is_joined_from_left_to_right() -> None:
+    marks = [Mark(x, 30 / x, f"m{x}", f"t{x}", hollow=True, group="SEW") for x in (4, 1, 2)] + [Mark(3, 3, "ours", "o")]
+    lines = parsed(scatter_figure("t", marks, across="s", upward="%")).findall(f".//{SVG}polyline")
+    assert len(lines) == 1
+    places = [tuple(map(float, pair.split(","))) for pair in lines[0].attrib["points"].split()]
+    assert len(places) == 3 and [x for x, _ in places] == sorted(x for x, _ in places)
+    assert [y for _, y in places] == sorted(y for _, y in places), "fewer errors lie lower"
