@@ -60,8 +60,9 @@ def print_rows(rows: Sequence[dict[str, Any]], title: str, *, as_json: bool) -> 
     log.info(
         f"{title}; mean of {len(first['seconds'])} trials in turn, {first['threads']} thread(s) on {first['device']}, forward "
         f"and greedy search without reading audio, batches of at most {first['batch_seconds']:g} s (the paper: 250 s)\n"
-        f"ratio: of seconds, to {' and '.join(dict.fromkeys(r['ratio_to'] for r in rows))}; paper: SEW tables 6, 13, 8 and 5, fp32 on "
-        "a V100; MFU: operations of the unpadded audio over the best matrix product here; memory: above the loaded model"
+        f"ratio: of seconds, to {' and '.join(dict.fromkeys(r['ratio_to'] for r in rows))}; paper: SEW tables 6, "
+        "13, 8 and 5, fp32 on a V100; MFU: operations of the unpadded audio over the best matrix product here; memory: "
+        "above the loaded model"
     )
     if others := {row["precision"] for row in rows if row["paper_seconds"]} - {PAPER_PRECISION}:
         log.info(f"no ratio of the paper beside {', '.join(sorted(others))}: its times are fp32 (--precision fp32)")

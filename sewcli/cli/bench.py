@@ -61,9 +61,10 @@ def bench(
     audio in a batch (30 s on a CPU, where more is slower), without reading audio, loading or scoring;
     the mean of 5 trials with its deviation. Models take turns, each in a process of its own, so that
     noise of the machine hits all. Beside the ratio to W2V2-base (or to the first model) stands the
-    paper's, in fp32 alone, as the paper measures: compare with --precision fp32. MFU is against the best matrix product measured here; memory is what a process needs above
-    its loaded model. With --split real cuts are decoded and scored; otherwise a model folder's own
-    decode/*/score.json is shown. With --energy the machine's counters are read (RAPL, NVML).
+    paper's, in fp32 alone, as the paper measures: compare with --precision fp32. MFU is against the
+    best matrix product measured here; memory is what a process needs above its loaded model. With
+    --split real cuts are decoded and scored; otherwise a model folder's own decode/*/score.json is
+    shown. With --energy the machine's counters are read (RAPL, NVML).
 
         sew bench w2v2-base sew-mid sew-d-mid
         sew bench sew-tiny sew-d-tiny --share 0.1 --out exp/bench

@@ -24,7 +24,7 @@ CODE = (
     ),
     (
         "batch of the tiny models' pre-training",
-        "5600 s, as of the others (SEW section 4.1)",
+        "5600 s, as for the others (SEW section 4.1)",
         "32 x 175 s, of which its batches in multiples of 8 fill 3794 s",
         "32 x 175 s",
     ),
@@ -70,7 +70,7 @@ CODE = (
         "validation in pre-training",
         "1 % of the training data (SEW section 4.1)",
         "the same",
-        "dev* where it is prepared, so that all 960 h are trained on; 1 % by `--set data.hold_out=0.01`",
+        "dev* where it is prepared, so that all 960 h are trained on; 1 % by `--set data.valid=hold-out`",
     ),
     (
         "beam search",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from sewcli.models.published import LIBRISPEECH, Figure, figures, rows_of
 
 SEW = "SEW"
+WITH_HEADS = "parameters with heads"
 
 
 @dataclass(frozen=True)
@@ -84,20 +85,20 @@ MODELS = ("6", "13", "8", "14", "5")  # tables that print whole models, the main
 
 
 def _sizes() -> tuple[PaperRow, ...]:
-    rows = []
-    for quantity in ("parameters", "parameters with heads"):
-        for figure in figures(paper=SEW, quantity=quantity):
-            extractor = [
-                e.value
-                for e in figures(paper=SEW, quantity="extractor parameters", table=figure.table, row=figure.row)
-                if e.model == figure.model
-            ]
-            heads = quantity == "parameters with heads"
-            rows.append(
-                PaperRow(
-                    int(figure.table), figure.row, figure.model, figure.value, *extractor, heads=heads, why=figure.note
-                )
-            )
+    extractors = {(f.table, f.row, f.model): f.value for f in figures(paper=SEW, quantity="extractor parameters")}
+    rows = [
+        PaperRow(
+            table=int(f.table),
+            row=f.row,
+            model=f.model,
+            parameters=f.value,
+            extractor=extractors.get((f.table, f.row, f.model)),
+            heads=f.quantity == WITH_HEADS,
+            why=f.note,
+        )
+        for quantity in ("parameters", WITH_HEADS)
+        for f in figures(paper=SEW, quantity=quantity)
+    ]
     return tuple(sorted(rows, key=lambda row: row.table))
 
 
@@ -116,9 +117,10 @@ def _times() -> tuple[PaperTime, ...]:
 
 
 def _time(timed: Figure) -> PaperTime:
-    where = {"paper": SEW, "model": timed.model, "updates": 100_000, "labels": "100h", "split": "dev-other"}
-    found = {f.lm: f.value for f in figures(quantity="wer", **where) if f.table in MODELS}
-    title = f"{timed.row.partition(',')[0]}{'-k127' * timed.model.endswith('-k127')}".replace("-k127-k127", "-k127")
+    rates = figures(paper=SEW, quantity="wer", model=timed.model, updates=100_000, labels="100h", split="dev-other")
+    found = {f.lm: f.value for f in rates if f.table in MODELS}
+    kernel = "-k127" if timed.model.endswith("-k127") else ""
+    title = timed.row.partition(",")[0].removesuffix(kernel) + kernel
     return PaperTime(title, timed.model, timed.value, found.get("none"), found.get("4-gram"), timed.source)
 
 

@@ -1,11 +1,11 @@
-"""What the papers report, as one table of data (`published.csv`): every figure of theirs that the project shows comes from here.
+"""What the papers report, as one table of data (`published.csv`), from which every figure of theirs that is shown comes.
 
-A row is a figure: which paper and table prints it, in which row, of which model of ours, after how many updates of pre-training on
-what, with how many labels, on which split of which corpus, with which language model. Values are kept as printed, so that
+A row is a figure: which paper and table prints it, in which row, of which model of ours, after how many updates of pre-training
+on what, with how many labels, on which split of which corpus, with which language model. Values are kept as printed, so that
 they can be compared at the number of decimals that the paper has.
 
-Papers: "SEW" is Wu et al. 2021, "wav2vec 2.0" Baevski et al. 2020 (tables from 6 on are in its appendix), "Shrinking Bigfoot" Peng et
-al. 2021, "vq-wav2vec" Baevski et al. 2019; a model card, another project's results or our own count is named in full.
+Papers: "SEW" is Wu et al. 2021, "wav2vec 2.0" Baevski et al. 2020 (tables from 6 on are in its appendix), "Shrinking Bigfoot"
+Peng et al. 2021, "vq-wav2vec" Baevski et al. 2019; a model card, another project's results or our own count is named in full.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ class Figure:
     corpus: str
     split: str
     lm: str
-    """Language model of the decoding: none, 4-gram (the corpus's official one, beam 50), transformer."""
+    """Of the decoding: none, 4-gram (the corpus's official one, beam 50), transformer."""
     quantity: str
-    """wer and per in percent, seconds of inference (of dev-clean on a V100, model and greedy search), parameters in millions."""
+    """wer and per in percent, seconds of inference (on a V100, model and search), parameters in millions."""
     value: str
     """As printed."""
     deviation: str
     """Of several runs."""
     followed: bool
-    """False: the paper contradicts it elsewhere, or its code does, and the project follows the other value; `note` says which."""
+    """False: the paper or its code contradicts it elsewhere, and the project follows the other value (`note`)."""
     note: str
 
     @property
@@ -88,22 +88,10 @@ def figures(*, followed: bool | None = True, **where: str | int | None) -> list[
     ]
 
 
-def value(**where: str | int | None) -> str:
-    """The one value that fits, as printed; empty when there is none.
-
-    Raises:
-        ValueError: several figures fit.
-    """
-    found = figures(**where)
-    if len({each.value for each in found}) > 1:
-        raise ValueError(f"{where}: {', '.join(f'{each.value} ({each.source})' for each in found)}")
-    return found[0].value if found else ""
-
-
-def pair(splits: Sequence[str], **where: str | int | None) -> str:
+def pair(found: Sequence[Figure], splits: Sequence[str], lm: str = "none") -> str:
     """Values of several splits as the papers print them, e.g. `10.6 / 23.7`; empty when none is printed."""
-    values = [value(split=split, **where) for split in splits]
-    return " / ".join(each or "–" for each in values) if any(values) else ""
+    values = {figure.split: figure.value for figure in found if figure.lm == lm}
+    return " / ".join(values.get(split, "–") for split in splits) if values.keys() & set(splits) else ""
 
 
 def rows_of(found: Sequence[Figure]) -> Iterator[tuple[Figure, list[Figure]]]:

@@ -13,18 +13,19 @@ from sewcli.models.published import Figure, figures, published, rows_of
 INTRODUCTION = """\
 # What the papers report
 
-Made by `sew models --figures > docs/published.md`; do not edit. Every figure of a paper that this project shows (in `sew models`, `sew
-recipes`, `sew bench`, `sew report`, docs/ and egs/*/RESULTS.md) comes from one table, `sewcli/models/published.csv`, which is below in the
-papers' own layout; `sew recipes --check-figures` compares all of them. None is measured here.
+Made by `sew models --figures > docs/published.md`; do not edit. Every figure of a paper that this project shows (in
+`sew models`, `sew recipes`, `sew bench`, `sew report`, docs/ and egs/*/RESULTS.md) comes from one table,
+`sewcli/models/published.csv`, which is below in the papers' own layout; `sew recipes --check-figures` compares all of them.
+None is measured here.
 
-Word error rates are in percent; a / b is without a language model and with it: the corpus's official n-gram with a beam of 50 unless
-another stands in the head. "seconds" is inference on one V100 in fp32, model and greedy search, batches of at most 250 s sorted by
-length, of dev-clean unless another split is named; "pre-training hours" are those of 8 V100. In SEW's tables models are fine-tuned on
-train-clean-100 unless labels are named.
+Word error rates are in percent; a / b is without a language model and with it: the corpus's official n-gram with a beam of 50
+unless another stands in the head. "seconds" is inference on one V100 in fp32, model and greedy search, batches of at most 250 s
+sorted by length, of dev-clean unless another split is named; "pre-training hours" are those of 8 V100. In SEW's tables models
+are fine-tuned on train-clean-100 unless labels are named.
 
-The word error rates of wav2vec 2.0's ablations (its tables 4, 5 and 13) are decoded with the official 4-gram, a beam of 50 and the
-weights 2 and -1, and averaged over dev-clean and dev-other. The mean and deviation are of three seeds of fine-tuning on 10 hours; the
-pre-training is run once. (Without a language model BASE has 10.9 and 17.4 % on these splits: table 9.)
+The word error rates of wav2vec 2.0's ablations (its tables 4, 5 and 13) are decoded with the official 4-gram, a beam of 50 and
+the weights 2 and -1, and averaged over dev-clean and dev-other. Mean and deviation are of three seeds of fine-tuning on 10
+hours; the pre-training is run once. (Without a language model BASE has 10.9 and 17.4 % on these splits: table 9.)
 """
 SHORT = {"seconds": "seconds", "wer": "WER", "per": "PER", "parameters": "parameters, M"}
 Column = tuple[str, str, str]  # quantity, corpus, split

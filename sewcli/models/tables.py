@@ -19,9 +19,10 @@ Made by `sew models --tables > docs/models.md`; do not edit. Counts are those of
 letters, in table 10 the pre-training model. "yes" means that our count rounds to the printed number. Any model can be
 varied by name, e.g. `sew-tiny+wfe-c-c48-l1+k127+heads-linear` or `sew-d-mid+s4`; `sew models NAME` shows it part by part.
 
-Where the paper says 128 taps in tables 1, 3 and 4, all its counts to two decimals fit 127, and the rows here have 127. The squeezed
-rows of these tables are pre-trained with linear heads (`+heads-linear`), as in the paper: the MLP heads are what row 7 of table 4
-adds, and SEW models have them unless the name says otherwise. What the papers measured with each: [published.md](published.md).
+Where the paper says 128 taps in tables 1, 3 and 4, all its counts to two decimals fit 127, and the rows here have 127. The
+squeezed rows of these tables are pre-trained with linear heads (`+heads-linear`), as in the paper: the MLP heads are what row 7
+of table 4 adds, and SEW models have them unless the name says otherwise. What the papers measured with each stands in
+[published.md](published.md).
 """
 
 

@@ -1,8 +1,8 @@
 """Which figures a report has: learning curves by stage, and word error rate against inference time (figure 1 of the SEW paper).
 
-Figure 1 has three curves, W2V2, SEW and SEW-D: the greedy word error rate of dev-other after 100,000 updates of pre-training and
-fine-tuning on 100 hours, against seconds of model and greedy search on a V100. Our times are those of `sew decode`: model and search,
-without reading audio, on the machine that `decode.json` names. Both are seconds for an hour of audio.
+Figure 1 has three curves, W2V2, SEW and SEW-D: the greedy word error rate of dev-other after 100,000 updates of pre-training
+and fine-tuning on 100 hours, against seconds of model and greedy search on a V100. Our times are those of `sew decode`: model
+and search, without reading audio, on the machine that `decode.json` names. Both are seconds for an hour of audio.
 """
 
 from __future__ import annotations
