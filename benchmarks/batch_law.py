@@ -160,7 +160,7 @@ def compare(logits: Logits, alone: dict[int, np.ndarray], reference: dict[int, n
             "largest_difference": max(apart),
             "median_difference": float(np.median(apart)),
             "largest_logit": max(float(np.abs(rows).max()) for rows in alone.values()),
-            "texts_changed": sum(greedy(found[i]) != greedy(alone[i]) for i in alone),
+            "texts_changed": sum(greedy(found[i], blank=0) != greedy(alone[i], blank=0) for i in alone),
             "from_sew_alone": max(float(np.abs(alone[i] - reference[i]).max()) for i in alone),
         }
 

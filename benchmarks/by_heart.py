@@ -78,7 +78,7 @@ def main() -> None:
         said.marks = marks(said, vocabulary)
         for shift in range(0, 2 * STEP, STEP // 8):
             frames = (len(said.wave) - shift - FIRST) // STEP
-            written = collapse(shares(said.marks, shift, frames, len(vocabulary)).argmax(1).numpy())
+            written = collapse(shares(said.marks, shift, frames, len(vocabulary)).argmax(1).numpy(), blank=0)
             assert vocabulary.text(written) == said.text, f"{said.name} has no room for its letters"
     config = lookup("sew-micro+fbfe")
     dropouts = [name for name in type(config).model_fields if name.endswith("dropout") or name == "layer_drop"]
@@ -266,7 +266,7 @@ def unstable(model: CTCModel, said: Said, vocabulary: Vocabulary, shifts: range)
         wave = torch.from_numpy(said.wave[shift:])[None]
         with torch.inference_mode():
             logits = model(wave, torch.tensor([wave.shape[1]])).logits[0]
-        wrong += vocabulary.text(greedy(logits.numpy())) != said.text
+        wrong += vocabulary.text(greedy(logits.numpy(), blank=0)) != said.text
     return wrong
 
 

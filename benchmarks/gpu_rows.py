@@ -352,7 +352,7 @@ def timed_pass(model: CTCModel, batches: list[list[int]], setting: Setting) -> f
             output = model(waves, lengths)
             best = output.logits.argmax(2).cpu().numpy()
         for row, frames in zip(best, output.lengths.tolist(), strict=True):
-            collapse(row[:frames])
+            collapse(row[:frames], blank=0)
         spent += time.perf_counter() - began
     return spent
 

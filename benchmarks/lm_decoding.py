@@ -130,7 +130,7 @@ def kept(decode: Path, data: Path) -> Heard:
 
 def searches(heard: Heard, files: LanguageModelFiles) -> list[dict[str, Any]]:
     """Each beam: flashlight as it comes, ours exhaustive and fast; then pyctcdecode, if it is here."""
-    greedily = word_errors(heard.texts, [LETTERS.text(greedy(e)) for e in heard.emissions]).wer
+    greedily = word_errors(heard.texts, [LETTERS.text(greedy(e, blank=0)) for e in heard.emissions]).wer
     rows = [{"set": heard.name, "search": "greedy", "wer": greedily, "audio_seconds": heard.seconds}]
     for beam in BEAMS:
         ways: dict[str, Texts] = {
@@ -292,7 +292,7 @@ def beside_the_model(name: str, heard: Heard, files: LanguageModelFiles, batches
                 if with_lm:
                     list(pool.put(str(number), emission))
                 else:
-                    LETTERS.text(greedy(emission))
+                    LETTERS.text(greedy(emission, blank=0))
             list(pool.drain())
             seconds["4-gram, beam 50" if with_lm else "greedy"] = round(time.perf_counter() - began, 2)
     audio = sum(map(len, chosen)) / RATE

@@ -139,6 +139,24 @@ def write_jsonl(path: str | Path, rows: Iterable[dict[str, Any]]) -> None:
                 plain.writelines(map(_json_line, rows))
 
 
+POINTER = b"version https://git-lfs"
+
+
+def refuse_pointer(path: str | Path) -> None:
+    """Refuse what git leaves in a file's place when its large-file storage (LFS) was not asked.
+
+    Raises:
+        DataError: the file is such a pointer.
+    """
+    with open(path, "rb") as file:
+        if file.read(len(POINTER)) == POINTER:
+            raise DataError(
+                "a pointer of git-lfs, not the file itself",
+                where=path,
+                mend="git lfs install, then git lfs pull in its folder; or download the file by itself",
+            )
+
+
 def read_json(path: str | Path) -> Any:
     """Read a JSON file (a byte order mark is passed over).
 
@@ -154,6 +172,7 @@ def read_json(path: str | Path) -> Any:
     except MemoryError:
         raise DataError("does not fit into the memory", where=path) from None
     except ValueError as error:  # UnicodeDecodeError, JSONDecodeError and ParseError are ValueErrors
+        refuse_pointer(path)
         raise DataError(f"not valid JSON ({_reason(error)})", where=path) from None
 
 

@@ -113,7 +113,7 @@ class Measurement:
             waves = [self.task.speech.wave(index) for index in batch]
             began, spent = time.perf_counter(), time.process_time()
             emissions = self.model.run(waves)
-            texts = [self.vocabulary.text(greedy(emission)) for emission in emissions]
+            texts = [self.vocabulary.text(greedy(emission, self.vocabulary.blank)) for emission in emissions]
             wall, cpu = wall + time.perf_counter() - began, cpu + time.process_time() - spent
             self.texts |= dict(zip(batch, texts, strict=True))
             searching += self._search(batch, emissions)

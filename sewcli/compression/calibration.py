@@ -54,7 +54,10 @@ def calibration(
         drawn.append(utterances[number])
     silent = [u for u in drawn if not u.text.strip()]
     written = (
-        {u.id: vocabulary.text(greedy(e)) for u, e in emissions(TorchModel(model.eval(), device), silent)}
+        {
+            u.id: vocabulary.text(greedy(e, vocabulary.blank))
+            for u, e in emissions(TorchModel(model.eval(), device), silent)
+        }
         if silent
         else {}
     )

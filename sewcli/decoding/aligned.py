@@ -92,7 +92,7 @@ def align_split(
                 continue
             if k2:
                 labels = vocabulary.encode(utterance.text)
-                differ = differences(utterance.id, emission, labels, found.path, k2)
+                differ = differences(utterance.id, emission, labels, found.path, k2, vocabulary.blank)
                 done.differences += [{"id": utterance.id, **asdict(row)} for row in differ]
                 done.checked += 1
             done.utterances += 1

@@ -17,7 +17,7 @@ from sewcli.audio.io import RATE
 from sewcli.base.errors import DataError
 from sewcli.decoding.greedy import collapse
 from sewcli.decoding.k2.worker import K2
-from sewcli.decoding.viterbi import BLANK, BestPath, align, path_score, require_fit
+from sewcli.decoding.viterbi import BestPath, align, path_score, require_fit
 from sewcli.decoding.writers import Span
 from sewcli.models.config import ModelConfig
 from sewcli.text.tokens import Vocabulary
@@ -83,52 +83,54 @@ def align_utterance(
         labels = vocabulary.encode(text)
     except DataError as error:
         raise DataError(error.what, where=name, mend=error.mend) from None
-    path = forced_path(name, emission, labels)
+    path = forced_path(name, emission, labels, vocabulary.blank)
     letters = letter_spans(path.labels, emission, vocabulary, times, seconds)
-    return Alignment(_words(labels, text, letters, vocabulary), [s for s in letters if s.text != "|"], path)
+    return Alignment(_words(labels, text, letters, vocabulary), _spoken(labels, letters, vocabulary), path)
 
 
-def forced_path(name: str, emission: np.ndarray, labels: Sequence[int]) -> BestPath:
+def forced_path(name: str, emission: np.ndarray, labels: Sequence[int], blank: int) -> BestPath:
     """torchaudio's best path of an emission (T, V) through the transcript `labels`.
 
     Raises:
         DataError: see `require_fit`; or every path has probability zero.
     """
-    require_fit(name, emission, labels)
+    require_fit(name, emission, labels, blank)
     if not labels:  # torchaudio fails without labels
-        path = np.full(len(emission), BLANK, dtype=np.int64)
+        path = np.full(len(emission), blank, dtype=np.int64)
         found = BestPath(path, path_score(emission, path))
     else:
         from torchaudio.functional import forced_align  # half a second that other commands need not wait
 
         scores = torch.from_numpy(np.ascontiguousarray(emission, dtype=np.float64))[None]
-        paths, each = forced_align(scores, torch.tensor([list(labels)], dtype=torch.int32), blank=BLANK)
+        paths, each = forced_align(scores, torch.tensor([list(labels)], dtype=torch.int32), blank=blank)
         found = BestPath(paths[0].long().numpy(), each.sum().item())
     if not np.isfinite(found.score):
         raise DataError("every path through the transcript has probability zero", where=name)
     return found
 
 
-def differences(name: str, emission: np.ndarray, labels: Sequence[int], path: BestPath, k2: K2) -> list[Difference]:
+def differences(
+    name: str, emission: np.ndarray, labels: Sequence[int], path: BestPath, k2: K2, blank: int
+) -> list[Difference]:
     """Who does not agree with our own search: torchaudio, whose `path` it is, or k2.
 
     Scores are equal to 1e-4, and so are paths, unless another path is as good: then each may take its own.
     """
-    ours = align([name], [emission], [labels])[0]
+    ours = align([name], [emission], [labels], blank)[0]
     found = [("torchaudio", path)]
     try:
-        found.append(("k2", k2.align(name, emission, labels).best))
+        found.append(("k2", k2.align(name, emission, labels, blank=blank).best))
     except DataError as error:
         return [Difference("k2", error.what, None, ours.score, None)]
-    return [d for aligner, other in found if (d := compare(aligner, emission, labels, ours, other))]
+    return [d for aligner, other in found if (d := compare(aligner, emission, labels, ours, other, blank))]
 
 
 def compare(
-    aligner: str, emission: np.ndarray, labels: Sequence[int], ours: BestPath, other: BestPath
+    aligner: str, emission: np.ndarray, labels: Sequence[int], ours: BestPath, other: BestPath, blank: int
 ) -> Difference | None:
     """What is wrong with another aligner's path and score, if anything."""
     what = None
-    if len(other.labels) != len(ours.labels) or collapse(other.labels) != list(labels):
+    if len(other.labels) != len(ours.labels) or collapse(other.labels, blank) != list(labels):
         what = "its path is not one of the transcript"
     elif abs(other.score - ours.score) > TOLERANCE:
         what = "its score is another"
@@ -148,8 +150,8 @@ def letter_spans(
     edges = [0, *(np.flatnonzero(path[1:] != path[:-1]) + 1).tolist(), len(path)]
     spans = []
     for begin, end in pairwise(edges):
-        label = int(path[begin]) if begin < len(path) else BLANK
-        if label != BLANK:
+        label = int(path[begin]) if begin < len(path) else vocabulary.blank
+        if label != vocabulary.blank:
             sure = float(np.exp(emission[begin:end, label].mean(dtype=np.float64)))
             start, stop = (min(times.start(frame), seconds) for frame in (begin, end))
             spans.append(Span(vocabulary.tokens[label], start, stop, sure))
@@ -158,6 +160,8 @@ def letter_spans(
 
 def _words(labels: Sequence[int], text: str, letters: Sequence[Span], vocabulary: Vocabulary) -> list[Span]:
     """A span for each word of the text, from its first letter to its last; `letters` are those of `labels`."""
+    if vocabulary.separated:
+        return [word_span(word, [letter]) for word, letter in zip(text.split(), letters, strict=True)]
     groups: list[list[Span]] = [[]]
     for label, letter in zip(labels, letters, strict=True):
         if label == vocabulary.boundary:
@@ -167,7 +171,15 @@ def _words(labels: Sequence[int], text: str, letters: Sequence[Span], vocabulary
     words = text.split()
     if not words:
         return []
+    if vocabulary.boundary is None:  # words without anything between them: as many letters as each is spelled with
+        spans = iter(letters)
+        groups = [[next(spans) for _ in vocabulary.encode(word)] for word in words]
     return [word_span(word, group) for word, group in zip(words, groups, strict=True)]
+
+
+def _spoken(labels: Sequence[int], letters: Sequence[Span], vocabulary: Vocabulary) -> list[Span]:
+    """The letters without the boundaries between words."""
+    return [letter for label, letter in zip(labels, letters, strict=True) if label != vocabulary.boundary]
 
 
 def word_span(word: str, letters: Sequence[Span]) -> Span:

@@ -95,6 +95,7 @@ class Search(ABC):
     def __init__(self, vocabulary: Vocabulary, options: BeamOptions, *, scored: bool = True) -> None:
         self.vocabulary, self.options = vocabulary, options
         self._scored = scored
+        self._silence = silence_of(vocabulary)
         self._weights, self._tokens = options.weights, len(vocabulary)
         self._decoder = self._new_decoder()
 
@@ -205,7 +206,7 @@ class Search(ABC):
         # A word counts only with its boundary, which models emit between words, not at the end: one more frame, in which
         # a boundary and a blank cost nothing, ends the last word at no price.
         end = np.full((1, size), IMPOSSIBLE, dtype=np.float32)
-        end[0, [Vocabulary.blank, self.vocabulary.boundary]] = 0.0
+        end[0, [self.vocabulary.blank, self._silence]] = 0.0
         return np.ascontiguousarray(np.concatenate([emission, end]), dtype=np.float32)
 
     def _shared_options(self) -> dict[str, Any]:
@@ -221,6 +222,11 @@ class Search(ABC):
             "log_add": self.options.log_add,
             "criterion_type": CriterionType.CTC,
         }
+
+
+def silence_of(vocabulary: Vocabulary) -> int:
+    """What may repeat between words: their boundary, or the blank where there is none (phones)."""
+    return vocabulary.blank if vocabulary.boundary is None else vocabulary.boundary
 
 
 class BeamDecoder(Search):
@@ -248,7 +254,7 @@ class BeamDecoder(Search):
         self._words.add_entry(UNKNOWN)
         self._lm = load_lm(files.model, self._words)
         scores = self._word_scores(files, entries)
-        self._trie = Trie(len(vocabulary), vocabulary.boundary)
+        self._trie = Trie(len(vocabulary), silence_of(vocabulary))
         for entry in entries:
             self._trie.insert(list(entry.spelling), self._words.get_index(entry.word), scores[entry.word])
         self._trie.smear(SmearingMode.MAX)
@@ -282,12 +288,14 @@ class BeamDecoder(Search):
         )
         # The silence is what may repeat between words. With the blank in its place, as in the wav2letter of 2020, a boundary
         # that lasts two frames has no path and costs its acoustic price (measured: 5.6 nats).
-        boundary, blank = self.vocabulary.boundary, Vocabulary.blank
-        return LexiconDecoder(options, self._trie, self._lm, boundary, blank, self._unknown, [], False)
+        blank = self.vocabulary.blank
+        return LexiconDecoder(options, self._trie, self._lm, self._silence, blank, self._unknown, [], False)
 
 
 def _texts(entries: list[Entry], vocabulary: Vocabulary) -> dict[str, str]:
     """What each word of the language model is in a text: itself, or its spelling where the model is in another case."""
+    if vocabulary.separated:  # words of a lexicon over phones
+        return {e.word: e.word for e in entries}
     return {e.word: e.word if _is_written(e.word, vocabulary) else vocabulary.text(e.spelling) for e in entries}
 
 

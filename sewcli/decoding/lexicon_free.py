@@ -14,8 +14,10 @@ import numpy as np
 from sewcli.base.errors import DataError
 from sewcli.decoding.beam import IMPOSSIBLE, BeamOptions, Search, load_lm
 from sewcli.decoding.greedy import collapse
+from sewcli.lm.letters import letter_names
+from sewcli.lm.lexicon import BOUNDARY
 from sewcli.lm.ngram import UNKNOWN
-from sewcli.text.tokens import SPECIAL, Vocabulary
+from sewcli.text.tokens import Vocabulary
 
 
 class LexiconFreeDecoder(Search):
@@ -34,16 +36,12 @@ class LexiconFreeDecoder(Search):
         from flashlight.lib.text.decoder import ZeroLM
         from flashlight.lib.text.dictionary import Dictionary
 
-        self._silent = [
-            index
-            for index, token in enumerate(vocabulary.tokens)
-            if token in SPECIAL and index not in (Vocabulary.blank, vocabulary.boundary)
-        ]
+        self._silent = sorted(vocabulary.silent - {vocabulary.blank})
         if model is None:
             self._lm = ZeroLM()
         else:
             tokens = Dictionary()
-            for token in vocabulary.tokens:
+            for token in letter_names(vocabulary):
                 tokens.add_entry(token)
             tokens.add_entry(f"no such {UNKNOWN}")
             self._lm = load_lm(model, tokens)
@@ -55,7 +53,7 @@ class LexiconFreeDecoder(Search):
         from flashlight.lib.text.decoder import LexiconFreeDecoderOptions
 
         options = LexiconFreeDecoderOptions(**self._shared_options())
-        return Decoder(options, self._lm, self.vocabulary.boundary, Vocabulary.blank, [])
+        return Decoder(options, self._lm, self._silence, self.vocabulary.blank, [])
 
     def _labels(self, result: Any) -> list[int]:
         labels: list[int] = result.tokens
@@ -63,7 +61,7 @@ class LexiconFreeDecoder(Search):
 
     def _text(self, labels: list[int]) -> str:
         return self.vocabulary.text(
-            collapse(np.array(labels[1:-1]))
+            collapse(np.array(labels[1:-1]), self.vocabulary.blank)
         )  # without those before the first frame and of the end
 
     def _checked(self, name: str, emission: np.ndarray) -> np.ndarray:
@@ -75,13 +73,13 @@ class LexiconFreeDecoder(Search):
     def _require_letters(self, model: Path, vocabulary: Vocabulary) -> None:
         start = self._lm.start(False)
         unknown = self._lm.score(start, len(vocabulary))[1]
-        closed = {Vocabulary.blank, *self._silent}
+        closed = {vocabulary.blank, *self._silent}
         strangers = [
             token
-            for index, token in enumerate(vocabulary.tokens)
+            for index, token in enumerate(letter_names(vocabulary))
             if index not in closed and self._lm.score(start, index)[1] == unknown
         ]
-        if vocabulary.tokens[vocabulary.boundary] in strangers:
+        if vocabulary.boundary is not None and BOUNDARY in strangers:
             raise DataError(
                 "it is no model of letters: it does not know the word boundary '|'",
                 where=model,

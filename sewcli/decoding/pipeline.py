@@ -219,7 +219,7 @@ def _heard(stream: Stream, vocabulary: Vocabulary, opinions: dict[str, dict[str,
     """The same stream; what greedy decoding makes of it goes to `opinions` by the utterance's id."""
     for utterance, emission in stream:
         if not np.isnan(emission).any():
-            text, score = vocabulary.text(greedy(emission)), greedy_score(emission)
+            text, score = vocabulary.text(greedy(emission, vocabulary.blank)), greedy_score(emission)
             opinions[utterance.id] = {"greedy": text, "greedy_score": round(score, 4)}
         yield utterance, emission
 
@@ -240,10 +240,10 @@ def _best_path(name: str, emission: np.ndarray, vocabulary: Vocabulary, search: 
         return Decoded(name, [], 0.0, DataError("the model gave NaN for this audio", where=name))
     if search == VITERBI:
         path = best_path(emission)
-        hypothesis = Hypothesis(vocabulary.text(collapse(path.labels)), path.score, path.score)
+        hypothesis = Hypothesis(vocabulary.text(collapse(path.labels, vocabulary.blank)), path.score, path.score)
     else:
         score = greedy_score(emission)
-        hypothesis = Hypothesis(vocabulary.text(greedy(emission)), score, score)
+        hypothesis = Hypothesis(vocabulary.text(greedy(emission, vocabulary.blank)), score, score)
     return Decoded(name, [hypothesis], time.thread_time() - began)
 
 

@@ -15,9 +15,8 @@ import torch
 from torch import Tensor
 
 from sewcli.base.errors import DataError
-from sewcli.text.tokens import Vocabulary, frames_needed
+from sewcli.text.tokens import frames_needed
 
-BLANK = Vocabulary.blank
 STAY, STEP, SKIP = 0, 1, 2  # a frame's state is that of the frame before, the next one, or the next but one
 
 
@@ -57,20 +56,21 @@ def best_path(emission: np.ndarray, transitions: np.ndarray | None = None) -> Be
     return BestPath(path, float(best.max()))
 
 
-def require_fit(name: str, emission: np.ndarray, labels: Sequence[int]) -> None:
+def require_fit(name: str, emission: np.ndarray, labels: Sequence[int], blank: int) -> None:
     """Refuse what no path can join.
 
     Args:
         name: the utterance, for messages.
         emission: (T, V) log-probabilities.
         labels: ids of the transcript, without blanks.
+        blank: id of the CTC blank.
 
     Raises:
         DataError: NaN, a label that is no symbol or the blank, or more labels than the frames can hold.
     """
     if np.isnan(emission).any():
         raise DataError("the model gave NaN for this audio", where=name, mend="look at the audio and the model")
-    strange = [label for label in labels if not 0 <= label < emission.shape[1] or label == BLANK]
+    strange = [label for label in labels if not 0 <= label < emission.shape[1] or label == blank]
     if strange:
         raise DataError(f"label {strange[0]} is the blank, or no symbol of the {emission.shape[1]}", where=name)
     if (needed := frames_needed(labels)) > len(emission):
@@ -81,24 +81,27 @@ def require_fit(name: str, emission: np.ndarray, labels: Sequence[int]) -> None:
         )
 
 
-def align(names: Sequence[str], emissions: Sequence[np.ndarray], targets: Sequence[Sequence[int]]) -> list[BestPath]:
+def align(
+    names: Sequence[str], emissions: Sequence[np.ndarray], targets: Sequence[Sequence[int]], blank: int
+) -> list[BestPath]:
     """The best path of each utterance through its transcript; of equal ones the one that goes on latest.
 
     Args:
         names: the utterances, for messages.
         emissions: (T, V) log-probabilities of each; T may differ.
         targets: ids of each transcript, without blanks; an empty one takes the path of blanks.
+        blank: id of the CTC blank.
 
     Raises:
         DataError: see `require_fit`; or every path has probability zero.
     """
     for name, emission, labels in zip(names, emissions, targets, strict=True):
-        require_fit(name, emission, labels)
+        require_fit(name, emission, labels, blank)
     if not names:
         return []
     scores, frames = _padded(emissions)
-    states = _states(targets)
-    moves, ends = _forward(scores, frames, states)
+    states = _states(targets, blank)
+    moves, ends = _forward(scores, frames, states, blank)
     lengths = torch.tensor([2 * len(labels) for labels in targets])
     last = ends.gather(1, lengths[:, None])[:, 0]  # ends in the blank after the last label ...
     before = ends.gather(1, (lengths - 1).clamp(min=0)[:, None])[:, 0]  # ... or in that label
@@ -127,20 +130,20 @@ def _padded(emissions: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
     return scores, frames
 
 
-def _states(targets: Sequence[Sequence[int]]) -> Tensor:
+def _states(targets: Sequence[Sequence[int]], blank: int) -> Tensor:
     """Symbol of each state (B, N); behind a shorter transcript there are blanks."""
-    states = torch.full((len(targets), 2 * max(map(len, targets)) + 1), BLANK)
+    states = torch.full((len(targets), 2 * max(map(len, targets)) + 1), blank)
     for row, labels in zip(states, targets, strict=True):
         row[1 : 2 * len(labels) : 2] = torch.tensor(list(labels), dtype=torch.long)
     return states
 
 
-def _forward(scores: Tensor, frames: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
+def _forward(scores: Tensor, frames: Tensor, states: Tensor, blank: int) -> tuple[Tensor, Tensor]:
     """How each state was best reached (T, B, N), and the scores of the states at each last frame (B, N)."""
     batch, count = states.shape
     impossible = torch.full((batch, 2), -torch.inf, dtype=torch.float64)
     may_skip = torch.zeros_like(states, dtype=torch.bool)
-    may_skip[:, 2:] = (states[:, 2:] != BLANK) & (states[:, 2:] != states[:, :-2])  # equal neighbours need a blank
+    may_skip[:, 2:] = (states[:, 2:] != blank) & (states[:, 2:] != states[:, :-2])  # equal neighbours need a blank
     best = torch.full((batch, count), -torch.inf, dtype=torch.float64)
     best[:, :2] = scores[:, 0].gather(1, states[:, :2])
     best = torch.where((frames > 0)[:, None], best, torch.where(torch.arange(count) == 0, 0.0, -torch.inf))
@@ -163,6 +166,6 @@ def _backward(moves: Tensor, frames: Tensor, states: Tensor, last: Tensor) -> Te
     state = last.clone()
     for frame in range(len(moves) - 1, -1, -1):
         inside = frame < frames
-        paths[:, frame] = states.gather(1, state[:, None])[:, 0].where(inside, torch.tensor(BLANK))
+        paths[:, frame] = states.gather(1, state[:, None])[:, 0].where(inside, states[:, 0])
         state = state - moves[frame].gather(1, state[:, None])[:, 0].long().where(inside, torch.tensor(0))
     return paths

@@ -14,6 +14,11 @@ from sewcli.lm.lexicon import BOUNDARY, report_unspelled
 from sewcli.text.tokens import Vocabulary
 
 
+def letter_names(vocabulary: Vocabulary) -> list[str]:
+    """The symbols as a language model of letters knows them: themselves, and `|` for the boundary whatever its name."""
+    return [BOUNDARY if i == vocabulary.boundary else token for i, token in enumerate(vocabulary.tokens)]
+
+
 def spelled(sentences: Iterable[list[str]], vocabulary: Vocabulary) -> Iterator[list[str]]:
     """The symbols of each sentence; words with others are left out, and listed in a warning.
 
@@ -28,7 +33,9 @@ def spelled(sentences: Iterable[list[str]], vocabulary: Vocabulary) -> Iterator[
         if vocabulary.outside(word):
             return ()
         end = () if vocabulary.boundary is None else (BOUNDARY,)
-        return (*(vocabulary.tokens[i] for i in vocabulary.encode(word)), *end)
+        return (*(names[i] for i in vocabulary.encode(word)), *end)
+
+    names = letter_names(vocabulary)
 
     for words in sentences:
         found: list[str] = []

@@ -109,16 +109,13 @@ def read_lexicon(path: str | Path, vocabulary: Vocabulary) -> list[Entry]:
         DataError: missing, a broken line, a symbol outside the vocabulary, no boundary at the end of a spelling, or
             more words of one spelling than a decoder can hold.
     """
-    ids = {token: index for index, token in enumerate(vocabulary.tokens)}
-    if vocabulary.boundary is not None:
-        ids[BOUNDARY] = vocabulary.boundary
     entries: dict[Entry, None] = {}
     if not Path(path).is_file():
         raise DataError("no such lexicon", where=path, mend="sew lm ngram writes one beside its model")
     with open_text(path) as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                entries[_entry(line, ids, path, number)] = None
+                entries[_entry(line, vocabulary, path, number)] = None
     if not entries:
         raise DataError("no words in this lexicon", where=path)
     spelling, count = Counter(entry.spelling for entry in entries).most_common(1)[0]
@@ -138,21 +135,25 @@ def words_of(path: str | Path) -> list[str]:
         return [fields[0] for fields in map(str.split, lines) if fields]
 
 
-def _entry(line: str, ids: dict[str, int], path: str | Path, number: int) -> Entry:
+def _entry(line: str, vocabulary: Vocabulary, path: str | Path, number: int) -> Entry:
     word, *symbols = line.split()
     if not symbols:
         raise DataError(f"line {number}: {word!r} has no spelling", where=path, mend="write: WORD<TAB>W O R D |")
-    if unknown := [symbol for symbol in symbols if symbol not in ids]:
+    end = () if vocabulary.boundary is None else (vocabulary.boundary,)
+    letters = symbols[:-1] if symbols[-1] == BOUNDARY else symbols
+    ids = [vocabulary.id_of(symbol) for symbol in letters]
+    if unknown := [symbol for symbol, known in zip(letters, ids, strict=True) if known is None and symbol != BOUNDARY]:
+        turned = vocabulary.id_of(unknown[0].swapcase()) is not None
         hint = (
             "the lexicon is in another case than the model"
-            if unknown[0].swapcase() in ids
+            if turned
             else "spell it in the symbols of the model, with blanks between"
         )
         raise DataError(f"line {number}: {word!r} has {unknown[0]!r}, no symbol of the model", where=path, mend=hint)
-    if symbols[-1] != BOUNDARY or BOUNDARY in symbols[:-1]:
+    if not letters or BOUNDARY in letters or (end and symbols[-1] != BOUNDARY):
         raise DataError(
             f"line {number}: the spelling of {word!r} does not end in its one {BOUNDARY!r}",
             where=path,
             mend="write: WORD<TAB>W O R D |",
         )
-    return Entry(word, tuple(ids[symbol] for symbol in symbols))
+    return Entry(word, (*(known for known in ids if known is not None), *end))

@@ -27,7 +27,8 @@ from sewcli.models.pretraining import PretrainingModel
 from sewcli.models.source import Source
 from sewcli.models.tensors import Entry, Tensors
 from sewcli.models.torch_files import read_torch_file
-from sewcli.text.tokens import SPECIAL, Vocabulary
+from sewcli.text.token_roles import SPECIAL
+from sewcli.text.tokens import Vocabulary
 
 DICTIONARY = "dict.ltr.txt"
 SPECIAL_SYMBOLS = ["<s>", "<pad>", "</s>", "<unk>"]  # the blank is its <s>; transformers calls the same output <pad>

@@ -1,8 +1,8 @@
 """Model folders: what `sew` writes is a Hugging Face folder, and the reverse; fairseq files and Hub ids load the same way.
 
-`config.json`, `model.safetensors` with the names of `transformers`, a model card, and for a recogniser `vocab.json`,
-`preprocessor_config.json` and `tokenizer_config.json`. No code in a file is run, and nothing large is allocated before
-the file's own list of shapes has been held against the config's.
+`config.json`, `model.safetensors` with the names of `transformers`, a model card, `preprocessor_config.json`, and for a
+recogniser `vocab.json` and `tokenizer_config.json`. What these files of other folders say is obeyed. No code in a file is
+run, and nothing large is allocated before the file's own list of shapes has been held against the config's.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from sewcli.models.config import ModelConfig
 from sewcli.models.ctc import CTCModel
 from sewcli.models.encoder import Encoder
 from sewcli.models.fairseq import open_fairseq
-from sewcli.models.hugging_face import OWN_KEY, from_hugging_face, to_hugging_face
+from sewcli.models.hugging_face import OWN_KEY, class_of, from_hugging_face, to_hugging_face
 from sewcli.models.names import PREFIXES, encoder_names, hugging_face_names
 from sewcli.models.pretraining import PretrainingModel
+from sewcli.models.processor_files import PREPROCESSOR, SAMPLE_RATE, wants_normalised
 from sewcli.models.source import Source, resolve
-from sewcli.models.tensors import WEIGHTS, Entry, open_folder
+from sewcli.models.tensors import WEIGHTS, Entry, Tensors, open_folder
 from sewcli.nn.blank import without_weights
+from sewcli.text.tokenizer_files import SYMBOLS
 from sewcli.text.tokens import Vocabulary
 
 CONFIG = "config.json"
-PREPROCESSOR = "preprocessor_config.json"
 CARD = "README.md"
-SAMPLE_RATE = 16_000
 PROJECTION = ("encoder.projection.weight", "encoder.projection.bias")
 NAMED = {"encoder": "an encoder alone", "ctc": "a recogniser", "pretraining": "a pre-trained model"}
 HEADS = {"encoder": "Model", "ctc": "ForCTC", "pretraining": "ForPreTraining"}
@@ -83,13 +83,11 @@ def save_model(
         "ctc" if isinstance(model, CTCModel) else "pretraining" if isinstance(model, PretrainingModel) else "encoder"
     )
     config = model.config
-    size = len(vocabulary) if vocabulary else None
     with atomic_folder(folder) as temporary:
-        write_json(temporary / CONFIG, to_hugging_face(config, HEADS[kind], size))
-        write_json(temporary / PREPROCESSOR, _preprocessor(config))
+        write_json(temporary / CONFIG, to_hugging_face(config, HEADS[kind], vocabulary))
+        write_json(temporary / PREPROCESSOR, preprocessor(config))
         if vocabulary:
             vocabulary.save(temporary)
-            write_json(temporary / "tokenizer_config.json", _tokenizer(vocabulary))
         _save_tensors(model, temporary / WEIGHTS)
         write_text(temporary / CARD, card(config, kind, count(model), vocabulary, facts or {}))
 
@@ -150,8 +148,9 @@ def open_source(
     """
     path = resolve(reference)
     if path.is_dir():
-        kind = kind_of(read_architecture(path))
-        _require(expect, kind, read_architecture(path), path)
+        architecture = read_architecture(path)
+        kind = kind_of(architecture)
+        _require(expect, kind, architecture, path)
         return _open_folder(path, kind, trust_pickle)
     if path.suffix in (".json", ".safetensors", ".bin"):
         raise UsageError("one file of a model", where=path, mend="give the folder that it is in")
@@ -208,25 +207,35 @@ def read_config(folder: str | Path) -> ModelConfig:
     """
     content = _read_config_file(folder)
     config = from_hugging_face(content, Path(folder) / CONFIG)
-    if OWN_KEY not in content and config.extractor_norm == "layer" and (Path(folder) / PREPROCESSOR).is_file():
-        # folders of group-norm models ask for it too, but those were trained on raw samples
-        preprocessor = read_json(Path(folder) / PREPROCESSOR)
-        if isinstance(preprocessor, dict) and preprocessor.get("do_normalize") is True:
-            return config.model_copy(update={"normalize_waves": True})
-    return config
+    normalised = wants_normalised(Path(folder))
+    if normalised is None and OWN_KEY not in content:
+        normalised = config.extractor_norm == "layer"
+        taken = "waves of zero mean and unit variance" if normalised else "waves as they are"
+        log.warn(
+            f"{folder}: no {PREPROCESSOR} says whether waves are normalised; taking {taken}, as published models with a "
+            f"{config.extractor_norm} norm do"
+        )
+    return config if normalised is None else config.model_copy(update={"normalize_waves": normalised})
 
 
 def read_architecture(folder: str | Path) -> str:
-    """The class that a model folder names, e.g. SEWDForCTC.
+    """The class of `transformers` that a model folder holds, e.g. SEWDForCTC: by its config, else by its weights.
 
     Raises:
         UsageError: no such folder.
-        DataError: `config.json` is missing or broken.
+        DataError: `config.json` is missing or broken, or there are no weights.
     """
-    named = _read_config_file(folder).get("architectures")
-    if not isinstance(named, list) or not named:
-        raise DataError("no architecture is named", where=Path(folder) / CONFIG)
-    return str(named[0])
+    content = _read_config_file(folder)
+    named = content.get("architectures")
+    if isinstance(named, list) and named and kind_of(str(named[0])) != "encoder":
+        return str(named[0])
+    held = open_folder(
+        Path(folder)
+    ).entries  # no class, or one of another task, e.g. Wav2Vec2ForMaskedLM of old folders
+    head: Kind = "ctc" if "lm_head.weight" in held else "pretraining" if "project_q.weight" in held else "encoder"
+    if head == "encoder" and isinstance(named, list) and named:
+        return str(named[0])
+    return class_of(content, Path(folder) / CONFIG) + HEADS[head]
 
 
 def kind_of(architecture: str) -> Kind:
@@ -249,11 +258,13 @@ def _require(expect: str | None, kind: str, named: str, path: Path) -> None:
 
 def _open_folder(folder: Path, kind: Kind, trust_pickle: bool) -> Source:
     config = read_config(folder)
-    vocabulary = Vocabulary.load(folder) if kind == "ctc" else None
     tensors = open_folder(folder, trust_pickle=trust_pickle)
+    vocabulary = _vocabulary(folder, tensors) if kind == "ctc" else None
     prefix = f"{PREFIXES[config.family]}."
     bare = kind == "encoder" and not any(name.startswith(prefix) for name in tensors.entries)
     names = _encoder_names if bare else _full_names
+    if kind == "encoder" and not bare:
+        _leave_out_heads(tensors, prefix)
     if config.family == "wav2vec2" and not config.projects:  # transformers has a projection in any case
         projection = list(names(config, PROJECTION).values())
         if tensors.are_identity(*projection):
@@ -261,6 +272,32 @@ def _open_folder(folder: Path, kind: Kind, trust_pickle: bool) -> Source:
         else:
             config = config.model_copy(update={"always_project": True})
     return Source(folder, kind, config, tensors, names, vocabulary)
+
+
+def _vocabulary(folder: Path, tensors: Tensors) -> Vocabulary:
+    """The symbols of a recogniser, one for each output of its CTC layer."""
+    rows = tensors.first_axis("lm_head.weight")
+    stated = _read_config_file(folder).get("vocab_size", rows)
+    if stated != rows:
+        raise DataError(f"lm_head has {rows} outputs, vocab_size is {stated!r}", where=folder / CONFIG)
+    vocabulary = Vocabulary.load(folder, rows)
+    if missing := sorted(vocabulary.roles.unused):
+        if 2 * len(missing) > rows:
+            raise DataError(
+                f"{rows - len(missing)} symbols for the {rows} outputs of the model",
+                where=folder / SYMBOLS,
+                mend="it belongs to another model: take the one of this model",
+            )
+        log.info(f"{folder}: {len(missing)} of {rows} outputs have no symbol and are never written")
+    return vocabulary
+
+
+def _leave_out_heads(tensors: Tensors, prefix: str) -> None:
+    """What classifiers of other tasks stand on is an encoder."""
+    heads = sorted(name for name in tensors.entries if not name.startswith(prefix))
+    if heads:
+        log.info(f"{tensors.where}: {len(heads)} tensors beside the encoder are left out ({heads[0]}, ...)")
+        tensors.drop(heads)
 
 
 def _read_config_file(folder: str | Path) -> dict[str, Any]:
@@ -292,7 +329,8 @@ def _save_tensors(model: AnyModel, path: Path) -> None:
     save_file(tensors, path, metadata={"format": "pt"})
 
 
-def _preprocessor(config: ModelConfig) -> dict[str, Any]:
+def preprocessor(config: ModelConfig) -> dict[str, Any]:
+    """The contents of `preprocessor_config.json`."""
     return {
         "feature_extractor_type": "Wav2Vec2FeatureExtractor",
         "feature_size": 1,
@@ -301,17 +339,6 @@ def _preprocessor(config: ModelConfig) -> dict[str, Any]:
         "padding_value": 0.0,
         "do_normalize": config.normalize_waves,
         "return_attention_mask": config.extractor_norm == "layer",
-    }
-
-
-def _tokenizer(vocabulary: Vocabulary) -> dict[str, Any]:
-    special = {"pad_token": vocabulary.tokens[0], "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
-    return {
-        "tokenizer_class": "Wav2Vec2CTCTokenizer",
-        **{name: token for name, token in special.items() if token in vocabulary.tokens},
-        "word_delimiter_token": "|",
-        "do_lower_case": False,
-        "replace_word_delimiter_char": " ",
     }
 
 

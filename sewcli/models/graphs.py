@@ -89,7 +89,7 @@ def complete_graph(
         numbers: fp32, or int8 where products are of eight bits.
         facts: what else `graph.json` shall say.
     """
-    write_json(folder / CONFIG, to_hugging_face(config, HEADS["ctc"], len(vocabulary)))
+    write_json(folder / CONFIG, to_hugging_face(config, HEADS["ctc"], vocabulary))
     vocabulary.save(folder)
     digests = {name: sha256(folder / name) for name in (XML, WEIGHTS)}
     write_json(folder / FACTS, {"numbers": numbers, "sha256": digests, **facts})

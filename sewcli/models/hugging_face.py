@@ -13,6 +13,7 @@ from typing import Any
 from sewcli.base.config import build
 from sewcli.base.errors import DataError, SewError
 from sewcli.models.config import ModelConfig
+from sewcli.text.tokens import Vocabulary
 
 OWN_KEY = "sew"
 BEYOND = "sewcli-"  # before the model type of what transformers has no class for, so that it refuses the folder
@@ -86,6 +87,11 @@ FIXED: dict[str, tuple[Any, ...]] = {  # key -> what it may say; the first is wr
     "norm_rel_ebd": ("layer_norm",),
     "max_relative_positions": (-1,),
 }
+NEEDED = {
+    "adapter_attn_dim": "it has an adapter of its language in each layer, as MMS models have, and sew has none: "
+    "take a model without adapters",
+    "add_adapter": "it has convolutions behind its encoder, which sew has not: take a model without add_adapter",
+}
 WRITTEN = {
     "wav2vec2": ("hidden_act", "feat_extract_activation", "add_adapter"),
     "sew": ("hidden_act", "feat_extract_activation"),
@@ -93,13 +99,53 @@ WRITTEN = {
 }
 
 
-def to_hugging_face(config: ModelConfig, head: str, vocabulary_size: int | None) -> dict[str, Any]:
+ALIASES = {"hubert": "wav2vec2"}
+"""Model types of the same network as one of ours, and its name here."""
+ALIKE: dict[str, tuple[Any, ...]] = {"feat_proj_layer_norm": (True,), "conv_pos_batch_norm": (False,)}
+"""Options of these that we do not have otherwise."""
+LACKING = {
+    "wavlm": "gated relative position biases in its attention",
+    "data2vec-audio": "several position convolutions, each with a norm",
+    "wav2vec2-conformer": "conformer layers: convolutions, and rotary or relative positions",
+    "wav2vec2-bert": "conformer layers over mel features",
+    "unispeech": "heads of its own pre-training",
+    "unispeech-sat": "heads of its own pre-training",
+    "mctct": "conformer-like layers over mel features",
+    "parakeet_ctc": "conformer layers over mel features",
+    "whisper": "a decoder that writes text, not CTC",
+}
+"""Related model types, and what reading one would need that is not here."""
+
+
+def class_of(content: Mapping[str, Any], where: Path) -> str:
+    """The beginning of the names of a folder's classes in `transformers`, e.g. SEWD.
+
+    Raises:
+        DataError: another kind of model.
+    """
+    return CLASSES[_family(content, where)]
+
+
+def _family(content: Mapping[str, Any], where: Path) -> str:
+    stated = content.get("model_type")
+    named = str(stated).removeprefix(BEYOND)
+    family = ALIASES.get(named, named)
+    if family in KEYS:
+        return family
+    known = f"sew reads {', '.join([*KEYS, *ALIASES])}"
+    if stated is None:
+        raise DataError("no model_type", where=where, mend=f"write the model's type into it; {known}")
+    lacks = f" (it has {LACKING[named]})" if named in LACKING else ""
+    raise DataError(f"a model of type {named!r}{lacks}", where=where, mend=known)
+
+
+def to_hugging_face(config: ModelConfig, head: str, vocabulary: Vocabulary | None) -> dict[str, Any]:
     """The contents of `config.json`.
 
     Args:
         config: the model's.
         head: "ForCTC" or "ForPreTraining".
-        vocabulary_size: outputs of the CTC layer, if there is one.
+        vocabulary: the symbols of the CTC layer, if there is one.
     """
     values = config.model_dump(mode="json")
     keys = KEYS[config.family]
@@ -112,11 +158,17 @@ def to_hugging_face(config: ModelConfig, head: str, vocabulary_size: int | None)
     result |= {key: FIXED[key][0] for key in WRITTEN[config.family]}
     if config.family == "sew-d":
         result["pos_att_type"] = ["p2c", "c2p"]
-    if vocabulary_size is not None:
-        result["vocab_size"] = vocabulary_size
+    ends: dict[str, int | None] = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+    if vocabulary is not None:
+        result["vocab_size"] = len(vocabulary)
+        tokens, roles = vocabulary.tokens, vocabulary.roles.names
+        ends = {
+            f"{role}_id": tokens.index(roles[role]) if role in roles else None for role in ("bos_token", "eos_token")
+        }
+        ends["pad_token_id"] = vocabulary.blank
     result |= {"apply_spec_augment": True, "mask_time_prob": 0.65, "mask_time_length": 10}
     result |= {"mask_feature_prob": 0.0, "mask_feature_length": 64}
-    result |= {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "ctc_zero_infinity": True}
+    result |= {**ends, "ctc_zero_infinity": True}
     result[OWN_KEY] = {field: value for field, value in values.items() if field not in keys and field != "family"}
     return result
 
@@ -127,12 +179,10 @@ def from_hugging_face(content: Mapping[str, Any], where: Path) -> ModelConfig:
     Raises:
         DataError: another kind of model, an option that we do not have, or sizes that do not fit together.
     """
-    family = str(content.get("model_type")).removeprefix(BEYOND)
-    if family not in KEYS:
-        raise DataError(f"a model of type {family!r}", where=where, mend=f"sew reads {', '.join(KEYS)}")
-    for key, allowed in FIXED.items():
+    family = _family(content, where)
+    for key, allowed in (FIXED | ALIKE).items():
         if key in content and content[key] not in allowed:
-            raise DataError(f"{key} = {content[key]!r} is not supported", where=where)
+            raise DataError(f"{key} = {content[key]!r} is not supported", where=where, mend=NEEDED.get(key))
     if sorted(content.get("pos_att_type", ("c2p", "p2c"))) != ["c2p", "p2c"]:
         raise DataError(f"pos_att_type = {content['pos_att_type']!r} is not supported", where=where)
     own = content.get(OWN_KEY, {})

@@ -119,6 +119,9 @@ OLDER = {
     "conv.weight_v": "conv.parametrizations.weight.original1",
 }
 
+KIN = {"hubert.": "wav2vec2."}
+"""Prefixes of models that are the same network under another name."""
+
 
 def hugging_face_names(family: str, names: Iterable[str]) -> dict[str, str]:
     """Our tensor names -> Hugging Face's, for a model of this family."""
@@ -139,7 +142,9 @@ def fairseq_names(config: ModelConfig, names: Iterable[str], *, finetuned: bool)
 
 
 def current_name(name: str) -> str:
-    """The name that transformers 5 gives a tensor which older versions saved as `weight_g` or `weight_v`."""
+    """The name that transformers 5 gives a tensor in `weight_g`, `weight_v` of older versions or in HuBERT."""
+    for kin, own in KIN.items():
+        name = own + name.removeprefix(kin) if name.startswith(kin) else name
     for old, new in OLDER.items():
         if name.endswith(old):
             return name.removesuffix(old) + new

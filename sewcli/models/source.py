@@ -14,11 +14,14 @@ from typing import Any, Literal
 
 from sewcli.base.errors import UsageError
 from sewcli.models.config import ModelConfig
+from sewcli.models.processor_files import FILES as PROCESSOR
 from sewcli.models.tensors import FILES, Tensors
+from sewcli.text.tokenizer_files import FILES as TOKENIZER
 from sewcli.text.tokens import Vocabulary
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-CONFIGS = ("config.json", "vocab.json", "preprocessor_config.json")
+CONFIGS = ("config.json", *TOKENIZER, *PROCESSOR)
+"""Side files that a model is fetched with."""
 SHARDS = {f"{name}.index.json": f"{Path(name).stem}-*{Path(name).suffix}" for name in (FILES[0], FILES[2])}
 
 

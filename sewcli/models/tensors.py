@@ -14,13 +14,18 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from sewcli.base import log
 from sewcli.base.errors import DataError, UsageError
-from sewcli.base.files import read_json
+from sewcli.base.files import read_json, refuse_pointer
 from sewcli.models.names import current_name
 
 WEIGHTS = "model.safetensors"
 FILES = (WEIGHTS, f"{WEIGHTS}.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 """Where the weights of a Hugging Face folder may be, in the order in which they are looked for."""
+
+
+WRAPPERS = ("module.", "_orig_mod.", "model.")
+"""What DistributedDataParallel, torch.compile and trainers put before every name."""
 
 
 @dataclass(frozen=True)
@@ -117,16 +122,34 @@ def open_folder(folder: Path, *, trust_pickle: bool = False) -> Tensors:
     if path is None:
         raise DataError("no such file", where=folder / WEIGHTS, mend=f"the folder needs one of {', '.join(FILES)}")
     entries = _sharded(path, trust_pickle) if path.suffix == ".json" else _open(path, trust_pickle)
-    return Tensors(path, {current_name(name): entry for name, entry in entries.items()})
+    return Tensors(path, {current_name(name): entry for name, entry in _unwrapped(entries, path).items()})
+
+
+def _unwrapped(entries: Mapping[str, Entry], path: Path) -> Mapping[str, Entry]:
+    """By the names without what wrappers (data parallelism, compilation) put before all of them."""
+    while entries and (wrapper := next((w for w in WRAPPERS if all(n.startswith(w) for n in entries)), None)):
+        log.info(f"{path}: all tensors' names begin with {wrapper!r}, which is left out")
+        entries = {name.removeprefix(wrapper): entry for name, entry in entries.items()}
+    return entries
 
 
 def _open(path: Path, trust_pickle: bool) -> dict[str, Entry]:
+    refuse_pointer(path)
     if path.suffix == ".safetensors":
         return _open_safetensors(path)
     from sewcli.models.torch_files import read_torch_file
 
     content = read_torch_file(path, trust_pickle=trust_pickle)
     if not isinstance(content, dict) or not all(isinstance(entry, Entry) for entry in content.values()):
+        inner = [
+            key for key in ("state_dict", "model") if isinstance(content, dict) and isinstance(content.get(key), dict)
+        ]
+        if inner:
+            raise DataError(
+                f"a checkpoint of a training, with its weights under {inner[0]!r}, in place of the weights alone",
+                where=path,
+                mend="save the model with save_pretrained of transformers",
+            )
         raise DataError("not a file of named tensors", where=path)
     return content
 

@@ -174,7 +174,7 @@ def greedy_errors(
             for utterance, emission in emissions(network, valid, stop=lambda: bool(stop)):
                 if stop:
                     break
-                hypotheses[utterance.id] = vocabulary.text(greedy(emission))
+                hypotheses[utterance.id] = vocabulary.text(greedy(emission, vocabulary.blank))
                 bar.advance()
     finally:
         model.train()

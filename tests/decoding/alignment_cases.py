@@ -39,7 +39,7 @@ def exhaustive(emission: np.ndarray, labels: list[int]) -> tuple[float, list[tup
     frames, symbols = emission.shape
     found: dict[tuple[int, ...], float] = {}
     for path in itertools.product(range(symbols), repeat=frames):
-        if collapse(np.array(path)) == labels:
+        if collapse(np.array(path), blank=0) == labels:
             found[path] = sum(float(emission[frame, label]) for frame, label in enumerate(path))
     best = max(found.values())
     return best, [path for path, score in found.items() if score > best - 1e-9]

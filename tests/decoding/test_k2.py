@@ -51,13 +51,13 @@ def test_three_aligners_agree_in_200_cases(k2: K2) -> None:
     kinds = {"repeats": 0, "shortest": 0, "empty": 0}
     for seed in range(200):
         case = random_case(seed)
-        ours = align([case.name], [case.emission], [case.labels])[0]
+        ours = align([case.name], [case.emission], [case.labels], blank=0)[0]
         theirs = k2.align(case.name, case.emission, case.labels)
-        torchaudio = forced_path(case.name, case.emission, case.labels)
+        torchaudio = forced_path(case.name, case.emission, case.labels, blank=0)
         for other in (theirs.best, torchaudio):
             assert other.score == pytest.approx(ours.score, abs=1e-4)
             assert np.array_equal(other.labels, ours.labels)  # random numbers leave one best path
-        assert differences(case.name, case.emission, case.labels, torchaudio, k2) == []
+        assert differences(case.name, case.emission, case.labels, torchaudio, k2, blank=0) == []
         expected = -torch.nn.functional.ctc_loss(
             torch.from_numpy(case.emission).double()[:, None],
             torch.tensor([case.labels], dtype=torch.long),
@@ -76,9 +76,9 @@ def test_three_aligners_agree_in_200_cases(k2: K2) -> None:
 def test_equally_good_paths_are_no_difference(k2: K2) -> None:
     flat = log_softmax(np.zeros((6, 4)))
     theirs = k2.align("flat", flat, [1, 2]).best
-    torchaudio = forced_path("flat", flat, [1, 2])
+    torchaudio = forced_path("flat", flat, [1, 2], blank=0)
     assert not np.array_equal(theirs.labels, torchaudio.labels)
-    assert differences("flat", flat, [1, 2], torchaudio, k2) == []
+    assert differences("flat", flat, [1, 2], torchaudio, k2, blank=0) == []
 
 
 @needing_k2
@@ -149,7 +149,7 @@ def test_lexicon_and_grammar_find_the_best_sentence(k2: K2, seed: int) -> None:
             joined = [symbol for word in spelled for symbol in (*word, BOUNDARY)]
             for labels in (joined[:-1], joined):
                 try:
-                    found = align(["u"], [values], [labels])[0].score + score
+                    found = align(["u"], [values], [labels], blank=0)[0].score + score
                 except DataError:
                     continue
                 every[tuple(words)] = max(found, every.get(tuple(words), float("-inf")))
@@ -167,29 +167,32 @@ def test_an_aligner_that_is_wrong_is_found_out(tmp_path: Path, monkeypatch: pyte
     values[:, 0] -= 9.0  # a blank costs much
     values = log_softmax(values)
     with K2() as wrong:
-        path = forced_path("u", values, [1, 1, 2])
-        (found,) = differences("u", values, [1, 1, 2], path, wrong)
+        path = forced_path("u", values, [1, 1, 2], blank=0)
+        (found,) = differences("u", values, [1, 1, 2], path, wrong, blank=0)
         assert found.aligner == "k2" and found.frame is not None
-        assert differences("u", values, [1, 3, 2], forced_path("u", values, [1, 3, 2]), wrong) == []
+        assert differences("u", values, [1, 3, 2], forced_path("u", values, [1, 3, 2], blank=0), wrong, blank=0) == []
 
 
 def test_each_kind_of_difference_has_its_words() -> None:
     values = log_softmax(np.random.default_rng(5).normal(0, 2, (6, 4)))
-    ours = align(["u"], [values], [[1, 2]])[0]
-    assert compare("k2", values, [1, 2], ours, ours) is None
+    ours = align(["u"], [values], [[1, 2]], blank=0)[0]
+    assert compare("k2", values, [1, 2], ours, ours, blank=0) is None
     moved = type(ours)(ours.labels, ours.score + 2e-4)
-    assert "score" in compare("k2", values, [1, 2], ours, moved).what
-    assert compare("k2", values, [1, 2], ours, type(ours)(ours.labels, ours.score + 5e-5)) is None
+    assert "score" in compare("k2", values, [1, 2], ours, moved, blank=0).what
+    assert compare("k2", values, [1, 2], ours, type(ours)(ours.labels, ours.score + 5e-5), blank=0) is None
     worse = next(
         np.array(path)
         for path in itertools.product(range(4), repeat=6)
-        if collapse(np.array(path)) == [1, 2] and path_score(values, np.array(path)) < ours.score - 1
+        if collapse(np.array(path), blank=0) == [1, 2] and path_score(values, np.array(path)) < ours.score - 1
     )
-    found = compare("k2", values, [1, 2], ours, type(ours)(worse, ours.score))
+    found = compare("k2", values, [1, 2], ours, type(ours)(worse, ours.score), blank=0)
     assert "not as good" in found.what and found.frame == np.flatnonzero(worse != ours.labels)[0]
     other_text = type(ours)(np.array([1, 1, 1, 1, 1, 1]), ours.score)
-    assert "not one of the transcript" in compare("k2", values, [1, 2], ours, other_text).what
-    assert "not one of the transcript" in compare("k2", values, [1, 2], ours, type(ours)(ours.labels[:3], 0.0)).what
+    assert "not one of the transcript" in compare("k2", values, [1, 2], ours, other_text, blank=0).what
+    assert (
+        "not one of the transcript"
+        in compare("k2", values, [1, 2], ours, type(ours)(ours.labels[:3], 0.0), blank=0).what
+    )
 
 
 @needing_k2
@@ -197,7 +200,7 @@ def test_a_failure_in_k2_is_told_and_the_next_request_is_served(k2: K2) -> None:
     values = log_softmax(np.zeros((4, 5)))
     with pytest.raises(UsageError, match="k2 failed: ValueError: words have numbers from 1"):
         k2.decode("u", values, Lexicon([(0, [1])], BOUNDARY), GRAMMAR)
-    assert collapse(k2.align("u", values, [2]).best.labels) == [2]
+    assert collapse(k2.align("u", values, [2]).best.labels, blank=0) == [2]
 
 
 @needing_k2

@@ -150,8 +150,7 @@ BREAKAGES = {
     "no config": (lambda f: (f / "config.json").unlink(), "config.json: no such file"),
     "config not JSON": (lambda f: (f / "config.json").write_text("{"), "not valid JSON"),
     "config a list": (lambda f: (f / "config.json").write_text("[]"), "not a mapping"),
-    "no architecture": (lambda f: edit(f, architectures=None), "no architecture"),
-    "another kind": (lambda f: edit(f, model_type="hubert"), "'hubert'"),
+    "another kind": (lambda f: edit(f, model_type="wavlm"), "'wavlm' (it has gated relative position biases"),
     "unknown option": (lambda f: edit(f, hidden_act="relu"), "hidden_act"),
     "not a number": (lambda f: edit(f, hidden_size="many"), "width"),
     "absurd size": (lambda f: edit(f, hidden_size=10**12), "width"),
@@ -174,7 +173,7 @@ BREAKAGES = {
         lambda f: change_tensors(f, lambda t: t.update({"lm_head.bias": torch.zeros(31)})),
         "lm_head.bias has shape (31,)",
     ),
-    "other vocabulary": (lambda f: Vocabulary(["<pad>", "|", "A"]).save(f), "the config says (3"),
+    "other vocabulary": (lambda f: Vocabulary(["<pad>", "|", "A"]).save(f), "symbols for the 32 outputs"),
 }
 
 

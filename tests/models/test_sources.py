@@ -113,13 +113,20 @@ def test_a_missing_mask_vector_is_no_hindrance(folder: Path) -> None:
     assert equal(one, two) and one.encoder.mask_vector.std() > 0.1
 
 
-def test_layer_norm_folders_of_transformers_normalise_when_their_processor_does(tmp_path: Path) -> None:
-    for name, expected in (("wav2vec2-layer-norm", True), ("wav2vec2", False)):
+def test_folders_of_transformers_normalise_unless_their_processor_does_not(tmp_path: Path) -> None:
+    """Without any processor: as the published models with this norm of the convolutions."""
+    for name, unsaid in (("wav2vec2-layer-norm", True), ("wav2vec2", False)):
         THEIRS[name]().save_pretrained(tmp_path / name)
         LETTERS.save(tmp_path / name)
-        assert not load_ctc(tmp_path / name)[0].config.normalize_waves
-        (tmp_path / name / "preprocessor_config.json").write_text('{"do_normalize": true}')
-        assert load_ctc(tmp_path / name)[0].config.normalize_waves == expected
+        for said, expected in (
+            (None, unsaid),
+            ("{}", True),
+            ('{"do_normalize": true}', True),
+            ('{"do_normalize": false}', False),
+        ):
+            if said:
+                (tmp_path / name / "preprocessor_config.json").write_text(said)
+            assert load_ctc(tmp_path / name)[0].config.normalize_waves == expected
 
 
 def test_hub_ids(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

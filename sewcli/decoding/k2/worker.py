@@ -72,8 +72,12 @@ class K2:
         else:
             self._graph = importlib.import_module("sewcli.decoding.k2.graph")
 
-    def align(self, name: str, emission: np.ndarray, labels: Sequence[int], kind: Topology = "standard") -> Aligned:
+    def align(
+        self, name: str, emission: np.ndarray, labels: Sequence[int], kind: Topology = "standard", *, blank: int = 0
+    ) -> Aligned:
         """The best path of an emission (T, V) through the text `labels`, and the log-probability of all paths.
+
+        k2's blank is 0: another one changes places with symbol 0 on its way there and back.
 
         Raises:
             DataError: there is no path: the text is too long.
@@ -83,10 +87,12 @@ class K2:
             if labels:
                 raise DataError("k2 finds no path: there are no frames", where=name)
             return Aligned(BestPath(np.zeros(0, dtype=np.int64), 0.0), 0.0)  # k2 takes no segment without frames
-        found = self._ask({"task": "align", "labels": list(labels), "topology": kind}, emission)
+        exchanged = exchange(emission.shape[1], blank)
+        request = {"task": "align", "labels": [int(exchanged[label]) for label in labels], "topology": kind}
+        found = self._ask(request, emission[:, exchanged])
         if found is None:
             raise DataError("k2 finds no path: the transcript is too long for the frames", where=name)
-        return Aligned(BestPath(np.array(found["path"], dtype=np.int64), found["score"]), found["total"])
+        return Aligned(BestPath(exchanged[np.array(found["path"], dtype=np.int64)], found["score"]), found["total"])
 
     def decode(
         self, name: str, emission: np.ndarray, lexicon: Lexicon, grammar: Grammar, kind: Topology = "standard"
@@ -168,6 +174,13 @@ class Aligned:
 
     best: BestPath
     total: float
+
+
+def exchange(symbols: int, blank: int) -> np.ndarray:
+    """For each id the one that it becomes when the blank and 0 change places; the same order leads back."""
+    order = np.arange(symbols)
+    order[[0, blank]] = blank, 0
+    return order
 
 
 def find_python() -> Path:

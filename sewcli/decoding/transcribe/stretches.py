@@ -37,8 +37,8 @@ class Cutter:
     """
 
     def __init__(self, vocabulary: Vocabulary, frame_seconds: float, longest: float = LONGEST) -> None:
-        self._silent = (Vocabulary.blank, vocabulary.boundary)
-        self._boundary = vocabulary.boundary
+        self._boundaries = sorted(vocabulary.boundaries)
+        self._silent = sorted(vocabulary.silent | vocabulary.boundaries)
         self._pause, self._around, self._longest = (max(round(s / frame_seconds), 2) for s in (PAUSE, AROUND, longest))
         self._held = np.zeros((0, len(vocabulary)), dtype=np.float32)
         self._start = 0  # of what is held
@@ -79,7 +79,7 @@ class Cutter:
         found, longest = self._longest, (False, 0)
         for begin, end in zip(before.tolist(), after.tolist(), strict=True):
             if self._longest // 2 <= begin < end <= self._longest:
-                boundaries = np.flatnonzero(labels[begin:end] == self._boundary)
+                boundaries = np.flatnonzero(np.isin(labels[begin:end], self._boundaries))
                 if (size := (bool(len(boundaries)), end - begin)) > longest:
                     found, longest = (begin + end + 1) // 2, size
         return found

@@ -101,7 +101,7 @@ class Stitcher:
     """
 
     def __init__(self, layout: Layout, vocabulary: Vocabulary) -> None:
-        self._layout, self._boundary = layout, vocabulary.boundary
+        self._layout, self._vocabulary = layout, vocabulary
         self._held: np.ndarray | None = None  # the frames of the last window that are not final
         self._start = 0  # of them
 
@@ -116,7 +116,7 @@ class Stitcher:
             low = max(self._start, start + context)
             high = max(self._start + len(self._held) - context, low)
             mine, theirs = self._held[low - self._start : high - self._start], emission[low - start : high - start]
-            cut = low + take_over(mine, theirs, self._boundary)
+            cut = low + take_over(mine, theirs, self._vocabulary)
             ready = self._held[: cut - self._start]
             self._held, self._start = emission[cut - start :], cut
         # what no later window can reach is final as well
@@ -132,7 +132,7 @@ class Stitcher:
         return held
 
 
-def take_over(first: np.ndarray, second: np.ndarray, boundary: int) -> int:
+def take_over(first: np.ndarray, second: np.ndarray, vocabulary: Vocabulary) -> int:
     """Where, in frames that two windows share, the second shall take over from the first.
 
     Best is a frame far from every letter of both, where a word ends for both, near the middle; the boundary between
@@ -140,7 +140,7 @@ def take_over(first: np.ndarray, second: np.ndarray, boundary: int) -> int:
 
     Args:
         first, second: (T, V) log-probabilities of the same T frames.
-        boundary: id of the word boundary.
+        vocabulary: of the emissions.
 
     Returns:
         The number of frames, 0 to T, that come from the first.
@@ -149,14 +149,15 @@ def take_over(first: np.ndarray, second: np.ndarray, boundary: int) -> int:
     if frames < 2:
         return frames // 2
     labels = np.stack([first.argmax(axis=1), second.argmax(axis=1)])
-    silent = ((labels == Vocabulary.blank) | (labels == boundary)).all(axis=0)
+    ends = np.isin(labels, sorted(vocabulary.boundaries))
+    silent = (np.isin(labels, sorted(vocabulary.silent)) | ends).all(axis=0)
     off_middle = np.abs(np.arange(frames + 1) - frames / 2) / frames  # 0 to 0.5
     best, cost = frames // 2, np.inf
     edges = np.flatnonzero(np.diff(silent.astype(np.int8), prepend=0, append=0))
     for begin, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-        ends_word = (labels[:, begin:end] == boundary).any(axis=1)
+        ends_word = ends[:, begin:end].any(axis=1)
         for cut in range(begin, end + 1):
-            kept = (labels[0, begin:cut] == boundary).any() or (labels[1, cut:end] == boundary).any()
+            kept = ends[0, begin:cut].any() or ends[1, cut:end].any()
             if ends_word.any() and not kept:
                 continue
             margin = min(cut - begin if begin else MARGIN, end - cut if end < frames else MARGIN, MARGIN)

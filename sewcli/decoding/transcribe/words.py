@@ -9,18 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
 
 from sewcli.base.errors import DataError
 from sewcli.decoding.alignment import FrameTimes, align_utterance, letter_spans, word_span
 from sewcli.decoding.beam import BeamDecoder
+from sewcli.decoding.greedy import collapse
 from sewcli.decoding.transcribe.stretches import Stretch
 from sewcli.decoding.writers import Span
 from sewcli.text.tokens import Vocabulary
-
-BOUNDARY = "|"
 
 
 @dataclass(frozen=True)
@@ -61,9 +59,7 @@ class Reader:
 
     def __init__(self, vocabulary: Vocabulary, times: FrameTimes, beam: BeamDecoder | None = None) -> None:
         self._vocabulary, self._times, self._beam = vocabulary, times, beam
-        self._unwritten = [
-            i for i in range(len(vocabulary)) if i != vocabulary.boundary and not vocabulary.text([i])
-        ]  # blank and special symbols
+        self._silent, self._boundaries = sorted(vocabulary.silent), sorted(vocabulary.boundaries)
 
     def read(self, name: str, stretch: Stretch) -> Line | None:
         """The words of a stretch; None when there are none.
@@ -80,16 +76,40 @@ class Reader:
         if np.isnan(stretch.emission).any():
             raise DataError("the model gave NaN for this audio", where=name, mend="look at the audio and the model")
         path = stretch.emission.argmax(axis=1)
-        path[np.isin(path, self._unwritten)] = Vocabulary.blank
-        words = _joined(letter_spans(path, stretch.emission, self._vocabulary, times, end))
+        path[np.isin(path, self._silent)] = self._vocabulary.blank
+        words = self._words(
+            collapse(path, self._vocabulary.blank), letter_spans(path, stretch.emission, self._vocabulary, times, end)
+        )
         if self._beam:
             text = self._beam.decode(name, stretch.emission)[0].text
             if text.split() != [word.text for word in words]:
                 words = align_utterance(name, stretch.emission, text, self._vocabulary, times, end).words
         return Line(words) if words else None
 
+    def _words(self, labels: Sequence[int], letters: Sequence[Span]) -> list[Span]:
+        """Words of labels and their spans, parted at boundaries, written as the model's texts are."""
+        groups: list[list[tuple[int, Span]]] = [[]]
+        for label, letter in zip(labels, letters, strict=True):
+            if label in self._boundaries or (self._vocabulary.separated and groups[-1]):
+                groups.append([])
+            if label not in self._boundaries:
+                groups[-1].append((label, letter))
+        words = [
+            word_span(self._vocabulary.text([label for label, _ in group]), [letter for _, letter in group])
+            for group in groups
+            if group
+        ]
+        return _as_written(words, self._vocabulary.polished(" ".join(word.text for word in words)).split())
 
-def _joined(letters: Sequence[Span]) -> list[Span]:
-    """Words of letters with boundaries between them."""
-    groups = (list(group) for is_boundary, group in groupby(letters, lambda s: s.text == BOUNDARY) if not is_boundary)
-    return [word_span("".join(letter.text for letter in group), group) for group in groups]
+
+def _as_written(words: Sequence[Span], written: Sequence[str]) -> list[Span]:
+    """The words of a text of which blanks were taken away: those that were joined are one."""
+    joined: list[Span] = []
+    held: list[Span] = []
+    for word in words:
+        held.append(word)
+        text = "".join(span.text for span in held)
+        if len(joined) < len(written) and text == written[len(joined)]:
+            joined.append(word_span(text, held))
+            held = []
+    return joined if not held else list(words)

@@ -103,8 +103,8 @@ def frames(text: str) -> np.ndarray:
 
 
 def joined(first: str, second: str) -> str:
-    cut = take_over(frames(first), frames(second), LETTERS.boundary)
-    return LETTERS.text(greedy(np.concatenate([frames(first)[:cut], frames(second)[cut:]])))
+    cut = take_over(frames(first), frames(second), LETTERS)
+    return LETTERS.text(greedy(np.concatenate([frames(first)[:cut], frames(second)[cut:]]), blank=0))
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_no_word_is_lost_or_doubled_where_windows_differ() -> None:
             parts.append(stitcher.add(start // 2 * 640, heard))
         made = np.concatenate([*parts, stitcher.close()])
         assert len(made) == len(truth)
-        assert LETTERS.text(greedy(made)).split() == words
+        assert LETTERS.text(greedy(made, blank=0)).split() == words
 
 
 def speak(words: list[str], rng: np.random.Generator) -> np.ndarray:
