@@ -43,6 +43,10 @@ def score(
     by speaker and by length, the words most often wrong, transcripts side by side). `sew decode`
     does this by itself; run it again after you changed hypotheses, or to see the table again.
 
+    Both texts are brought into one form first: every kind of white space is a blank, Unicode is composed
+    (NFC), and where the model writes one case only, both are compared in it. Texts that have nothing in
+    common are named. Of phones the rate is a PER; where blanks separate no words, look at the CER.
+
     Telephone tests (Eval2000, RT-03S) are also scored against NIST's STM with its map of spellings,
     all of it and Switchboard, CallHome or Fisher apart: by sctk where it is installed (apt install
     sctk), otherwise by the same rules in Python.

@@ -41,6 +41,7 @@ from sewcli.decoding.runtimes.recogniser import AUTO, Recogniser, RuntimeOptions
 from sewcli.decoding.source import EmissionSource, Stream, digest
 from sewcli.decoding.viterbi import best_path
 from sewcli.models.source import resolve as resolve_model
+from sewcli.text.agreement import TEXT, mismatches, text_facts
 from sewcli.text.tokens import Vocabulary
 
 
@@ -92,6 +93,9 @@ def decode(
     plan = plan_decoder(lm, data, vocabulary, options or BeamOptions())
     marks = [*plan.marks(), *(["opinions"] if opinions else []), *sorted(skip)]
     wholes = {split: [u for u in read_split(data, split) if u.id not in skip] for split in splits}
+    for split, utterances in wholes.items():
+        for mismatch in mismatches((u.text for u in utterances), vocabulary):
+            log.warn(f"{data}, {split}: {mismatch}")
     parts = [
         _Part(
             out / f"{split}-{plan.name}",
@@ -108,7 +112,8 @@ def decode(
         with ExitStack() as stack:
             count = default_jobs() if jobs is None else jobs
             pool = stack.enter_context(DecoderPool(plan.build, count)) if plan.build else None
-            settings = {"data": str(data), "model": str(model), **plan.settings(), "jobs": pool.jobs if pool else 0}
+            settings = {"data": str(data), "model": str(model), TEXT: text_facts(vocabulary), **plan.settings()}
+            settings["jobs"] = pool.jobs if pool else 0
             nbest = plan.options is not None and plan.options.nbest is not None
             for n in work:
                 part = parts[n]

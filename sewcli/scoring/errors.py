@@ -69,10 +69,11 @@ def side_by_side(name: str, texts: Sequence[tuple[str, Sequence[Pair]]]) -> Iter
         yield f"  {title:<{max(map(len, titles))}}  {' '.join(cells)}".rstrip()
 
 
-def table(head: str, rows: dict[str, tuple[int, Counts]]) -> Iterator[str]:
-    """Lines of a breakdown."""
+def table(head: str, rows: dict[str, tuple[int, Counts]], rate: str = "WER") -> Iterator[str]:
+    """Lines of a breakdown; `rate` is the name of its error rate, WER or PER."""
     width = max(len(head), *(len(name) for name in rows))
-    yield f"{head:<{width}}       WER   errors    words  utterances"
+    units = "phones" if rate == "PER" else "words"
+    yield f"{head:<{width}}       {rate}   errors   {units:>6}  utterances"
     for name, (utterances, count) in rows.items():
         yield f"{name:<{width}}  {100 * count.wer:6.2f} %  {count.errors:7,}  {count.words:7,}  {utterances:10,}"
 

@@ -15,6 +15,7 @@ from sewcli.base.errors import DataError
 from sewcli.scoring.wer import Counts
 
 NULL = "@"  # an alternative that is silence
+LARGEST = 5e7  # pairs of words that are compared: measured 1e6 a second
 SUBSTITUTION, GAP, LEFT_OUT, SILENCE = 4000, 3000, 2000, 1
 
 Step = tuple[str, str | None, str | None]
@@ -66,6 +67,7 @@ def network_of(words: Sequence[str]) -> Network:
 def align(reference: Network, hypothesis: Network) -> list[Step]:
     """The way through both at the least cost."""
     refs, hyps = reference.arcs, hypothesis.arcs
+    _require_size(len(refs), len(hyps))
     cost = [[0] * len(hyps) for _ in refs]
     back = [[(0, 0)] * len(hyps) for _ in refs]
     for b in range(1, len(hyps)):
@@ -97,6 +99,7 @@ def align_words(reference: Sequence[str], hypothesis: Sequence[str]) -> list[Ste
         return align(network_of(reference), network_of(hypothesis))
     if list(reference) == list(hypothesis):
         return [("C", word, word) for word in reference]
+    _require_size(len(reference), len(hypothesis))
     equal = _word_table(reference, hypothesis)
     width = len(hypothesis) + 1
     cost = [[GAP * b for b in range(width)]]
@@ -126,6 +129,14 @@ def count(steps: Sequence[Step]) -> Counts:
     kinds = [kind for kind, _, _ in steps]
     hits, substitutions, deletions, insertions = (kinds.count(kind) for kind in "CSDI")
     return Counts(hits + substitutions + deletions, hits, substitutions, deletions, insertions)
+
+
+def _require_size(reference: int, hypothesis: int) -> None:
+    if reference * hypothesis > LARGEST:
+        raise DataError(
+            f"a reference of {reference:,} and a hypothesis of {hypothesis:,} words are too long to be aligned as NIST does",
+            mend="cut the recording into segments",
+        )
 
 
 def _tokens(text: str) -> list[str]:

@@ -21,9 +21,11 @@ from sewcli.base.files import numbered_jsonl, read_json, read_jsonl, write_json,
 from sewcli.data.utterances import manifests
 from sewcli.scoring import errors as analysis
 from sewcli.scoring import nist
+from sewcli.scoring.agreement import RATES, Compared, compared
 from sewcli.scoring.significance import interval
 from sewcli.scoring.telephone import timed_words
 from sewcli.scoring.wer import Counts, WordErrors, character_errors, sum_counts, word_errors
+from sewcli.text.agreement import TEXT, WORD
 
 HYPOTHESES, DECODED, SCORE, UTTERANCES = "hyps.jsonl", "decode.json", "score.json", "utterances.jsonl"
 ERRORS = "errors.txt"
@@ -42,8 +44,12 @@ def score_folder(
         DataError: a broken file, or no references.
     """
     decoded, rows, silent = _read(folder)
-    texts = [row["reference"] for row in rows], [row["text"] for row in rows]
-    errors, characters = word_errors(*texts), character_errors(*texts)
+    texts = compared_rows(rows, decoded)
+    for note in texts.notes:
+        log.warn(f"{folder}: {note}")
+    names = [str(row["id"]) for row in rows]
+    errors = word_errors(texts.references, texts.hypotheses, names)
+    characters = character_errors(texts.references, texts.hypotheses, names)
     failed = decoded.get("failed", 0)
     if failed:
         log.warn(f"{folder}: {failed} utterances have no hypothesis and are not in the rate (see failed.jsonl)")
@@ -54,6 +60,8 @@ def score_folder(
     counts = errors.utterances
     groups = speakers if by_speaker else None
     score = {
+        "unit": texts.unit,
+        texts.rate.lower(): errors.wer,
         "wer": errors.wer,
         "wer_interval": _bounds(counts, groups),
         "interval_over": "speakers" if by_speaker else "utterances",
@@ -63,6 +71,8 @@ def score_folder(
         "utterances": len(rows),
         "failed": failed,
         "without_reference": silent,
+        "case": texts.case,
+        "words_separated": texts.spaced,
         **asdict(errors.total),
     }
     if stm := _stm(decoded, data):
@@ -71,6 +81,11 @@ def score_folder(
     write_text(folder / ERRORS, "".join(f"{line}\n" for line in _report(rows, errors, speakers, score)))
     write_json(folder / SCORE, score)
     return {"folder": str(folder), "split": decoded.get("split"), "decoder": decoded.get("decoder"), **score}
+
+
+def compared_rows(rows: Sequence[Mapping[str, Any]], decoded: Mapping[str, Any]) -> Compared:
+    """References and hypotheses of a decode folder, in the form in which they are scored."""
+    return compared([row["reference"] for row in rows], [row["text"] for row in rows], decoded.get(TEXT))
 
 
 def read_decoded(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -128,11 +143,13 @@ def print_scores(scores: Sequence[dict[str, Any]], *, as_json: bool) -> None:
             print(json.dumps(score, ensure_ascii=False))
         return
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for name in ("split", "decoder"):
-        table.add_column(name)
-    rates = ("WER", "95 % interval", "CER", "95 % interval")
-    for name in (*rates, "errors / words", "sub", "del", "ins", "utterances", "with errors"):
-        table.add_column(name, justify="right")
+    for column in ("split", "decoder"):
+        table.add_column(column)
+    name = "/".join(dict.fromkeys(RATES[score["unit"]] for score in scores)) or RATES[WORD]
+    units = "/".join(dict.fromkeys(f"{score['unit']}s" for score in scores)) or f"{WORD}s"
+    rates = (name, "95 % interval", "CER", "95 % interval")
+    for column in (*rates, f"errors / {units}", "sub", "del", "ins", "utterances", "with errors"):
+        table.add_column(column, justify="right")
     for score in scores:
         table.add_row(
             str(score["split"]),
@@ -201,15 +218,18 @@ def _report(
     rows: Sequence[dict[str, Any]], errors: WordErrors, speakers: Sequence[str] | None, score: Mapping[str, Any]
 ) -> Iterator[str]:
     """Lines of `errors.txt`: breakdowns, the words most often wrong, and every utterance with errors, the worst first."""
+    name = RATES[score["unit"]]
     yield ", ".join(
-        f"{rate.upper()} {_percent(score[rate])} (95 % interval {_between(score[f'{rate}_interval'])})"
-        for rate in ("wer", "cer")
+        f"{label} {_percent(score[rate])} (95 % interval {_between(score[f'{rate}_interval'])})"
+        for label, rate in ((name, "wer"), ("CER", "cer"))
     )
+    if score["case"]:
+        yield f"references and hypotheses are compared in {score['case']} case"
     yield ""
-    yield from analysis.table("reference words", analysis.by_length(errors.utterances))
+    yield from analysis.table(f"reference {score['unit']}s", analysis.by_length(errors.utterances), name)
     if speakers:
         yield ""
-        yield from analysis.table("speaker", analysis.by_group(speakers, errors.utterances))
+        yield from analysis.table("speaker", analysis.by_group(speakers, errors.utterances), name)
     for kind, found in analysis.top_errors(errors.alignments).items():
         yield f"\n{kind} ({getattr(errors.total, kind):,}), the most frequent:"
         yield from (f"{count:6,}  {words}" for words, count in found)

@@ -13,6 +13,7 @@ from itertools import zip_longest
 import jiwer
 
 from sewcli.base.errors import DataError
+from sewcli.text.form import one_form
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,9 @@ class Counts:
         """Errors a reference word; an empty reference has rate 0 if nothing was said, else 1, as in jiwer."""
         return self.errors / self.words if self.words else float(self.errors > 0)
 
+
+LARGEST = 5e10  # pairs of units that are compared: measured 0.5e9 a second
+LONGEST = 2_000_000  # words or characters of a text: three weeks of speech, or two days
 
 Pair = tuple[str | None, str | None]
 """A word of the reference and of the hypothesis; None where one has none."""
@@ -59,14 +63,18 @@ class WordErrors:
         return sum(c.errors > 0 for c in self.utterances) / len(self.utterances)
 
 
-def word_errors(references: Sequence[str], hypotheses: Sequence[str]) -> WordErrors:
-    """Align pairs of texts, word by word; case and punctuation count.
+def word_errors(references: Sequence[str], hypotheses: Sequence[str], names: Sequence[str] | None = None) -> WordErrors:
+    """Align pairs of texts, word by word; case and punctuation count, kinds of white space and of Unicode form do not.
+
+    names: of the utterances, for messages.
 
     Raises:
-        DataError: no utterances, or another number of hypotheses than of references.
+        DataError: no utterances, another number of hypotheses than of references, or texts too long to be aligned.
     """
     _check(references, hypotheses)
-    output = jiwer.process_words(list(references), list(hypotheses))
+    written, said = (list(map(one_form, texts)) for texts in (references, hypotheses))
+    _require_sizes([[text.count(" ") + 1 for text in texts] for texts in (written, said)], "words", names)
+    output = jiwer.process_words(written, said)
     texts = zip(output.references, output.hypotheses, output.alignments, strict=True)
     alignments = tuple(tuple(_pairs(*text)) for text in texts)
     utterances = tuple(
@@ -75,14 +83,17 @@ def word_errors(references: Sequence[str], hypotheses: Sequence[str]) -> WordErr
     return WordErrors(sum_counts(utterances), utterances, alignments)
 
 
-def character_errors(references: Sequence[str], hypotheses: Sequence[str]) -> tuple[Counts, ...]:
+def character_errors(
+    references: Sequence[str], hypotheses: Sequence[str], names: Sequence[str] | None = None
+) -> tuple[Counts, ...]:
     """Of each utterance, as in `word_errors`: characters, blanks between words included; `words` counts characters.
 
     Raises:
         DataError: as `word_errors`.
     """
     _check(references, hypotheses)
-    written, said = ([" ".join(text.split()) for text in texts] for texts in (references, hypotheses))
+    written, said = (list(map(one_form, texts)) for texts in (references, hypotheses))
+    _require_sizes([list(map(len, texts)) for texts in (written, said)], "characters", names)
     output = jiwer.process_characters(written, said)
     return tuple(_counts(text, chunks) for text, chunks in zip(output.references, output.alignments, strict=True))
 
@@ -97,6 +108,17 @@ def sum_counts(counts: Iterable[Counts]) -> Counts:
 def _check(references: Sequence[str], hypotheses: Sequence[str]) -> None:
     if not references or len(references) != len(hypotheses):
         raise DataError(f"{len(references)} references and {len(hypotheses)} hypotheses cannot be compared")
+
+
+def _require_sizes(sizes: Sequence[Sequence[int]], units: str, names: Sequence[str] | None) -> None:
+    """Refuse what would take minutes and gigabytes: one broken line would hold up all others."""
+    for number, (written, said) in enumerate(zip(*sizes, strict=True)):
+        if written * said > LARGEST or max(written, said) > LONGEST:
+            raise DataError(
+                f"a reference of {written:,} and a hypothesis of {said:,} {units} are too long to be compared",
+                where=names[number] if names else f"text {number + 1}",
+                mend="is this the text of one utterance? correct it, or cut the recording into segments",
+            )
 
 
 def _pairs(
