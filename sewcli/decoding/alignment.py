@@ -185,4 +185,4 @@ def _spoken(labels: Sequence[int], letters: Sequence[Span], vocabulary: Vocabula
 def word_span(word: str, letters: Sequence[Span]) -> Span:
     """A word from its first letter to its last; its confidence is the geometric mean of theirs."""
     sure = float(np.prod([letter.confidence for letter in letters])) ** (1 / len(letters))
-    return Span(word, letters[0].start, letters[-1].end, sure)
+    return Span(word, letters[0].start, letters[-1].end, sure, tuple(letters))

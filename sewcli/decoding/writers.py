@@ -7,7 +7,7 @@ tier of words and one of letters, each covering the whole time: what is between 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,8 @@ class Span:
     start: float
     end: float
     confidence: float
+    letters: tuple[Span, ...] = field(default=(), compare=False, repr=False)
+    """Of a word: its letters with their times, where they are known."""
 
 
 def ctm(name: str, spans: Iterable[Span], channel: int = 1) -> str:

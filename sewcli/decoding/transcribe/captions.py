@@ -1,7 +1,8 @@
 """Words as captions that can be read: SubRip (SRT) and WebVTT.
 
 At most two lines of 42 characters and 7 seconds on the screen, at least 1 second where the next caption leaves it, as on
-television. A caption ends at a pause, or where it is full; the last line of one and the first of the next never share a word.
+television. A caption ends at a pause, or where it is full. Lines end between words; in scripts without blanks (Chinese, Thai)
+between any two characters, and a word longer than a line is parted.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sewcli.decoding.transcribe.units import units
 from sewcli.decoding.writers import Span
 
 WIDTH, LINES = 42, 2  # characters of a line, lines of a caption
@@ -33,17 +35,16 @@ def captions(words: Sequence[Span], until: float) -> list[Caption]:
         words: sorted by time.
         until: seconds at which the next stretch begins; no caption stays longer.
     """
-    groups: list[list[Span]] = []
+    groups: list[list[_Piece]] = []
     for word in words:
-        if groups and _fits(groups[-1], word):
-            groups[-1].append(word)
-        else:
-            groups.append([word])
-    ends = [group[0].start for group in groups[1:]] + [until]
-    return [
-        Caption(g[0].start, max(min(max(g[-1].end + AFTER, g[0].start + SHORTEST), end), g[-1].end), _lines(g))
-        for g, end in zip(groups, ends, strict=True)
-    ]
+        for number, span in enumerate(units(word, WIDTH)):
+            piece = _Piece(span, follows=number > 0)
+            if groups and _fits(groups[-1], piece):
+                groups[-1].append(piece)
+            else:
+                groups.append([piece])
+    ends = [group[0].span.start for group in groups[1:]] + [until]
+    return [_caption(group, end) for group, end in zip(groups, ends, strict=True)]
 
 
 def srt(number: int, caption: Caption) -> str:
@@ -61,21 +62,37 @@ def vtt(caption: Caption) -> str:
     return f"{_clock(caption.start, '.')} --> {_clock(caption.end, '.')}\n{text}\n\n"
 
 
-def _fits(group: Sequence[Span], word: Span) -> bool:
-    """Whether one more word keeps the caption readable."""
-    if word.end - group[0].start > LONGEST or len(_lines([*group, word])) > LINES:
+@dataclass(frozen=True)
+class _Piece:
+    """A word or a part of one; `follows` the part before it without a blank."""
+
+    span: Span
+    follows: bool
+
+
+def _caption(group: Sequence[_Piece], until: float) -> Caption:
+    first, last = group[0].span, group[-1].span
+    end = max(min(max(last.end + AFTER, first.start + SHORTEST), until), last.end)
+    return Caption(first.start, end, _lines(group))
+
+
+def _fits(group: Sequence[_Piece], piece: _Piece) -> bool:
+    """Whether one more piece keeps the caption readable."""
+    first, last, lines = group[0].span, group[-1].span, _lines(group)
+    if piece.span.end - first.start > LONGEST or len(_lines([*group, piece])) > LINES:
         return False
-    return word.start - group[-1].end < PAUSE or len(_lines(group)) < LINES
+    return piece.span.start - last.end < PAUSE or len(lines) < LINES
 
 
-def _lines(words: Sequence[Span]) -> list[str]:
-    """Words filled into lines; one that is wider than a line has its own."""
+def _lines(pieces: Sequence[_Piece]) -> list[str]:
+    """Pieces filled into lines."""
     lines: list[str] = []
-    for word in words:
-        if lines and len(lines[-1]) + 1 + len(word.text) <= WIDTH:
-            lines[-1] += f" {word.text}"
+    for piece in pieces:
+        between = "" if piece.follows else " "
+        if lines and len(lines[-1]) + len(between) + len(piece.span.text) <= WIDTH:
+            lines[-1] += between + piece.span.text
         else:
-            lines.append(word.text)
+            lines.append(piece.span.text)
     return lines
 
 

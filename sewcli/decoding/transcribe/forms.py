@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sewcli.decoding.transcribe.captions import VTT_HEAD, Caption, captions, srt, vtt
+from sewcli.decoding.transcribe.units import units
 from sewcli.decoding.transcribe.words import Line
 from sewcli.decoding.writers import Span, ctm, textgrid
+from sewcli.text.spacing import has_words
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,9 @@ class Voice:
     def label(self) -> str:
         """`a.wav`, or `a.wav:2` of its second channel."""
         return self.name if self.channel is None else f"{self.name}:{self.channel}"
+
+
+_ANY = 1 << 30  # no word is longer
 
 
 class Form(Protocol):
@@ -79,11 +84,14 @@ class _JsonLines:
 
 
 class _Ctm:
+    """Words; by character where a line has none, as NIST's sclite -c scores them."""
+
     def __init__(self, voice: Voice) -> None:
         self._voice = voice
 
     def line(self, line: Line) -> str:
-        return ctm(self._voice.title, line.words, self._voice.channel or 1)
+        words = line.words if has_words([line.text]) else [unit for word in line.words for unit in units(word, _ANY)]
+        return ctm(self._voice.title, words, self._voice.channel or 1)
 
     def close(self, seconds: float) -> str:
         return ""

@@ -37,9 +37,10 @@ def test_captions_are_readable_and_hold_every_word_once() -> None:
                 assert caption.end - caption.start >= 1.0 or caption.end == after.start
 
 
-def test_a_word_that_is_wider_than_a_line_has_its_own() -> None:
-    (caption,) = captions([Span("SO", 0, 1, 1), Span("W" * 60, 1, 2, 1)], 9)
-    assert caption.lines == ["SO", "W" * 60]
+def test_a_word_that_is_wider_than_a_line_is_parted() -> None:
+    first, second = captions([Span("SO", 0, 1, 1), Span("W" * 60, 1, 2, 1)], 9)
+    assert [*first.lines, *second.lines] == ["SO", "W" * 42, "W" * 18]
+    assert (first.end, second.start) == (pytest.approx(1.7), pytest.approx(1.7))
 
 
 def test_srt_and_vtt_are_written_as_players_read_them() -> None:
