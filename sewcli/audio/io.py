@@ -37,9 +37,16 @@ def probe(path: Source) -> AudioInfo:
 
 
 def read_wave(
-    path: Source, *, start: int = 0, samples: int | None = None, channel: int = 0, rate: int = RATE
+    path: Source, *, start: int = 0, samples: int | None = None, channel: int = 0, rate: int = RATE, short: int = 0
 ) -> np.ndarray:
     """Read one channel, from sample `start` on, `samples` of them (None: to the end).
+
+    Args:
+        path: a sound file, or one in an archive.
+        start, samples: which samples.
+        channel: from 0.
+        rate: Hz that the file must have.
+        short: by so many samples the stretch may reach beyond the file, and is then read to its end.
 
     Returns:
         float32, shape (S,), in [-1, 1).
@@ -50,7 +57,7 @@ def read_wave(
     with opened(path) as (sound, info):
         if info.rate != rate:
             raise DataError(f"the sample rate is {info.rate} Hz, not {rate} Hz", where=path, mend=_resample_mend(rate))
-        wanted = _wanted(path, info, start, samples, channel)
+        wanted = _wanted(path, info, start, samples, channel, short)
         try:
             sound.seek(start)
             wave = _read(sound, wanted)
@@ -155,11 +162,13 @@ def encode_vorbis(wave: np.ndarray, *, serial: int, rate: int = RATE) -> bytes:
     return ogg.renumbered(encoded.getvalue(), serial)
 
 
-def _wanted(path: Source, info: AudioInfo, start: int, samples: int | None, channel: int) -> int:
+def _wanted(path: Source, info: AudioInfo, start: int, samples: int | None, channel: int, short: int = 0) -> int:
     """How many samples to read, once it is certain that the file has them."""
     if not 0 <= channel < info.channels:
         raise DataError(f"no channel {channel}: the file has {info.channels}", where=path)
     wanted = info.samples - start if samples is None else samples
+    if 0 < start + wanted - info.samples <= short and start < info.samples:
+        wanted = info.samples - start
     if start < 0 or wanted <= 0 or start + wanted > info.samples:
         raise DataError(
             f"samples {start} to {start + wanted} were asked for, the file has {info.samples}",

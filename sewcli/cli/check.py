@@ -21,7 +21,10 @@ MODEL = "sew-tiny"  # letters and 50 frames a second, as all of the papers' mode
 
 def check(
     data: Annotated[
-        Path | None, typer.Argument(metavar="[DATA]", help="What `sew prep` wrote.", show_default="data/librispeech")
+        Path | None,
+        typer.Argument(
+            metavar="[DATA]", help="What `sew prep` wrote, or lhotse cuts.", show_default="data/librispeech"
+        ),
     ] = None,
     split: Annotated[
         list[str] | None, typer.Option(help="Only this split (may be repeated).", show_default="all")
@@ -35,7 +38,11 @@ def check(
         typer.Option(help="Hold labels against its letters and frames: a name of the zoo, a folder, a file, a Hub id."),
     ] = MODEL,
     vocab: Annotated[
-        Path | None, typer.Option(help="A vocab.json.", show_default="the model's; letters where it has none")
+        Path | None,
+        typer.Option(
+            help="A vocab.json, a text file with a symbol a line, or a model folder.",
+            show_default="the model's; letters where it has none",
+        ),
     ] = None,
     allow: Annotated[
         list[str] | None, typer.Option(metavar="KIND", help="An error that shall be a warning here (may be repeated).")
@@ -60,6 +67,8 @@ def check(
     nan              error     samples that are NaN or infinite
     rate             error     not 16 kHz, or not the manifest's rate
     beyond-end       error     the cut is not inside its file
+    rounded          warning   a cut that ends up to 25 ms after its file
+    partial          error     a text of more than the audio of its cut
     no-signal        error     all samples are equal
     silent           warning   level below -60 dB of full scale
     clipped          warning   over 0.1 % of samples in flat tops
@@ -75,6 +84,9 @@ def check(
     speaker          error     a speaker in two of train, dev, test
     manifest         error     cuts broken, or not as prep.json says
     text             error     text_SPLIT.txt is not that of the cuts
+    segments         warning   cuts of several utterances, or of a part
+    transforms       warning   audio that lhotse computes on reading
+    unused           warning   features or custom fields: nothing reads them
 
         sew check data/librispeech
         sew check data/tedlium3 --sample 500 --split train --split dev
@@ -94,7 +106,7 @@ def check(
     for kind in allow or ():
         if kind not in KINDS:
             raise UsageError(f"no kind {kind!r}{nearest(kind, KINDS)}", mend=f"there are: {', '.join(KINDS)}")
-    listed = out or data / LIST
+    listed = out or (data.parent if data.is_file() else data) / LIST
     require_splits(data, split, default_prefix="")
     _require_writable(listed)
     labels = labels_of(model, vocab)

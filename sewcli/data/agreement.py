@@ -15,9 +15,19 @@ from sewcli.base.errors import DataError
 from sewcli.base.files import read_json, read_jsonl, sha256
 from sewcli.corpora.preparation import REJECTED, SUMMARY, cuts_name, text_name
 from sewcli.data.findings import Finding
+from sewcli.data.manifests import manifests
 from sewcli.data.utterances import Utterance
 
 Summaries = dict[str, dict[str, Any]]
+
+
+def prepared_here(data: Path, split: str) -> bool:
+    """Whether `sew prep` wrote a split: it then has an account, or transcripts. Shar and cuts of others have none."""
+    if manifests(data, split)[0] != data / cuts_name(split):
+        return False
+    if (data / text_name(split)).exists():
+        return True
+    return split in read_summaries(data)[0]
 
 
 def read_summaries(data: Path) -> tuple[Summaries, list[Finding]]:

@@ -13,10 +13,12 @@ from pathlib import Path
 
 from sewcli.audio.io import RATE, probe, read_blocks
 from sewcli.audio.measure import Measures, measure
-from sewcli.base.errors import DataError, UsageError
+from sewcli.base.errors import DataError
 from sewcli.base.log import progress
 from sewcli.base.rng import numpy_rng
-from sewcli.data.agreement import disagreements, gone, read_summaries
+from sewcli.data.agreement import disagreements, gone, prepared_here, read_summaries
+from sewcli.data.contents import contents
+from sewcli.data.cuts import TOLERANCE
 from sewcli.data.findings import Finding, ordered
 from sewcli.data.leaks import same_ids, same_samples, same_speakers, same_stretches
 from sewcli.data.loading import read_ahead
@@ -63,7 +65,7 @@ def labels_of(model: str, vocabulary: Path | None) -> Labels:
 
     Args:
         model: its name or path.
-        vocabulary: a `vocab.json` to take in place of its own.
+        vocabulary: what to take in place of its own: a `vocab.json`, a text file with a symbol a line, or a model folder.
 
     Raises:
         UsageError: there is no such model or file.
@@ -74,14 +76,12 @@ def labels_of(model: str, vocabulary: Path | None) -> Labels:
     from sewcli.models.source import is_model
     from sewcli.models.zoo import lookup
 
-    if vocabulary and not vocabulary.is_file():
-        raise UsageError("no such vocabulary", where=vocabulary, mend="give the vocab.json of a model folder")
     source = open_source(model) if is_model(model) else None
     config = source.config if source else lookup(model)
     own = source.vocabulary if source else None
     count = make_extractor(config).frames
     return Labels(
-        Vocabulary.load(vocabulary) if vocabulary else own or Vocabulary.letters(),
+        Vocabulary.read(vocabulary) if vocabulary else own or Vocabulary.letters(),
         lambda samples: int(count(samples)) * config.output_upsample,
         model,
     )
@@ -110,7 +110,7 @@ def check(
         UsageError: nothing is prepared there, or no such split.
     """
     splits = list(dict.fromkeys(require_splits(data, wanted, default_prefix="")))
-    plain = [split for split in splits if manifests(data, split)[0].parent == data]  # Shar has no account in prep.json
+    plain = [split for split in splits if prepared_here(data, split)]
     summaries, findings = read_summaries(data) if plain else ({}, [])
     if not wanted:
         findings += gone(data, summaries, splits)
@@ -123,6 +123,7 @@ def check(
             continue
         if summaries and split in plain:
             findings += disagreements(data, split, corpus[split], summaries.get(split))
+        findings += contents(split, manifests(data, split))
         findings += _label_findings(split, corpus[split], labels)
     chosen = {split: _draw(len(cuts), sample, seed, split) for split, cuts in corpus.items()}
     digests: dict[tuple[str, int], bytes] = {}
@@ -142,22 +143,45 @@ def check(
 def listen(split: str, utterance: Utterance) -> tuple[list[Finding], Measures | None]:
     """What is wrong with the audio of a cut, and its measures unless it cannot be read."""
     found = partial(Finding, split=split, id=utterance.id, file=str(utterance.path))
+    if utterance.fault:
+        return [found("partial", detail=utterance.fault)], None
+    if utterance.derived is not None:
+        return _listen_to_derived(utterance, found)
+    rounded: list[Finding] = []
     try:
         info = probe(utterance.path)
         if not RATE == info.rate == utterance.rate:
             promised = "" if utterance.rate == info.rate else f", the manifest says {utterance.rate} Hz"
             return [found("rate", detail=f"{info.rate} Hz, not {RATE} Hz{promised}")], None
-        end = utterance.start + utterance.samples
+        samples = utterance.samples
+        end = utterance.start + samples
+        if 0 < end - info.samples <= TOLERANCE * info.rate:
+            rounded = [found("rounded", detail=f"ends {end - info.samples} samples after its file")]
+            samples, end = samples - (end - info.samples), info.samples
         if not (0 <= utterance.start < end <= info.samples and utterance.channel < info.channels):
             detail = f"samples {utterance.start} to {end} of channel {utterance.channel}, the file has {info.samples}"
             return [found("beyond-end", detail=f"{detail} of {info.channels}")], None
-        blocks = read_blocks(
-            utterance.path, start=utterance.start, samples=utterance.samples, channel=utterance.channel
+        measures = measure(
+            read_blocks(utterance.path, start=utterance.start, samples=samples, channel=utterance.channel)
         )
-        measures = measure(blocks)
     except DataError as error:
         return [found("unreadable", detail=error.what)], None
-    return [found(kind, detail=detail, weight=weight) for kind, detail, weight in _sound_faults(measures)], measures
+    return [*rounded, *_sound_findings(measures, found)], measures
+
+
+def _listen_to_derived(utterance: Utterance, found: Callable[..., Finding]) -> tuple[list[Finding], Measures | None]:
+    """Of audio that lhotse computes: as its utterance's wave is."""
+    if utterance.rate != RATE:
+        return [found("rate", detail=f"{utterance.rate} Hz after its transforms, not {RATE} Hz")], None
+    try:
+        measures = measure([utterance.wave()])
+    except DataError as error:
+        return [found("unreadable", detail=error.what)], None
+    return _sound_findings(measures, found), measures
+
+
+def _sound_findings(measures: Measures, found: Callable[..., Finding]) -> list[Finding]:
+    return [found(kind, detail=detail, weight=weight) for kind, detail, weight in _sound_faults(measures)]
 
 
 def _sound_faults(measures: Measures) -> Iterator[tuple[str, str, float]]:

@@ -23,6 +23,8 @@ KINDS = {
     "nan": Kind(True, "samples that are NaN or infinite"),
     "rate": Kind(True, "not 16 kHz, or not the manifest's rate"),
     "beyond-end": Kind(True, "the cut is not inside its file"),
+    "rounded": Kind(False, "a cut that ends up to 25 ms after its file"),
+    "partial": Kind(True, "a text of more than the audio of its cut"),
     "no-signal": Kind(True, "all samples are equal"),
     "silent": Kind(False, "level below -60 dB of full scale"),
     "clipped": Kind(False, "over 0.1 % of samples in flat tops"),
@@ -38,6 +40,9 @@ KINDS = {
     "speaker": Kind(True, "a speaker in two of train, dev, test"),
     "manifest": Kind(True, "cuts broken, or not as prep.json says"),
     "text": Kind(True, "text_SPLIT.txt is not that of the cuts"),
+    "segments": Kind(False, "cuts of several utterances, or of a part"),
+    "transforms": Kind(False, "audio that lhotse computes on reading"),
+    "unused": Kind(False, "features or custom fields: nothing reads them"),
 }
 
 

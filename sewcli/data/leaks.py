@@ -25,10 +25,15 @@ class _Place(NamedTuple):
     end: int
     split: str
     id: str
+    derived: bytes
 
     @property
-    def stretch(self) -> tuple[str, int, int, int]:
-        return self.path, self.channel, self.start, self.end
+    def stretch(self) -> tuple[str, int, int, int, bytes]:
+        return self.path, self.channel, self.start, self.end, self.derived
+
+
+def _place(u: Utterance, split: str) -> _Place:
+    return _Place(str(u.path), u.channel, u.start, u.start + u.samples, split, u.id, u.derived or b"")
 
 
 def role(split: str) -> str:
@@ -62,11 +67,7 @@ def same_ids(corpus: Mapping[str, Sequence[Utterance]]) -> Iterator[Finding]:
 
 def same_stretches(corpus: Mapping[str, Sequence[Utterance]]) -> Iterator[Finding]:
     """Cuts of the same place of the same file."""
-    places = sorted(
-        _Place(str(u.path), u.channel, u.start, u.start + u.samples, split, u.id)
-        for split, utterances in corpus.items()
-        for u in utterances
-    )
+    places = sorted(_place(u, split) for split, utterances in corpus.items() for u in utterances)
     open_places: list[_Place] = []
     for place in places:
         open_places = [o for o in open_places if o.path == place.path and o.channel == place.channel]
@@ -90,8 +91,7 @@ def same_samples(
     """
     first: dict[bytes, list[_Place]] = {}
     for (split, index), digest in digests.items():
-        u = corpus[split][index]
-        place = _Place(str(u.path), u.channel, u.start, u.start + u.samples, split, u.id)
+        place = _place(corpus[split][index], split)
         earlier = first.setdefault(digest, [])
         for other in earlier:
             if other.stretch != place.stretch:

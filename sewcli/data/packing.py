@@ -14,7 +14,7 @@ import shutil
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from sewcli.base.files import (
 from sewcli.base.lock import hold
 from sewcli.data.loading import read_ahead
 from sewcli.data.shar import PARTIAL, Members, entry, index_path, scan, tar_of
-from sewcli.data.utterances import Utterance, manifests, read_split
+from sewcli.data.utterances import Utterance, manifests, read_cuts
 
 COPIED = {"FLAC": "flac", "WAV": "wav", "OGG": "ogg"}  # libsndfile's names of what is copied as it is
 BLOCK = 512  # bytes that a file in a tar fills a multiple of
@@ -76,10 +76,12 @@ def pack(data: Path, split: str, out: Path, *, shard_size: int, jobs: int) -> Pa
     wanted = PackedSplit(split, hashlib.sha256(digests.encode()).hexdigest(), shard_size)
     if done := _begin(out, wanted):
         return done
-    utterances, partial = read_split(data, split), out / f"{split}{PARTIAL}"
+    rows, partial = list(read_cuts(data, split)), out / f"{split}{PARTIAL}"
+    utterances = [utterance for _, utterance in rows]
+    if not utterances:
+        raise DataError("no utterances in this manifest", where=manifests(data, split)[0])
     if len({u.id for u in utterances}) < len(utterances):
         raise DataError("two cuts have the same id", where=data, mend="sew check names them")
-    rows = zip(chain.from_iterable(map(read_jsonl, manifests(data, split))), utterances, strict=True)
     failed: list[Row] = []
     index: dict[str, Any] = {}
     with log.progress(f"packing {split}", len(utterances)) as bar:
@@ -162,13 +164,15 @@ def _write(manifest: Path, shard: list[tuple[Row, Utterance]], jobs: int) -> tup
             ending, content = sound
             members[utterance.id] = _add(archive, f"{utterance.id}.{ending}", content)
             _add(archive, f"{utterance.id}.json", json.dumps(recording).encode())
-            kept.append({**row, "start": 0.0, "recording": recording})
+            kept.append(_cut(row, utterance, recording))
     write_jsonl(manifest, kept)
     return failed, members
 
 
 def _sound(utterance: Utterance) -> Sound | DataError:
     try:
+        if utterance.derived is not None or utterance.fault:
+            return "flac", encode_flac(utterance.wave(), rate=utterance.rate)
         info = verify(utterance.path)
         whole = utterance.start == 0 and utterance.samples == info.samples and info.rate == utterance.rate
         if whole and info.channels == 1 and info.format in COPIED:
@@ -178,16 +182,25 @@ def _sound(utterance: Utterance) -> Sound | DataError:
         return error
 
 
+def _cut(row: Row, utterance: Utterance, recording: Row) -> Row:
+    """lhotse's manifest of a cut whose audio is all of that recording."""
+    if "tracks" not in row:
+        return {**row, "start": 0.0, "recording": recording}
+    place = {"start": 0.0, "duration": recording["duration"], "channel": 0}
+    supervisions = [{**each, **place, "recording_id": recording["id"]} for each in row.get("supervisions") or ()]
+    return {"id": utterance.id, "type": "MonoCut", **place, "supervisions": supervisions, "recording": recording}
+
+
 def _recording(row: Row, utterance: Utterance) -> Row:
     """lhotse's manifest of the audio of a cut alone."""
     channel = row.get("channel", 0)
     channels = channel if isinstance(channel, list) else [channel]
     return {
-        "id": row["recording"]["id"],
+        "id": row["recording"]["id"] if "recording" in row else utterance.id,
         "sources": [{"type": "shar", "channels": channels, "source": ""}],
         "sampling_rate": utterance.rate,
         "num_samples": utterance.samples,
-        "duration": row["duration"],
+        "duration": row.get("duration", utterance.seconds),
         "channel_ids": channels,
     }
 

@@ -1,30 +1,46 @@
-"""Utterances: what training and decoding need of a lhotse cut, read straight from the manifest.
+"""Utterances: what training and decoding need of lhotse's cuts, read straight from the manifest.
 
-A manifest line costs microseconds here, where building a lhotse object costs a hundred; a corpus has 281,241 of them.
+A manifest line costs microseconds here, where building a lhotse object costs a hundred; a corpus has 281,241 of them. Cuts
+that mean more than a stretch of a file with one text are taken apart by `sewcli.data.cuts`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from sewcli.audio.io import RATE, read_wave
 from sewcli.audio.packed import Packed
-from sewcli.base.errors import DataError, UsageError, nearest
-from sewcli.base.files import read_json, read_jsonl
+from sewcli.base.errors import DataError
+from sewcli.base.files import numbered_jsonl, read_json, read_jsonl
 from sewcli.data import shar
+from sewcli.data.cuts import TOLERANCE, Row, Single, Unsupported, samples_of, singles
+from sewcli.data.derived import derived_wave, of_source, rate_and_samples, recipe
+from sewcli.data.foreign import foreign_row
+from sewcli.data.manifests import is_pair, manifests, require_splits, split_of, splits
 
-PREFIX, SUFFIX = "cuts_", ".jsonl.gz"
+__all__ = [
+    "Utterance",
+    "check_rate",
+    "manifests",
+    "read_cuts",
+    "read_split",
+    "read_utterances",
+    "require_splits",
+    "splits",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One cut of one channel of one file. `start` and `samples` count samples at `rate` Hz."""
+    """One cut of one channel of one file. `start` and `samples` count samples at `rate` Hz.
+
+    Its audio may be computed by lhotse: `derived` then says how, and `path` is the first of the files.
+    """
 
     id: str
     path: Path | Packed
@@ -35,6 +51,8 @@ class Utterance:
     text: str
     speaker: str
     transcribed: bool = True  # a text that is empty may say that nothing is said, or that nobody wrote down what
+    derived: bytes | None = None
+    fault: str = ""  # why its audio is not to be used with its text
 
     @property
     def seconds(self) -> float:
@@ -42,51 +60,19 @@ class Utterance:
         return self.samples / self.rate
 
     def wave(self) -> np.ndarray:
-        """The audio: float32, shape (samples,), in [-1, 1).
+        """The audio: float32, shape (samples,), in [-1, 1); up to 25 ms fewer where the file ends before.
 
         Raises:
-            DataError: unreadable or shorter than the manifest says.
+            DataError: unreadable, shorter than the manifest says, or a text that is not that of the audio.
         """
-        return read_wave(self.path, start=self.start, samples=self.samples, channel=self.channel, rate=self.rate)
-
-
-def splits(data: str | Path) -> list[str]:
-    """Names of the splits prepared in a data folder, as single files or as lhotse's Shar, sorted."""
-    found = [path.name[len(PREFIX) : -len(SUFFIX)] for path in Path(data).glob(f"{PREFIX}*{SUFFIX}")]
-    return sorted({*found, *shar.shar_splits(Path(data))})
-
-
-def manifests(data: str | Path, split: str) -> list[Path]:
-    """The files that hold the cuts of a split, in order: one, or the shards of a Shar."""
-    one = Path(data) / f"{PREFIX}{split}{SUFFIX}"
-    return [one] if one.is_file() else shar.manifests(Path(data) / split) or [one]
-
-
-def require_splits(data: str | Path, wanted: Sequence[str] | None, *, default_prefix: str) -> list[str]:
-    """The splits to use: those `wanted`, or all whose name begins with `default_prefix`.
-
-    Raises:
-        UsageError: nothing is prepared, or a split is not there.
-    """
-    found = splits(data)
-    if not found:
-        raise UsageError(
-            "no prepared corpus here",
-            where=data,
-            mend="first run: sew prep librispeech (see --help), or name the folder that it wrote",
+        if self.fault:
+            raise DataError(self.fault, where=self.id, mend="CutSet.trim_to_supervisions before the audio is cut")
+        if self.derived is not None:
+            return derived_wave(self.derived, self.samples, self.id)
+        short = round(TOLERANCE * self.rate)
+        return read_wave(
+            self.path, start=self.start, samples=self.samples, channel=self.channel, rate=self.rate, short=short
         )
-    if wanted:
-        for name in wanted:
-            if name not in found:
-                raise UsageError(
-                    f"no split {name!r}{nearest(name, found)}", where=data, mend=f"there are: {', '.join(found)}"
-                )
-        return list(wanted)
-    chosen = [name for name in found if name.startswith(default_prefix)]
-    if not chosen:
-        setting = f", e.g. --set data.train={found[0]}" if default_prefix == "train" else ""
-        raise UsageError(f"no split {default_prefix}*", where=data, mend=f"name one of: {', '.join(found)}{setting}")
-    return chosen
 
 
 def check_rate(utterance: Utterance) -> None:
@@ -104,45 +90,116 @@ def check_rate(utterance: Utterance) -> None:
 
 
 def read_split(data: str | Path, split: str) -> list[Utterance]:
-    """The utterances of one prepared split, in the order of its cuts.
+    """The utterances of one split, in the order of its cuts.
 
     Raises:
-        DataError: missing, broken, or without utterances.
+        DataError: missing, broken, without utterances, or cuts that are not supported.
     """
-    path = manifests(data, split)[0]
-    if path.parent == Path(data):
-        return read_utterances(path)
-    rows = shar.read_rows(Path(data), split)
-    return _utterances(path.parent, ((manifest, row, packed) for manifest, row, packed in rows))
+    found = [utterance for _, utterance in read_cuts(data, split)]
+    return _require_some(found, manifests(data, split)[0])
 
 
 def read_utterances(path: str | Path) -> list[Utterance]:
-    """Read a lhotse cut manifest.
+    """The utterances of a lhotse cut manifest.
 
     Raises:
-        DataError: missing, broken, or without utterances.
+        DataError: as `read_split`.
     """
     root = _root(Path(path))
-    return _utterances(path, ((path, row, root) for row in read_jsonl(path)))
+    rows = ((path, row, root) for row in read_jsonl(path))
+    return _require_some([utterance for _, utterance in _taken_apart(rows)], Path(path))
 
 
-def _utterances(where: str | Path, rows: Iterable[tuple[str | Path, dict[str, Any], Path | Packed]]) -> list[Utterance]:
+def read_cuts(data: str | Path, split: str, *, sound: bool = True) -> Iterator[tuple[Row, Utterance]]:
+    """Each utterance of a split, in order, with the lhotse cut of it alone.
+
+    Args:
+        data: a data folder, or a manifest.
+        split: one of its splits.
+        sound: also look up where a Shar has the audio.
+
+    Raises:
+        DataError: as `read_split`.
+    """
+    files = manifests(data, split)
+    if is_pair(files):
+        return _taken_apart((files[0], row, _root(files[0])) for row in _joined(*files))
+    if len(files) == 1 and (files[0] == Path(data) or files[0].parent == Path(data)):
+        return _taken_apart((files[0], row, _root(files[0])) for row in read_jsonl(files[0]))
+    if not sound:
+        return _taken_apart((file, row, Packed(file, "", 0, -1)) for file in files for row in read_jsonl(file))
+    return _taken_apart(shar.read_rows(Path(data), split))
+
+
+def _require_some(found: list[Utterance], where: Path) -> list[Utterance]:
+    if not found:
+        raise DataError("no utterances in this manifest", where=where, mend="prepare the corpus again")
+    return found
+
+
+def _taken_apart(rows: Iterable[tuple[str | Path, Row, Path | Packed]]) -> Iterator[tuple[Row, Utterance]]:
     """Of (manifest, cut, its audio or what relative paths to it begin with)."""
-    utterances: list[Utterance] = []
     before, number = None, 0
+    known: set[str] = set()
     for manifest, row, audio in rows:
         before, number = manifest, number + 1 if manifest == before else 1
         try:
-            utterances.append(_utterance(row, audio))
-        except (KeyError, TypeError, IndexError, ValueError, AttributeError, OverflowError) as error:
-            raise DataError(
-                f"line {number}: not a cut that can be read ({type(error).__name__}: {error})",
-                where=manifest,
-                mend="prepare the corpus again with sew prep",
-            ) from None
-    if not utterances:
-        raise DataError("no utterances in this manifest", where=where, mend="prepare the corpus again with sew prep")
-    return utterances
+            for index, single in enumerate(singles(row)):
+                utterance = _utterance(single, audio)
+                if single.supervision and utterance.id != row["id"] and utterance.id in known:
+                    utterance = replace(utterance, id=f"{row['id']}-{index}")  # lhotse's windows share supervisions
+                known.add(utterance.id)
+                alone = {**single.row, "id": utterance.id}
+                if single.supervision and "tracks" in alone:  # whose supervisions are in its tracks
+                    alone["supervisions"] = [single.supervision]
+                yield alone, utterance
+        except Unsupported as error:
+            what = f"line {number}: cut {str(row.get('id'))!r:.80}: {error.what}"
+            raise DataError(what, where=manifest, mend=error.mend) from None
+        except (KeyError, TypeError, IndexError, ValueError, AttributeError, OverflowError, AssertionError) as error:
+            reason = foreign_row(row) or f"not a cut that can be read ({type(error).__name__}: {str(error)[:80]})"
+            raise DataError(f"line {number}: {reason}", where=manifest, mend=_again(Path(manifest))) from None
+
+
+def _again(manifest: Path) -> str:
+    if (manifest.parent / "prep.json").is_file():
+        return "prepare the corpus again with sew prep"
+    return f"lhotse validate {manifest} says more; make the manifest again with lhotse"
+
+
+def _joined(recordings: Path, supervisions: Path) -> Iterator[Row]:
+    """Cuts of whole recordings with their supervisions, as `lhotse cut simple` makes them.
+
+    Raises:
+        DataError: a supervision of a recording that is not there.
+    """
+    of: dict[str, list[Row]] = {}
+    for number, row in numbered_jsonl(supervisions):
+        if "recording_id" not in row:
+            raise DataError(f"line {number}: not a supervision", where=supervisions, mend=_again(supervisions))
+        of.setdefault(str(row["recording_id"]), []).append(row)
+    for number, recording in numbered_jsonl(recordings):
+        if "sources" not in recording:
+            raise DataError(f"line {number}: not a recording", where=recordings, mend=_again(recordings))
+        found = of.pop(str(recording.get("id")), [])
+        sources = recording["sources"] if isinstance(recording["sources"], list) else []
+        channels = recording.get("channel_ids") or sorted({c for source in sources for c in source.get("channels", ())})
+        yield {
+            "id": str(found[0].get("id")) if len(found) == 1 else str(recording.get("id")),
+            "type": "MonoCut" if len(channels) == 1 else "MultiCut",
+            "start": 0.0,
+            "duration": recording.get("duration"),
+            "channel": channels[0] if len(channels) == 1 else channels,
+            "supervisions": found,
+            "recording": recording,
+        }
+    if of:
+        lost = next(iter(of))
+        raise DataError(
+            f"{len(of):,} recordings of supervisions are not in {recordings.name}, the first is {lost!r:.80}",
+            where=supervisions,
+            mend="lhotse fix RECORDINGS SUPERVISIONS OUT takes out what has no partner",
+        )
 
 
 def _root(manifest: Path) -> Path:
@@ -150,33 +207,36 @@ def _root(manifest: Path) -> Path:
     if root := os.environ.get("SEW_ROOT"):
         return Path(root)
     try:
-        split = manifest.name.removeprefix(PREFIX).removesuffix(SUFFIX)
-        return Path(read_json(manifest.with_name("prep.json"))["splits"][split]["root"] or "")
+        return Path(read_json(manifest.with_name("prep.json"))["splits"][split_of(manifest)]["root"] or "")
     except (DataError, KeyError, TypeError):  # a manifest from elsewhere: lhotse's own rule is the working directory
         return Path()
 
 
-def _utterance(row: dict[str, Any], audio: Path | Packed) -> Utterance:
+def _utterance(single: Single, audio: Path | Packed) -> Utterance:
+    row, supervision = single.row, single.supervision
+    text, speaker = supervision.get("text"), str(supervision.get("speaker") or "")
+    told = str(text or ""), speaker, text is not None
+    if single.derived:
+        if isinstance(audio, Packed):
+            raise Unsupported(
+                "transforms or a mixture in a Shar, whose audio is that of the cut already",
+                "write it with lhotse's SharWriter, which applies them",
+            )
+        derived, path = recipe(row, audio)
+        rate, start, samples = rate_and_samples(row)
+        return Utterance(single.id, path, start, samples, rate, 0, *told, derived, single.fault)
     recording = row["recording"]
     rate = int(recording["sampling_rate"])
     if rate <= 0:
         raise ValueError(f"a rate of {rate} Hz")
-    channel = row.get("channel", 0)
-    channel = int(channel[0] if isinstance(channel, list) else channel)
+    channel = int(row.get("channel", 0))
     source = next((s for s in recording["sources"] if channel in s["channels"]), None)
     if source is None:
         raise ValueError(f"no source for channel {channel}")
     if source["type"] != ("shar" if isinstance(audio, Packed) else "file"):
-        raise ValueError(f"a source of type {source['type']!r}")
-    supervision = row["supervisions"][0] if row.get("supervisions") else {}
+        raise Unsupported(*of_source(source["type"]))
+    place: Path | Packed = audio if isinstance(audio, Packed) else audio / source["source"]
+    start, samples = samples_of(float(row["start"]), rate), samples_of(float(row["duration"]), rate)
     return Utterance(
-        id=str(row["id"]),
-        path=audio if isinstance(audio, Packed) else audio / source["source"],
-        start=round(float(row["start"]) * rate),
-        samples=round(float(row["duration"]) * rate),
-        rate=rate,
-        channel=source["channels"].index(channel),
-        text=str(supervision.get("text") or ""),
-        speaker=str(supervision.get("speaker") or ""),
-        transcribed=supervision.get("text") is not None,
+        single.id, place, start, samples, rate, source["channels"].index(channel), *told, fault=single.fault
     )

@@ -19,6 +19,7 @@ from sewcli.base import log
 from sewcli.base.errors import DataError, UsageError
 from sewcli.base.files import numbered_jsonl, read_json, read_jsonl, write_json, write_jsonl, write_text
 from sewcli.data.utterances import manifests
+from sewcli.data.utterances import read_cuts as cuts_of
 from sewcli.scoring import errors as analysis
 from sewcli.scoring import nist
 from sewcli.scoring.agreement import RATES, Compared, compared
@@ -101,8 +102,10 @@ def read_decoded(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
 def read_cuts(decoded: Mapping[str, Any], data: Path | None = None) -> dict[str, dict[str, Any]]:
     """The cuts of a decoded split by their ids; none where the corpus is no longer there."""
-    found = [path for path in manifests(_data(decoded, data), str(decoded.get("split"))) if path.is_file()]
-    return {str(cut.get("id")): cut for path in found for cut in read_jsonl(path)}
+    place, split = _data(decoded, data), str(decoded.get("split"))
+    if not all(path.is_file() for path in manifests(place, split)):
+        return {}
+    return {utterance.id: cut for cut, utterance in cuts_of(place, split, sound=False)}
 
 
 def speakers_of(

@@ -18,7 +18,7 @@ from sewcli.base.errors import DataError, UsageError
 from sewcli.base.files import read_json, read_jsonl, remove_leftovers, sha256, write_json, write_jsonl, write_text
 from sewcli.corpora.preparation import FORMAT, REJECTED, SUMMARY, cuts_name, text_name
 from sewcli.corpora.vocabulary import write_report
-from sewcli.data.utterances import Utterance, manifests
+from sewcli.data.utterances import Utterance, manifests, read_cuts
 from sewcli.decoding.labels.judge import Candidate
 
 WORK = "labelling"  # folder of the hypotheses, in that of the labels
@@ -51,13 +51,20 @@ def require_plain(data: Path, split: str) -> Path:
     """The manifest of a split.
 
     Raises:
-        UsageError: the split is kept as Shar.
+        UsageError: the split is kept as Shar, or has mixtures.
     """
     path = manifests(data, split)[0]
-    if path.parent != data:
+    if data not in (path, path.parent):
         raise UsageError(
             "a split that is kept as Shar", where=path.parent, mend="label the folder that sew shar has packed"
         )
+    for row, utterance in read_cuts(data, split):
+        if "tracks" in row:
+            raise UsageError(
+                f"{utterance.id} is a mixture of recordings, which has no place for a label of its own",
+                where=path,
+                mend="write the audio to files first: CutSet.save_audios",
+            )
     return path
 
 
@@ -95,7 +102,7 @@ def write_split(
     Raises:
         DataError: no text was kept.
     """
-    source = require_plain(data, split)
+    require_plain(data, split)
     reasons = Counter(row.reason.partition(":")[0] for row in rejected)
     if not kept:
         told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
@@ -105,7 +112,8 @@ def write_split(
     remove_leftovers(out)
     _write_splits(out, data, {name: entry for name, entry in _splits(out).items() if name != split})
     texts = {candidate.id: candidate for candidate in kept}
-    rows = [_labelled(row, texts[name], account) for row in read_jsonl(source) if (name := str(row["id"])) in texts]
+    cuts = ((row, texts.get(utterance.id)) for row, utterance in read_cuts(data, split))
+    rows = [_labelled(row, label, account) for row, label in cuts if label is not None]
     write_jsonl(out / cuts_name(split), rows)
     write_text(out / text_name(split), "".join(f"{row['supervisions'][0]['text']}\n" for row in rows))
     others = [row for row in _rejected(out) if row.get("split") != split]

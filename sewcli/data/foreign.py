@@ -1,0 +1,145 @@
+"""A folder or file that holds no lhotse cuts: what it seems to be, and the command that makes cuts of it.
+
+`sew` reads lhotse's manifests; lhotse has a reader for Kaldi's data folders and for most published corpora. Saying "no prepared
+corpus" to someone who has a corpus in another form would send them the wrong way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from sewcli.base.errors import UsageError
+from sewcli.data import shar
+
+OTHER_FORMS = (".json", ".json.gz", ".yaml", ".yaml.gz", ".yml", ".arrow")
+TABLES = (".tsv", ".csv")
+SOUNDS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".sph", ".aac", ".webm")
+HEAD = 4096  # bytes of a file that are looked at
+MOST = 2000  # entries of a folder that are looked at
+FIRST = "sew prep librispeech (see --help), or give the folder that it wrote, or lhotse cuts (cuts_SPLIT.jsonl.gz)"
+
+
+def foreign_folder(data: Path) -> UsageError:
+    """Why there are no splits in a folder."""
+    if not data.exists():
+        return UsageError("no prepared corpus here: no such folder", where=data, mend=f"first run: {FIRST}")
+    what, mend = next(_of_folder(data), ("no prepared corpus here", f"first run: {FIRST}"))
+    return UsageError(what, where=data, mend=mend)
+
+
+def foreign_file(file: Path) -> UsageError:
+    """Why a file that was given in place of a folder is no manifest."""
+    name = file.name.lower()
+    if name.endswith(SOUNDS):
+        what, mend = "a sound file, not a manifest", "transcribe it: sew transcribe FILE --model MODEL"
+    elif name.endswith(TABLES):
+        what, mend = _table(file)
+    elif name.endswith(OTHER_FORMS):
+        what = "not JSON lines, the only form of lhotse's manifests that is read"
+        mend = f"lhotse copy {file} {file.name.split('.')[0]}.jsonl.gz"
+    else:
+        what, mend = "not a manifest that can be read", f"give a folder, or a file .jsonl or .jsonl.gz; first: {FIRST}"
+    return UsageError(what, where=file, mend=mend)
+
+
+def foreign_row(row: dict[str, object]) -> str | None:
+    """What a line of a manifest is when it is not a cut."""
+    if row.keys() & {"recording", "tracks", "features"} or row.get("type"):
+        return None
+    if "sources" in row:
+        return "a recording, not a cut: lhotse cut simple -r RECORDINGS -s SUPERVISIONS cuts_SPLIT.jsonl.gz"
+    if "recording_id" in row:
+        return "a supervision, not a cut: lhotse cut simple -r RECORDINGS -s SUPERVISIONS cuts_SPLIT.jsonl.gz"
+    if "audio_filepath" in row:
+        return "a line of a NeMo manifest, not a lhotse cut: make cuts of it with lhotse's Python interface"
+    return None
+
+
+def _of_folder(data: Path) -> Iterator[tuple[str, str]]:
+    names = sorted(path.name for path, _ in zip(data.iterdir(), range(MOST), strict=False))
+    found = set(names)
+    if shar.manifests(data):
+        yield "one split of a Shar, not a data folder", f"give the folder above: {data.absolute().parent}"
+    if found & {"wav.scp", "segments", "utt2spk"}:
+        if "wav.scp" not in found:
+            yield "a Kaldi data folder without wav.scp", "without it nothing says where the audio is"
+        out = f"{data.name}-lhotse"
+        yield (
+            "a Kaldi data folder, not lhotse cuts",
+            f"lhotse kaldi import {data} 16000 {out} (the rate of its audio), and give {out}",
+        )
+    if found & {"dataset_info.json", "state.json", "dataset_dict.json"}:
+        yield (
+            "a folder of Hugging Face datasets, not lhotse cuts",
+            "write its audio to files and make cuts: lhotse.CutSet.from_huggingface_dataset, then CutSet.save_audios "
+            "and to_file('cuts_train.jsonl.gz')",
+        )
+    tables = [name for name in names if name.endswith(TABLES)]
+    if tables:
+        yield _table(data / tables[0])
+    if found & {"train-clean-100", "dev-clean", "test-clean", "SPEAKERS.TXT"}:
+        yield "LibriSpeech itself, not yet prepared", f"sew prep librispeech {data}"
+    lone = [name for name in names if ("recordings" in name or "supervisions" in name) and ".jsonl" in name]
+    if lone:
+        yield (
+            f"{lone[0]} without its partner: audio and transcripts are recordings and supervisions of the same name",
+            "lhotse cut simple -r RECORDINGS -s SUPERVISIONS cuts_SPLIT.jsonl.gz",
+        )
+    if others := [name for name in names if name.endswith((".jsonl", ".jsonl.gz")) and not name.startswith(".")]:
+        yield (
+            f"no file is named as cuts are, e.g. cuts_train.jsonl.gz; there is {others[0]}",
+            f"give the file itself if it holds lhotse cuts: {data / others[0]}",
+        )
+    if copied := [name for name in names if name.endswith(OTHER_FORMS) and ("cuts" in name or "recordings" in name)]:
+        what = f"{copied[0]} is not JSON lines, the only form of lhotse's manifests that is read"
+        yield what, f"lhotse copy {data / copied[0]} {data / copied[0].split('.')[0]}.jsonl.gz"
+    if nemo := next((name for name in names if name.endswith(".json") and _is_nemo(data / name)), None):
+        yield (
+            f"{nemo} is a NeMo manifest, not lhotse cuts",
+            "make lhotse recordings and supervisions of it (RecordingSet, SupervisionSet) in lhotse's Python interface",
+        )
+    if below := next((name for name in names if _has_cuts(data / name)), None):
+        yield "the cuts are one level below", f"give {data / below}"
+    if any(name.lower().endswith(SOUNDS) for name in names):
+        yield (
+            "sound files and no manifest",
+            "with transcripts: sew prep librispeech (SPEAKER/CHAPTER/*.trans.txt beside the audio), or lhotse cuts; "
+            "without: sew transcribe",
+        )
+
+
+def _table(file: Path) -> tuple[str, str]:
+    """Of a TSV or CSV file, by its first line."""
+    try:
+        with open(file, "rb") as opened:
+            header = opened.read(HEAD).decode("utf-8-sig", "replace").partition("\n")[0]
+    except OSError as error:
+        return f"{file.name} cannot be read ({error.strerror})", "look at its permissions"
+    columns = {name.strip().strip('"') for name in header.replace(",", "\t").split("\t")}
+    if {"path", "sentence"} <= columns:
+        place = file.absolute().parent
+        return (
+            f"Common Voice ({file.name}), not lhotse cuts",
+            f"lhotse prepare commonvoice -l {place.name} {place.parent} {place.name}-lhotse, and give {place.name}-lhotse",
+        )
+    return (
+        f"a table ({file.name}), not lhotse cuts",
+        "lhotse prepare CORPUS if it is a published corpus (lhotse prepare --help); or a Kaldi data folder "
+        "(wav.scp, text, utt2spk) and lhotse kaldi import",
+    )
+
+
+def _is_nemo(file: Path) -> bool:
+    try:
+        with open(file, "rb") as opened:
+            line = opened.read(HEAD).partition(b"\n")[0]
+        row = json.loads(line)
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(row, dict) and "audio_filepath" in row
+
+
+def _has_cuts(folder: Path) -> bool:
+    return folder.is_dir() and any(True for _ in folder.glob("*cuts*.jsonl*"))
