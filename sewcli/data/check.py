@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sewcli.audio.io import RATE, probe, read_blocks
 from sewcli.audio.measure import Measures, measure
-from sewcli.base.errors import DataError
+from sewcli.base.errors import DataError, UsageError
 from sewcli.base.log import progress
 from sewcli.base.rng import numpy_rng
 from sewcli.data.agreement import disagreements, gone, prepared_here, read_summaries
@@ -76,6 +76,12 @@ def labels_of(model: str, vocabulary: Path | None) -> Labels:
     from sewcli.models.source import is_model
     from sewcli.models.zoo import lookup
 
+    if vocabulary and not vocabulary.exists():
+        raise UsageError(
+            "no such vocabulary",
+            where=vocabulary,
+            mend="give a vocab.json, a text file with a symbol a line, or a model folder",
+        )
     source = open_source(model) if is_model(model) else None
     config = source.config if source else lookup(model)
     own = source.vocabulary if source else None

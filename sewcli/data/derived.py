@@ -33,7 +33,8 @@ def recipe(row: Row, root: Path) -> tuple[bytes, Path]:
         Unsupported: a transform that lhotse does not know or that cannot run here, or a source that is not a file.
     """
     _require_transforms(row)
-    kept = json.loads(json.dumps(_without(row, ("id", *LEFT_OUT))))
+    kept = json.loads(json.dumps(_without(row)))
+    kept.pop("id", None)  # the same audio under another name is the same recipe
     files = [_locate(source, root) for source in _sources(kept)]
     if not files:
         raise Unsupported("a cut without a recording", "remove it: it has no audio")
@@ -134,15 +135,10 @@ def _require_transforms(row: Row) -> None:
         name, options = transform["name"], transform.get("kwargs") or {}
         if reason := _reason(str(name), str(options.get("codec", ""))):
             raise Unsupported(reason, "write the audio of these cuts where it can be computed: CutSet.save_audios")
-        generator = options.get("rir_generator")
-        if (
-            generator
-            and options.get("rir") is None
-            and {generator.get("room_seed"), generator.get("source_seed")} & {None}
-        ):
+        if name == "ReverbWithImpulseResponse" and options.get("rir") is None:
             raise Unsupported(
-                "a random impulse response without seeds: its audio would be another each time",
-                "give room_rng_seed and source_rng_seed to reverb_rir",
+                "a generated impulse response, which lhotse draws from torch's own random numbers: other audio each time",
+                "give reverb_rir a recording of an impulse response, or write the audio: CutSet.save_audios",
             )
 
 

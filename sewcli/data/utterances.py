@@ -141,14 +141,18 @@ def _taken_apart(rows: Iterable[tuple[str | Path, Row, Path | Packed]]) -> Itera
     """Of (manifest, cut, its audio or what relative paths to it begin with)."""
     before, number = None, 0
     known: set[str] = set()
+    made: set[str] = set()  # ids that supervisions gave
     for manifest, row, audio in rows:
         before, number = manifest, number + 1 if manifest == before else 1
         try:
             for index, single in enumerate(singles(row)):
                 utterance = _utterance(single, audio)
-                if single.supervision and utterance.id != row["id"] and utterance.id in known:
-                    utterance = replace(utterance, id=f"{row['id']}-{index}")  # lhotse's windows share supervisions
+                own = utterance.id == str(row["id"])
+                if utterance.id in known and (not own or utterance.id in made):  # lhotse's windows share supervisions
+                    utterance = replace(utterance, id=_unused(f"{row['id']}-{index}", known))
                 known.add(utterance.id)
+                if not own:
+                    made.add(utterance.id)
                 alone = {**single.row, "id": utterance.id}
                 if single.supervision and "tracks" in alone:  # whose supervisions are in its tracks
                     alone["supervisions"] = [single.supervision]
@@ -159,6 +163,10 @@ def _taken_apart(rows: Iterable[tuple[str | Path, Row, Path | Packed]]) -> Itera
         except (KeyError, TypeError, IndexError, ValueError, AttributeError, OverflowError, AssertionError) as error:
             reason = foreign_row(row) or f"not a cut that can be read ({type(error).__name__}: {str(error)[:80]})"
             raise DataError(f"line {number}: {reason}", where=manifest, mend=_again(Path(manifest))) from None
+
+
+def _unused(name: str, known: set[str]) -> str:
+    return name if name not in known else _unused(f"{name}-", known)
 
 
 def _again(manifest: Path) -> str:

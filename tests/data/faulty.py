@@ -90,6 +90,12 @@ def copied(prepared: Path, corpus_folder: Path, folder: Path) -> Corpus:
     return copy
 
 
+def take(row: dict[str, Any], **other: Any) -> None:
+    """Other audio for a cut, and for the supervision of all of it."""
+    row.update(other)
+    row["supervisions"][0]["duration"] = row["duration"]
+
+
 def missing_file(c: Corpus) -> Found:
     path, identity = c.sound(TRAIN, 3)
     path.unlink()
@@ -139,7 +145,46 @@ def rate_of_the_manifest(c: Corpus) -> Found:
 
 
 def shorter_than_the_manifest(c: Corpus) -> Found:
-    return {("beyond-end", TRAIN, c.resound(TRAIN, 6, lambda wave: wave[:-1]))}
+    return {("beyond-end", TRAIN, c.resound(TRAIN, 6, lambda wave: wave[:-401]))}
+
+
+def shorter_by_a_rounding(c: Corpus) -> Found:
+    return {("rounded", TRAIN, c.resound(TRAIN, 6, lambda wave: wave[:-1]))}
+
+
+def several_in_a_cut(c: Corpus) -> Found:
+    """One cut becomes two utterances, which the files beside it then do not agree with."""
+
+    def split(row: dict[str, Any]) -> None:
+        (one,), half = row["supervisions"], row["duration"] / 2
+        first, second = (
+            {**one, "id": "a", "text": "A", "duration": half},
+            {**one, "id": "b", "text": "B", "start": half},
+        )
+        row["supervisions"] = [first, {**second, "duration": half}]
+
+    c.change(DEV, 1, split)
+    return {("segments", DEV, ""), ("manifest", DEV, ""), ("text", DEV, "b")}
+
+
+def more_text_than_audio(c: Corpus) -> Found:
+    def shorten(row: dict[str, Any]) -> None:
+        row["duration"] -= 0.5
+
+    return {("partial", DEV, c.change(DEV, 1, shorten))}
+
+
+def transformed(c: Corpus) -> Found:
+    def quieter(row: dict[str, Any]) -> None:
+        row["recording"]["transforms"] = [{"name": "Volume", "kwargs": {"factor": 0.9}}]
+
+    c.change(TRAIN, 2, quieter)
+    return {("transforms", TRAIN, "")}
+
+
+def with_more_than_is_read(c: Corpus) -> Found:
+    c.change(TRAIN, 2, lambda row: row.update(custom={"snr": 5}))
+    return {("unused", TRAIN, "")}
 
 
 def before_the_start(c: Corpus) -> Found:
@@ -178,7 +223,7 @@ def direct_current(c: Corpus) -> Found:
 
 def too_short(c: Corpus) -> Found:
     def cut(row: dict[str, Any]) -> None:
-        row["duration"] = 0.09
+        row["duration"] = row["supervisions"][0]["duration"] = 0.09
         row["supervisions"][0]["text"] = "A"
 
     return {("too-short", DEV, c.change(DEV, 0, cut))}
@@ -191,7 +236,7 @@ def too_long(c: Corpus) -> Found:
     path.write_bytes(encode_flac(wave))
 
     def grow(row: dict[str, Any]) -> None:
-        row["duration"] = row["recording"]["duration"] = len(wave) / RATE
+        row["duration"] = row["recording"]["duration"] = row["supervisions"][0]["duration"] = len(wave) / RATE
         row["recording"]["num_samples"] = len(wave)
 
     return {("too-long", TRAIN, c.change(TRAIN, 0, grow))}
@@ -245,7 +290,7 @@ def id_in_two_splits(c: Corpus) -> Found:
 
 def same_stretch_in_train_and_test(c: Corpus) -> Found:
     row = c.rows(TRAIN)[0]
-    c.change(TEST, 0, lambda other: other.update(recording=row["recording"], duration=row["duration"]))
+    c.change(TEST, 0, lambda other: take(other, recording=row["recording"], duration=row["duration"]))
     return {("leak", f"{TEST}, {TRAIN}", row["id"])}
 
 
@@ -253,9 +298,9 @@ def overlapping_stretches(c: Corpus) -> Found:
     for index, shared in enumerate((0.4, 0.6)):  # the first may be padding, the second is not
         row = c.rows(TRAIN)[index]
         half = round(row["duration"] * RATE) // 2
-        c.change(TRAIN, index, lambda r, half=half: r.update(start=half / RATE, duration=half / RATE))
+        c.change(TRAIN, index, lambda r, half=half: take(r, start=half / RATE, duration=half / RATE))
         window = {"start": (half - round((1 - shared) * half)) / RATE, "duration": half / RATE}
-        c.change(DEV, index, lambda r, w=window, row=row: r.update(recording=row["recording"], **w))
+        c.change(DEV, index, lambda r, w=window, row=row: take(r, recording=row["recording"], **w))
         c.relabel(TRAIN, index, "A")
         c.relabel(DEV, index, "A")
     return {("leak", f"{DEV}, {TRAIN}", c.rows(TRAIN)[1]["id"])}
@@ -268,14 +313,14 @@ def copied_under_another_name(c: Corpus) -> Found:
 
     def point(other: dict[str, Any]) -> None:
         other["recording"]["sources"][0]["source"] = str(copy)
-        other["duration"] = row["duration"]
+        take(other, duration=row["duration"])
 
     return {("leak", f"{DEV}, {TEST}", c.change(TEST, 3, point))}
 
 
 def same_audio_twice_in_a_split(c: Corpus) -> Found:
     rows = c.rows(TRAIN)
-    rows[5].update(recording=rows[4]["recording"], duration=rows[4]["duration"])
+    take(rows[5], recording=rows[4]["recording"], duration=rows[4]["duration"])
     c.write(TRAIN, rows)
     return {("twice", TRAIN, rows[5]["id"])}
 
@@ -348,7 +393,8 @@ def no_text(c: Corpus) -> Found:
 
 FAULTS = [
     *(missing_file, empty_file, not_a_sound, truncated, damaged_in_the_middle, not_a_number),
-    *(telephone_rate, rate_of_the_manifest, shorter_than_the_manifest, before_the_start),
+    *(telephone_rate, rate_of_the_manifest, shorter_than_the_manifest, shorter_by_a_rounding, before_the_start),
+    *(several_in_a_cut, more_text_than_audio, transformed, with_more_than_is_read),
     *(zeros, a_constant, too_soft, soft_but_not_silent, clipped, loud_but_whole, direct_current),
     *(too_short, too_long, outside_the_vocabulary, without_a_label, without_any_label),
     *(as_many_labels_as_frames, one_label_too_many),

@@ -50,7 +50,7 @@ def assert_as_lhotse(found: list[Utterance], cuts: list[Cut]) -> None:
     for utterance, cut in zip(found, cuts, strict=True):
         loaded = cut.load_audio()
         assert utterance.samples == loaded.shape[1] == cut.num_samples
-        assert np.array_equal(utterance.wave(), loaded[0]), utterance.id
+        assert np.array_equal(utterance.wave(), loaded[0].astype(np.float32)), utterance.id  # mixtures are float64
         assert utterance.text == (cut.supervisions[0].text or "" if cut.supervisions else "")
 
 
@@ -110,7 +110,6 @@ def test_a_row_for_each_utterance_is_a_cut_of_lhotse(tmp_path: Path) -> None:
         lambda c: c.perturb_speed(1.1).perturb_volume(2.0),
         lambda c: c.resample(8000).resample(RATE),
         lambda c: c.resample(22_050).resample(RATE),
-        lambda c: c.reverb_rir(room_rng_seed=3),
         lambda c: c.clip_amplitude(gain_db=12.0),
         lambda c: c.compress("mp3", 0.5),
         lambda c: c.compress("vorbis", 0.9),
@@ -167,7 +166,14 @@ def test_mixtures_and_padding(tmp_path: Path) -> None:
 def test_common_voice_mp3_resampled_on_reading(tmp_path: Path) -> None:
     path = sound(tmp_path, "clip.mp3", 3.0, 48_000)
     recording = Recording.from_file(path).resample(RATE)
-    cut = MonoCut("clip", 0.0, recording.duration, 0, [SupervisionSegment("clip", "clip", 0, recording.duration, text="BONJOUR")], recording=recording)
+    cut = MonoCut(
+        "clip",
+        0.0,
+        recording.duration,
+        0,
+        [SupervisionSegment("clip", "clip", 0, recording.duration, text="BONJOUR")],
+        recording=recording,
+    )
     CutSet.from_cuts([cut]).to_file(tmp_path / "cuts_train.jsonl.gz")
     found = read_split(tmp_path, "train")
     assert found[0].rate == RATE
@@ -194,14 +200,17 @@ def test_two_channels(tmp_path: Path) -> None:
     assert [u.channel for u in found] == [0, 1]
     assert_as_lhotse(found, trimmed)
     CutSet.from_cuts([cut.perturb_speed(1.1)]).to_file(tmp_path / "cuts_sp.jsonl.gz")
-    assert_as_lhotse(read_split(tmp_path, "sp"), list(cut.perturb_speed(1.1).trim_to_supervisions(keep_overlapping=False)))
+    assert_as_lhotse(
+        read_split(tmp_path, "sp"), list(cut.perturb_speed(1.1).trim_to_supervisions(keep_overlapping=False))
+    )
 
 
 def test_cuts_within_their_recordings(tmp_path: Path) -> None:
     cut = long_cut(sound(tmp_path)).truncate(offset=0.2, duration=3.0)
     CutSet.from_cuts([cut]).to_file(tmp_path / "cuts_train.jsonl.gz")
     found = read_split(tmp_path, "train")
-    assert_as_lhotse(found[:3], list(cut.trim_to_supervisions(keep_overlapping=False))[:3])
+    cut.supervisions = cut.supervisions[:3]
+    assert_as_lhotse(found[:3], list(cut.trim_to_supervisions(keep_overlapping=False)))
     assert "0.700 s beyond the cut" in found[3].fault
     with pytest.raises(DataError, match="text is not that of this audio"):
         found[3].wave()
@@ -234,8 +243,6 @@ def test_what_is_not_supported_is_refused_by_name(tmp_path: Path) -> None:
 
     features = change(one, features={"type": "fbank", "num_features": 80})
     features.pop("recording")
-    unseeded = change(one.reverb_rir(room_rng_seed=1))
-    unseeded["recording"]["transforms"][0]["kwargs"]["rir_generator"]["room_seed"] = None
     stereo = Recording.from_file(sound(tmp_path, "call.wav", channels=2)).to_cut().to_dict()
     transform = {"transforms": [{"name": "Evil", "kwargs": {}}]}
     cases = {
@@ -245,9 +252,11 @@ def test_what_is_not_supported_is_refused_by_name(tmp_path: Path) -> None:
         "type 'url'": row({"type": "url", "channels": [0], "source": "http://127.0.0.1:1/a.wav"}),
         "type 'memory'": row({"type": "memory", "channels": [0], "source": "AA=="}, lambda cut: cut.perturb_volume(2)),
         "features and no recording": features,
-        "random impulse response without seeds": unseeded,
+        "a generated impulse response": change(one.reverb_rir(room_rng_seed=1)),
         "channels 0, 1 at once": stereo,
-        "of channel 1, the cut of channel 0": change(one, supervisions=[{**one.supervisions[0].to_dict(), "channel": 1}]),
+        "of channel 1, the cut of channel 0": change(
+            one, supervisions=[{**one.supervisions[0].to_dict(), "channel": 1}]
+        ),
         "'Evil' is not one of lhotse's": change(one, recording={**one.recording.to_dict(), **transform}),
         "PaddingCut": PaddingCut("p", 1.0, RATE, 0.0, num_samples=RATE).to_dict(),
         "type 'TextExample'": {"type": "TextExample", "id": "t", "text": "a"},
@@ -271,15 +280,19 @@ def test_durations_rounded_to_ten_milliseconds_are_clamped(tmp_path: Path) -> No
     path = sound(tmp_path, "one.wav", samples / RATE)
     for beyond, fits in ((72, True), (400, True), (401, False), (8000, False)):
         duration = (samples + beyond) / RATE
-        recording = Recording("one", [{"type": "file"}], RATE, samples + beyond, duration) if False else Recording.from_file(path)
+        recording = Recording.from_file(path)
         recording.num_samples, recording.duration = samples + beyond, duration
         supervision = SupervisionSegment("one", "one", 0.0, duration, text="A")
-        CutSet.from_cuts([MonoCut("one", 0.0, duration, 0, [supervision], recording=recording)]).to_file(tmp_path / "cuts_a.jsonl.gz")
+        CutSet.from_cuts([MonoCut("one", 0.0, duration, 0, [supervision], recording=recording)]).to_file(
+            tmp_path / "cuts_a.jsonl.gz"
+        )
         (found,) = read_split(tmp_path, "a")
         if fits:
             assert np.array_equal(found.wave(), soundfile.read(path, dtype="float32")[0])
         else:
-            with pytest.raises(DataError, match=f"samples 0 to {samples + beyond} were asked for, the file has {samples}"):
+            with pytest.raises(
+                DataError, match=f"samples 0 to {samples + beyond} were asked for, the file has {samples}"
+            ):
                 found.wave()
     recording = Recording.from_file(path)
     recording.num_samples, recording.duration = samples + 8000, (samples + 8000) / RATE
@@ -297,4 +310,4 @@ def test_plain_cuts_are_read_as_before(tmp_path: Path) -> None:
     assert (found.derived, found.fault, found.id) == (None, "", cut.id)
     start = round(cut.start * RATE)
     assert np.array_equal(found.wave(), soundfile.read(tmp_path / "one.flac", dtype="float32")[0][start : start + RATE])
-    assert list(read_jsonl(tmp_path / "cuts_a.jsonl"))[0] == next(read_cuts(tmp_path, "a"))[0]
+    assert next(read_jsonl(tmp_path / "cuts_a.jsonl")) == next(read_cuts(tmp_path, "a"))[0]
