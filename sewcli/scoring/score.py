@@ -18,7 +18,7 @@ from rich.table import Table
 from sewcli.base import log
 from sewcli.base.errors import DataError, UsageError
 from sewcli.base.files import numbered_jsonl, read_json, read_jsonl, write_json, write_jsonl, write_text
-from sewcli.data.utterances import manifests
+from sewcli.data.manifests import is_pair, manifests
 from sewcli.data.utterances import read_cuts as cuts_of
 from sewcli.scoring import errors as analysis
 from sewcli.scoring import nist
@@ -103,8 +103,13 @@ def read_decoded(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 def read_cuts(decoded: Mapping[str, Any], data: Path | None = None) -> dict[str, dict[str, Any]]:
     """The cuts of a decoded split by their ids; none where the corpus is no longer there."""
     place, split = _data(decoded, data), str(decoded.get("split"))
-    if not all(path.is_file() for path in manifests(place, split)):
+    files = manifests(place, split)
+    if not all(path.is_file() for path in files):
         return {}
+    if not is_pair(files):
+        cuts = [cut for path in files for cut in read_jsonl(path)]
+        if all("tracks" not in cut and len(cut.get("supervisions") or ()) <= 1 for cut in cuts):
+            return {str(cut.get("id")): cut for cut in cuts}
     return {utterance.id: cut for cut, utterance in cuts_of(place, split, sound=False)}
 
 
