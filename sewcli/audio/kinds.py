@@ -53,6 +53,10 @@ _SOUND = {
     b"ALawSoundFile": "a WVE file",
     b"Extended Instrument": "an XI file",
     b"MATLAB 5.0 MAT-file": "a MAT file",
+    b"\x00\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00": "a MAT file",
+    b"\x00\x00\x03\xe8\x00\x00\x00\x01\x00\x00\x00\x01": "a MAT file",
+    **dict.fromkeys((b"d\xa3\1\0", b"d\xa3\2\0", b"d\xa3\3\0", b"d\xa3\4\0"), "an IRCAM file"),
+    **dict.fromkeys((b"\0\1\xa3d", b"\0\2\xa3d", b"\0\3\xa3d", b"\0\4\xa3d"), "an IRCAM file"),
 }
 _MEDIA = {
     b"\x1aE\xdf\xa3": ("a Matroska or WebM file", "matroska"),
@@ -143,6 +147,7 @@ def is_text(head: bytes) -> bool:
         text = codecs.getincrementaldecoder("utf-8-sig")().decode(head)  # the last letter may be cut
     except UnicodeDecodeError:
         return False
+    text = text.replace("\ufeff", "")
     return bool(text) and "".join(text.split()).isprintable()
 
 
@@ -163,14 +168,17 @@ def _framed(head: bytes) -> Kind | None:
 
 
 def _by_place(head: bytes) -> Kind | None:
-    """Files whose signature does not stand at the beginning."""
+    """Files whose signature is too short, or does not stand at the beginning."""
     if head[TAR_MAGIC : TAR_MAGIC + 5] == b"ustar":
         return Kind("a tar archive", NONE, _UNPACK)
     if head[8:10] == b'{"' and int.from_bytes(head[:8], "little") < 100_000_000:
         return Kind("a safetensors file", NONE)
     if head[:2] == b"MZ" and int.from_bytes(head[0x3C:0x40], "little") in range(0x40, 0x1000):
         return Kind("a program", NONE)
-    return None
+    is_sds = head[:2] == b"\xf0\x7e" and head[3:4] == b"\1" and head[20:21] == b"\xf7"
+    is_mpc = head[:2] == b"\1\4" and re.fullmatch(rb"[ -~]{17}", head[2:19]) and head[21:22] in (b"\0", b"\1")
+    is_htk = head[4:6] == b"\0\0" and head[8:12] == b"\0\2\0\0" and head[6:8] > b"\0\x20"
+    return Kind("an SDS, MPC or HTK file", SOUND) if is_sds or is_mpc or is_htk else None
 
 
 def _adts_bytes(head: bytes) -> int:

@@ -112,7 +112,11 @@ class Listener:
     def _emission(self, wave: np.ndarray) -> np.ndarray:
         if not self._with.config.frames(len(wave)):
             return np.zeros((0, len(self._with.vocabulary)), dtype=np.float32)
-        return self._with.model.run([wave])[0]
+        emission = self._with.model.run([wave])[0]
+        if not (emission < np.inf).all():  # a frame of NaN would count as silence
+            what = "the model gave NaN or infinite scores for this audio"
+            raise DataError(what, where=self._name, mend="look at the audio and the model")
+        return emission
 
     def _read(self, stretches: Iterator[Stretch]) -> Iterator[Line]:
         for stretch in stretches:
@@ -172,7 +176,7 @@ def transcribe(
                 layout = Layout.of(recogniser.config, window or seconds, min(OVERLAP, (window or seconds) / 2))
                 with (
                     _until_interrupted(recording) as is_interrupted,
-                    open_stream(recording.source, mode=mode, pipe=pipe, rate=rate) as stream,
+                    open_stream(recording.source, mode=mode, pipe=pipe, rate=rate, is_stopped=is_interrupted) as stream,
                     target.sheet(recording, stream.channels if mode == "split" else None) as sheet,
                 ):
                     _write_down(recogniser, recording, stream, sheet, layout, report, bar, is_interrupted)
