@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from sewcli.base import log
 from sewcli.cli import options
 from sewcli.cli.options import given
 
@@ -31,9 +32,13 @@ def finetune(
 ) -> None:
     """Fine-tune a pre-trained encoder with CTC on letters; the best model on the dev split is kept.
 
-    Recipes by the amount of labels: 10m, 1h, 10h, 100h (the default), 960h, and 10m-stable to 100h-stable.
+    Recipes by the amount of labels: 10m, 1h, 10h, 100h, 960h, 10m-stable to 100h-stable for models that
+    degenerate, vox-10m to vox-960h for LARGE. Each takes the split of LibriSpeech or Libri-Light that it
+    is named by, and refuses half or twice as many hours; --set data.train names other labels. Without
+    --config all train splits are taken, at the rate and for the updates of 100 hours (sew recipes).
 
-        sew finetune --model exp/sew-d-mid/model --config 10h --set data.train=10h
+        sew finetune --model exp/sew-d-mid/model --config 10h                        # the split 10h
+        sew finetune --model exp/sew-d-mid/model --data data/mine --config 10h --set data.train=train
         sew finetune --model sew-tiny --set extractor_gradient=1   # from nothing, to compare
         sew finetune --set data.train=10h*8,data/pseudo/train-960  # true labels 8 times, and those of sew pseudo-label
     """
@@ -50,6 +55,11 @@ def finetune(
 
         print(dump_yaml(resolved), end="")
         return
+    if config is None:
+        log.info(
+            f"no --config: {resolved.updates:,} updates at a rate of {resolved.optim.lr:g}, which the papers take for 100 "
+            "hours of labels; --config 10m, 1h or 10h for less (with --set data.train=... for labels of your own)"
+        )
 
     from sewcli.training.finetune import run
 

@@ -1,4 +1,4 @@
-"""Distillation: a student learns its teacher's distribution over tokens, frame by frame ("Shrinking Bigfoot", section 2).
+"""Distillation: a student learns its teacher's distribution over tokens, frame by frame ("Shrinking Bigfoot", section 4.1).
 
 It is a `Task` of the one loop, so checkpoints, resuming and several GPUs are those of every training here. The teacher is no
 part of the task's model: it runs in inference mode, no optimizer sees it, and it is in no checkpoint. It hears each batch
@@ -23,7 +23,7 @@ from sewcli.compression.config import DistillConfig
 from sewcli.compression.losses import feature_penalty, token_divergence
 from sewcli.compression.student import new_student, require_equal_rates
 from sewcli.data.loading import labelled_batch, to_device
-from sewcli.data.mixing import parts, read_parts
+from sewcli.data.mixing import read_parts
 from sewcli.data.plan import MicroBatch
 from sewcli.data.reader import Reader
 from sewcli.data.utterances import Utterance, check_rate
@@ -33,6 +33,7 @@ from sewcli.models.ctc import CTCModel, CTCOutput
 from sewcli.models.folder import load_ctc, save_ctc
 from sewcli.models.sparsity import hold_zeros, zero_facts
 from sewcli.text.tokens import Vocabulary
+from sewcli.training.amounts import require_hours, training_splits
 from sewcli.training.experiment import training_facts
 from sewcli.training.feed import plan_batches
 from sewcli.training.finetune import AugmentedBatch, augmented, ctc_loss, greedy_errors, select, validation_splits
@@ -196,8 +197,8 @@ def run(config: DistillConfig, exp: Path, device: torch.device, *, dry: bool = F
     model = new_student(config, vocabulary)
     require_equal_rates(model.config, teacher.config)
     teacher.to(device)
-    splits = parts(config.data.dir, config.data.train, default_prefix="train")
-    train, valid = (read_parts(each) for each in (splits, validation_splits(config)))
+    train, valid = (read_parts(each) for each in (training_splits(config.data), validation_splits(config)))
+    require_hours(config.data, train)
     train = usable(config, train, model, vocabulary if config.ctc_weight else None)
     valid = usable(config, valid, model, vocabulary if all(u.text.strip() for u in valid) else None)
     reader = Reader(train, None if dry else exp, config.data.max_rejected)

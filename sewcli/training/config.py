@@ -1,6 +1,6 @@
 """What a training run is made of: every field of `config.yaml`, with the papers' values as defaults.
 
-A recipe (`sewcli/recipes/*.yaml`, `egs/*/conf/*.yaml`) holds only what differs. Sources: SEW section 5 and appendix B,
+A recipe (`sewcli/recipes/*.yaml`, `egs/*/conf/*.yaml`) holds only what differs. Sources: SEW section 4.1 and appendix B,
 wav2vec 2.0 appendix B, and the authors' configs where paper and code disagree.
 """
 
@@ -41,9 +41,12 @@ class DataConfig(ReadingConfig):
     train: Names | None = None
     """Splits to train on, e.g. `10h` or `train-clean-100,train-clean-360`; all `train*` when not given. `FOLDER/SPLIT` is one
     of another prepared folder, and `SPLIT*4` one that is taken four times an epoch."""
+    hours: Positive | None = None
+    """Hours of labels that a recipe means by its `train`: less than half of them, or more than twice as many, are refused. It
+    goes with the recipe's own `train` and not with another that is given in its place."""
     valid: Names | None = None
-    """Splits to validate on; all `dev*` when not given. `hold-out`: 1 % of the training cuts, 10 h at most (pre-training), as
-    also where there is no `dev*`."""
+    """Splits to validate on. Not given: dev-other in fine-tuning where it is prepared, or else all `dev*`. `hold-out`: 1 % of
+    the training cuts, 10 h at most (pre-training), as also where there is no `dev*`."""
     min_seconds: Positive = 0.1
     """Shorter utterances are left out."""
     max_seconds: Positive = 40.0
@@ -135,6 +138,8 @@ class TriStageSchedule(Config):
 class LinearSchedule(Config):
     """Linear warm-up, then linear to zero at the end, as shares of the run."""
 
+    start: Share = 0.0
+    """Share of the rate at which the warm-up begins."""
     warmup: Share = 0.1
 
 
@@ -232,7 +237,7 @@ class RunConfig(LoopConfig):
 
 
 class PretrainConfig(RunConfig):
-    """SEW section 5: 100,000 updates of 5600 s, learning rate 5e-4, masks of 10 frames."""
+    """SEW section 4.1: 100,000 updates of 5600 s, learning rate 5e-4, masks of 10 frames."""
 
     model: str = "sew-tiny"
     updates: AtLeastOne = 100_000
@@ -274,7 +279,7 @@ class RecogniserConfig(RunConfig):
 
 
 class FinetuneConfig(RecogniserConfig):
-    """CTC on letters; the defaults are the 100 h recipe of the authors' configs."""
+    """CTC on letters; rates, lengths and dropouts are by default those of the authors' config for 100 hours."""
 
     updates: AtLeastOne = 80_000
     batch: BatchConfig = BatchConfig(seconds=1600, micro_seconds=200)

@@ -35,6 +35,7 @@ from sewcli.models.zoo import lookup
 from sewcli.nn.masking import span_mask
 from sewcli.scoring.wer import word_errors
 from sewcli.text.tokens import Vocabulary, frames_needed
+from sewcli.training.amounts import require_hours, training_splits
 from sewcli.training.config import FinetuneConfig, RecogniserConfig, RunConfig
 from sewcli.training.experiment import (
     choose_device,
@@ -47,6 +48,8 @@ from sewcli.training.recipes import overridden
 from sewcli.training.run import carry_out
 from sewcli.training.schedule import tri_stage
 from sewcli.training.stop import StopFlag
+
+PREFERRED = "dev-other"  # the papers choose the best model on it
 
 
 @dataclass(frozen=True)
@@ -241,9 +244,10 @@ def run(config: FinetuneConfig, exp: Path, device_name: str, *, dry: bool = Fals
     vocabulary = Vocabulary.read(config.vocabulary) if config.vocabulary else Vocabulary.letters()
     seed_torch(config.seed, "initial-weights")
     model = new_or_pretrained(config, vocabulary)
-    splits = parts(config.data.dir, config.data.train, default_prefix="train")
+    splits = training_splits(config.data)
     valid_splits = validation_splits(config)
     train = select(read_parts(splits), config, model, vocabulary)
+    require_hours(config.data, train)
     valid = select(read_parts(valid_splits), config, model, vocabulary)
     reader = Reader(train, None if dry else exp, config.data.max_rejected)
     task = Finetuning(config, model, vocabulary, train, valid, reader)
@@ -265,7 +269,8 @@ def validation_splits(config: RunConfig) -> list[Part]:
             where=config.data.dir,
             mend="name one: --set data.valid=NAME; or set speakers aside: sew prep ... --hold-out dev=SPEAKER,...",
         )
-    return parts(config.data.dir, config.data.valid, default_prefix="dev")
+    preferred = (PREFERRED,) if PREFERRED in there else None
+    return parts(config.data.dir, config.data.valid or preferred, default_prefix="dev")
 
 
 def new_or_pretrained(config: RecogniserConfig, vocabulary: Vocabulary) -> CTCModel:

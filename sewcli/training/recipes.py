@@ -6,7 +6,7 @@ is, and what the paper measured with it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ import sewcli
 from sewcli.base.config import Config, build, merge, parse_sets, read_yaml
 from sewcli.base.errors import UsageError, nearest
 from sewcli.models.config import ModelConfig
+from sewcli.training.recipe_figures import measured
 
 R = TypeVar("R", bound=Config)
 FOLDER = Path(sewcli.__file__).parent / "recipes"
@@ -27,8 +28,13 @@ class About(Config):
     """Paper and table or section."""
     row: str
     """What the paper calls it."""
+    labels: str | None = None
+    """Amount of labels; the rates are then those of all models that were fine-tuned on so many."""
+    models: tuple[str, ...] | None = None
+    """Of these, the ones that this recipe is for."""
     wer: dict[str, str] | str = {}
-    """Word error rates (%) that the paper reports; with several models, by model."""
+    """Word error rates (%) that the paper reports; with several models, by model. Those of the papers' recipes come from
+    the table of published figures."""
 
 
 @dataclass(frozen=True)
@@ -90,12 +96,25 @@ def read(verb: str, recipe: str) -> Recipe:
         raise UsageError("about must be a mapping (paper, row, wer)", where=path)
     plain = [{k: v for k, v in content.items() if k not in ("inherits", "about")} for content in chain.values()]
     return Recipe(
-        path,
-        merge({}, *reversed(plain)),
-        plain[0],
-        own.get("inherits"),
-        build(About, about, where=path) if about else None,
+        path, layered(*reversed(plain)), plain[0], own.get("inherits"), _about(about, path) if about else None
     )
+
+
+def layered(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings laid over each other. `data.hours` belongs to the `data.train` beside it: another `train` does away with it."""
+    settings: dict[str, Any] = {}
+    for layer in layers:
+        settings = merge(settings, layer)
+        data = layer.get("data")
+        if isinstance(data, Mapping) and "train" in data and "hours" not in data:
+            settings["data"].pop("hours", None)
+    return settings
+
+
+def _about(about: dict[str, Any], path: Path) -> About:
+    found = build(About, about, where=path)
+    wer = found.wer or measured(found.paper, found.row, found.labels, found.models)
+    return found.model_copy(update={"wer": wer})
 
 
 def experiment_name(verb: str, recipe: str | None, model: str | None, resolved: str) -> str:
@@ -118,7 +137,7 @@ def compose(cls: type[R], verb: str, recipe: str | None, flags: dict[str, Any], 
     """
     found = read(verb, recipe) if recipe else None
     layers = [found.settings if found else {}, flags, parse_sets(sets)]
-    return build(cls, merge(_defaults(cls), *layers), where=found.path if found else None)
+    return build(cls, merge(_defaults(cls), layered(*layers)), where=found.path if found else None)
 
 
 def read_config(cls: type[R], path: Path) -> R:

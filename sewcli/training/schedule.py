@@ -32,10 +32,11 @@ def tri_stage(done: int, peak: float, schedule: TriStageSchedule, updates: int) 
 
 
 def linear(done: int, peak: float, schedule: LinearSchedule, updates: int) -> float:
-    """Linear 0 -> `peak` over the warm-up, then linear to 0 at `updates`. The first update uses one warm-up step."""
+    """Linear `start` -> `peak` over the warm-up, then linear to 0 at `updates`. From 0, the first update is a step up."""
     warmup = int(updates * schedule.warmup)
     if done < warmup:
-        return peak * max(done, 1) / warmup
+        past = done if schedule.start else max(done, 1)
+        return peak * (schedule.start + (1 - schedule.start) * past / warmup)
     return peak * (updates - done) / max(updates - warmup, 1)
 
 

@@ -177,11 +177,12 @@ def test_the_papers_recipe(sew_here, tmp_path: Path, monkeypatch) -> None:
     done = sew_here("distill", "--teacher", "exp/teacher", "--config", "bigfoot", "--layers", "4", "--print-config")
     assert done.returncode == 0, done.stderr
     for line in (
-        "updates: 4218615",
+        "updates: 2249928",
         "lr: 5.0e-05",
         "temperature: 1.0",
         "ctc_weight: 0.0",
-        "warmup: 0.0333",
+        "start: 0.5",
+        "warmup: 0.03125",
         "layers: 4",
     ):
         assert line in done.stdout, line
