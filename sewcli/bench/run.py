@@ -22,6 +22,7 @@ from sewcli.bench.energy import Counters, Country, account
 from sewcli.bench.speech import Speech
 from sewcli.bench.subject import BASE, PAPER_PRECISION, Subject, known_wer, paper_seconds
 from sewcli.bench.worker import END, PREPARE, TRIAL, Task, serve
+from sewcli.scoring.agreement import compared
 from sewcli.scoring.wer import word_errors
 
 STOPPING = 10.0  # seconds that a process gets to end by itself
@@ -150,10 +151,15 @@ def _rates(plan: Plan, subject: Subject, trial: dict[str, Any]) -> dict[str, Any
             {} if subject.random else known_wer(subject.folder) or {}
         )
     return {
-        "wer": word_errors(references, trial["texts"]).wer,
+        "wer": _wer(references, trial["texts"]),
         "wer_of": plan.speech.split,
-        "wer_lm": word_errors(references, trial["lm_texts"]).wer if plan.lm else None,
+        "wer_lm": _wer(references, trial["lm_texts"]) if plan.lm else None,
     }
+
+
+def _wer(references: Sequence[str], hypotheses: Sequence[str]) -> float:
+    texts = compared(references, hypotheses)
+    return word_errors(texts.references, texts.hypotheses).wer
 
 
 def _beside(row: dict[str, Any], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from sewcli.decoding.nbest import LN10, NBEST, Hypothesis, nbest_rows, read_nbes
 from sewcli.decoding.outcome import FAILED, HYPOTHESES, SUMMARY
 from sewcli.lm.neural import Scores
 from sewcli.scoring.wer import word_errors
+from sewcli.text.agreement import TEXT, form_of
 
 WEIGHTS = "weights.json"
 AXES = (
@@ -152,7 +153,9 @@ def tune_weights(lists: Sequence[Lists]) -> tuple[RescoreWeights, dict[str, Any]
         spoken = [row for row, name in enumerate(own.names) if name in own.references]
         if not spoken:
             raise DataError("no reference to tune with", where=own.folder, mend="tune on a split with transcripts")
-        pairs = [(own.references[own.names[row]], h.text) for row in spoken for h in own.hypotheses[row]]
+        form = form_of(read_object(own.folder / SUMMARY).get(TEXT))
+        references = {row: form(own.references[own.names[row]]) for row in spoken}
+        pairs = [(references[row], h.text) for row in spoken for h in own.hypotheses[row]]
         counts = iter(word_errors([r for r, _ in pairs], [h for _, h in pairs]).utterances)
         all_parts = own.parts()
         counted = np.zeros(all_parts.shape[1:], dtype=np.int64)
@@ -160,7 +163,7 @@ def tune_weights(lists: Sequence[Lists]) -> tuple[RescoreWeights, dict[str, Any]
             counted[row, : len(own.hypotheses[row])] = [next(counts).errors for _ in own.hypotheses[row]]
         parts.append(all_parts[:, spoken])
         errors.append(counted[spoken])
-        words += sum(len(own.references[own.names[row]].split()) for row in spoken)
+        words += sum(len(text.split()) for text in references.values())
     first = decoder_weights(lists[0].folder)
 
     def count(points: Sequence[Point]) -> list[int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -120,7 +120,8 @@ def tune(
     with DecoderPool(plan.build, default_jobs() if jobs is None else jobs) as pool:
         source = EmissionSource(recogniser, data, split, utterances, emissions)
         kept = _kept(source)
-        spoken = [u for u in utterances if u.text.strip() and u.id in kept]
+        form = recogniser.vocabulary.text_form
+        spoken = [replace(u, text=form(u.text)) for u in utterances if u.text.strip() and u.id in kept]
         if not spoken:
             raise DataError("no utterance has a transcript and audio that can be read", where=f"{data}, {split}")
         if silent := len(utterances) - len(spoken):

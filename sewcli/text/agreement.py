@@ -6,7 +6,7 @@ A rate of 100 % has two causes: a model that has learned nothing, and two texts 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from sewcli.text.form import LOWER, MIXED, NONE, UPPER, TextForm, case_of, one_form
@@ -20,7 +20,7 @@ SHOWN = 8
 
 def unit_of(vocabulary: Vocabulary) -> str:
     """What its texts are made of and blanks separate: words, or phones."""
-    return PHONE if getattr(vocabulary, "separated", False) else WORD
+    return PHONE if vocabulary.separated else WORD
 
 
 def text_facts(vocabulary: Vocabulary) -> dict[str, Any]:
@@ -28,6 +28,13 @@ def text_facts(vocabulary: Vocabulary) -> dict[str, Any]:
     form = vocabulary.text_form
     symbols = sorted(form.symbols - {" "}) if form.case in (UPPER, LOWER) else None
     return {"unit": unit_of(vocabulary), "case": form.case, "symbols": symbols}
+
+
+def form_of(facts: Any) -> Callable[[str], str]:
+    """What brings a reference into the form of a model's texts, by its `text_facts`; without any, `one_form`."""
+    if not isinstance(facts, Mapping) or facts.get("case") not in (UPPER, LOWER):
+        return one_form
+    return TextForm(str(facts["case"]), frozenset(map(str, facts.get("symbols") or ())) | {" "})
 
 
 def mismatches(references: Iterable[str], vocabulary: Vocabulary) -> Iterator[str]:

@@ -46,6 +46,7 @@ from sewcli.lm.files import locate_model
 from sewcli.lm.neural import NeuralLanguageModel, is_neural, model_folder, short_name
 from sewcli.lm.tokenizer import require_transformers
 from sewcli.models.source import resolve as resolve_model
+from sewcli.scoring.agreement import compared
 from sewcli.scoring.wer import word_errors
 
 MAX_PIECES = 64
@@ -322,7 +323,8 @@ def _errors(candidates: Sequence[Candidate]) -> dict[str, Any] | None:
     known_texts = [(c.reference, c.text) for c in candidates if c.reference]
     if not known_texts:
         return None
-    errors = word_errors([truth for truth, _ in known_texts], [text for _, text in known_texts])
+    texts = compared([truth for truth, _ in known_texts], [text for _, text in known_texts])
+    errors = word_errors(texts.references, texts.hypotheses)
     wrong = Counter(count.errors > 0 for count in errors.utterances)
     return {
         "wer": errors.wer,
