@@ -65,14 +65,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
                 entry.chmod((0o777 if entry.is_dir() else 0o666) & ~UMASK)  # some writers make files private
                 _fsync(entry)
             _fsync(temporary)
-            if path.exists():
-                old = path.parent / f"{TEMPORARY}{os.getpid()}-old-{path.name}"
-                os.replace(path, old)
-                os.replace(temporary, path)
-                shutil.rmtree(old, ignore_errors=True)
-            else:
-                os.replace(temporary, path)
-            _fsync(path.parent)
+            _take_place(temporary, path)
     except SewError as error:  # of a writer inside: it names what is gone in a moment
         if error.where is None or not Path(error.where).is_relative_to(temporary):
             raise
@@ -80,6 +73,24 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         raise type(error)(error.what, where=where, mend=error.mend) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def replace_folder(made: Path, path: Path) -> None:
+    """Let a folder that was filled over time, whose files are all on disk, take the place of `path`."""
+    with explained(path):
+        _fsync(made)
+        _take_place(made, path)
+
+
+def _take_place(made: Path, path: Path) -> None:
+    if path.exists():
+        old = path.parent / f"{TEMPORARY}{os.getpid()}-old-{path.name}"
+        os.replace(path, old)
+        os.replace(made, path)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        os.replace(made, path)
+    _fsync(path.parent)
 
 
 def require_new(folder: Path) -> None:

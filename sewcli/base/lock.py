@@ -1,15 +1,21 @@
-"""Locks on folders, held until the process ends, however it ends."""
+"""Locks: on a folder until the process ends, or on a file for the time of a block; a kill releases both."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sewcli.base import log
 from sewcli.base.errors import UsageError
 from sewcli.base.files import explained
 
+GRACE = (
+    1.0  # seconds that a lock is asked for before it is called busy: workers of a killed process take a moment to end
+)
 _HELD: dict[Path, int] = {}  # descriptors, open as long as this process lives
 
 
@@ -28,9 +34,7 @@ def hold(folder: Path, *, busy: str, mend: str, shared: bool = False) -> None:
     path = (folder / ".lock").absolute()
     if path in _HELD:
         return
-    with explained(path):
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = _open(path)
     try:
         fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -39,3 +43,80 @@ def hold(folder: Path, *, busy: str, mend: str, shared: bool = False) -> None:
     except OSError as error:  # some network file systems have no locks
         log.warn(f"{path}: no lock to be had ({error.strerror}); do not run two processes in one folder")
     _HELD[path] = descriptor
+
+
+@contextmanager
+def held(path: Path, *, busy: str, mend: str = "", wait: bool = False) -> Iterator[None]:
+    """Hold the lock file `path`, which is removed at the end of the block.
+
+    Args:
+        path: of the lock file; its folder is made when it is not there.
+        busy: what another process does there: of the error, or of a line of the log when this one waits.
+        mend: what to do about it.
+        wait: until the other one has ended.
+
+    Raises:
+        UsageError: another process holds it, and `wait` is off.
+    """
+    descriptor = _take(path, busy, mend, wait)
+    try:
+        yield
+    finally:
+        path.unlink(
+            missing_ok=True
+        )  # while it is held: who waits for it sees that the file is gone, and opens a new one
+        os.close(descriptor)
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Be the only process that makes the file or folder `target`.
+
+    Raises:
+        UsageError: another one is at it.
+    """
+    lock = target.absolute().with_name(f".{target.absolute().name}.lock")
+    mend = "wait for it, or give another place to write to"
+    with held(lock, busy=f"another sew process is writing {target}", mend=mend):
+        yield
+
+
+def _take(path: Path, busy: str, mend: str, wait: bool) -> int:
+    until, told = time.monotonic() + GRACE, False
+    while True:
+        descriptor = _open(path)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if told else fcntl.LOCK_NB))
+            if _is_current(descriptor, path):
+                return descriptor
+        except BlockingIOError:
+            if time.monotonic() < until:
+                time.sleep(0.05)
+            elif wait:
+                log.info(f"{busy}; waiting for it")
+                told = True
+            else:
+                os.close(descriptor)
+                raise UsageError(busy, where=path.parent, mend=mend) from None
+        except OSError as error:
+            log.warn(f"{path}: no lock to be had ({error.strerror}); do not run two processes in one folder")
+            return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+
+
+def _is_current(descriptor: int, path: Path) -> bool:
+    """Whether the file is still that of the name: the last holder removes it."""
+    try:
+        named, own = path.stat(), os.fstat(descriptor)
+    except FileNotFoundError:
+        return False
+    return (named.st_dev, named.st_ino) == (own.st_dev, own.st_ino)

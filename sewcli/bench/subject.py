@@ -94,10 +94,11 @@ def paper_seconds(config_name: str) -> float | None:
 def known_wer(folder: Path) -> dict[str, Any] | None:
     """A word error rate that stands beside a model: of its greedy texts, of test sets before others."""
     found = sorted(folder.parent.glob(f"decode/*-{GREEDY}/score.json")) if folder.name == "model" else []
-    for path in sorted(found, key=lambda path: (not path.parent.name.startswith("test"), path.parent.name)):
+    named = {path: path.parent.name.removesuffix(f"-{GREEDY}") for path in found}
+    is_test = {path: name.startswith("test") or "-test" in name for path, name in named.items()}
+    for path in sorted(found, key=lambda path: (not is_test[path], named[path])):
         try:
-            score = read_json(path)
-            return {"wer": float(score["wer"]), "wer_of": path.parent.name.removesuffix(f"-{GREEDY}")}
+            return {"wer": float(read_json(path)["wer"]), "wer_of": named[path]}
         except (SewError, KeyError, TypeError, ValueError):  # somebody's half-written file is no reason not to measure
             continue
     return None

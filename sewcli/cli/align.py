@@ -50,7 +50,7 @@ def align(
 ) -> None:
     """Write the times of every word and letter of the transcripts.
 
-    Each split gets OUT/SPLIT/ with words.ctm, letters.ctm and
+    Each split gets OUT/DATA-SPLIT/ with words.ctm, letters.ctm and
     textgrids/ID.TextGrid, from torchaudio's forced alignment. A CTM line is
     utterance, channel, start, duration, word, confidence, in seconds from
     the start of the utterance. A letter lasts as long as the model emits it,
@@ -73,9 +73,11 @@ def align(
 
     from sewcli.cli.decode import folder_of, recogniser, splits_of
     from sewcli.data.utterances import read_split
-    from sewcli.decoding.aligned import CHECKED, FAILED, align_split, print_aligned
+    from sewcli.decoding.aligned import CHECKED, FAILED, SUMMARY, align_split, print_aligned
     from sewcli.decoding.k2.worker import K2
+    from sewcli.decoding.places import OWNER, choose
     from sewcli.decoding.runtimes.recogniser import Recogniser
+    from sewcli.decoding.source import owner_of
     from sewcli.models.source import resolve
     from sewcli.training.experiment import choose_device
 
@@ -89,8 +91,11 @@ def align(
         network = heard.start()
         done = []
         for name in names:
-            folder = (out or folder_of(chosen) / "align") / name
+            of = owner_of(heard, corpus, name)
+            place = out or folder_of(chosen) / "align"
+            folder = choose(place, corpus, "", of, lambda folder: [folder / SUMMARY])
             settings = {
+                OWNER: of,
                 "split": name,
                 "model": str(chosen),
                 "data": str(corpus),

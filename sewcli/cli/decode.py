@@ -67,8 +67,9 @@ def decode(
 ) -> None:
     """Write hypotheses of whole splits, and their word error rate where there are transcripts.
 
-    Each split gets OUT/SPLIT-DECODER/ with hyps.jsonl, decode.json (settings, times, real-time
-    factor) and score.json. With --lm, flashlight's beam search over the lexicon runs in processes
+    Each split gets OUT/DATA-SPLIT-DECODER/ with hyps.jsonl, decode.json (settings, times, real-time
+    factor) and score.json. Killed or stopped, the same command goes on: hypotheses are on disk every
+    10 seconds. With --lm, flashlight's beam search over the lexicon runs in processes
     beside the model. It tries the 5 likeliest symbols of a frame (more where the model is unsure)
     and drops hypotheses that are 10 + 2.5 lm weights behind the best; --exhaustive tries all symbols
     and drops what is 25 behind, which takes several times as long for the same word error rate.

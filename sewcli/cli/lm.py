@@ -208,7 +208,7 @@ def train(
         sew lm train
         sew lm train --tokens word --vocabulary 20000 books.txt.gz --exp exp/lm-word
         sew lm train --set transformer.layers=8 --set transformer.width=512 --set batch.tokens=65536
-        sew rescore exp/sew-tiny-ft/decode/dev-clean-4gram-beam500-nbest100 --lm exp/lm --tune
+        sew rescore exp/sew-tiny-ft/decode/librispeech-dev-clean-4gram-beam500-nbest100 --lm exp/lm --tune
     """
     from sewcli.training.config import LanguageModelConfig
     from sewcli.training.recipes import compose

@@ -44,9 +44,9 @@ def rescore(
     use the weights elsewhere. Needs the extra `hub`.
 
         sew decode --lm 4gram --beam 500 --nbest 100 --split dev-other --split test-clean
-        sew rescore exp/NAME/decode/dev-other-4gram-beam500-nbest100 --lm exp/lm --tune
-        sew rescore exp/NAME/decode/test-clean-4gram-beam500-nbest100 --lm exp/lm \\
-            --weights exp/NAME/decode/dev-other-4gram-beam500-nbest100-lm
+        sew rescore exp/NAME/decode/librispeech-dev-other-4gram-beam500-nbest100 --lm exp/lm --tune
+        sew rescore exp/NAME/decode/librispeech-test-clean-4gram-beam500-nbest100 --lm exp/lm \\
+            --weights exp/NAME/decode/librispeech-dev-other-4gram-beam500-nbest100-lm
     """
     own = options.given(lm_weight=lm_weight, word_score=word_score, nn_weight=nn_weight)
     if tune and (own or weights):

@@ -55,9 +55,9 @@ def score(
     bootstrap and of NIST's matched pairs test (MAPSSWE), and DIR/against-B.txt with what each wrote.
 
         sew score
-        sew score exp/sew-d-mid-ft/decode/test-clean-4gram-beam50
-        sew score exp/a/decode/test-clean-greedy --against exp/b/decode/test-clean-greedy --by-speaker
-        less exp/sew-d-mid-ft/decode/test-clean-greedy/errors.txt
+        sew score exp/sew-d-mid-ft/decode/librispeech-test-clean-4gram-beam50
+        sew score exp/a/decode/mine-test-greedy --against exp/b/decode/mine-test-greedy --by-speaker
+        less exp/sew-d-mid-ft/decode/librispeech-test-clean-greedy/errors.txt
     """
     from sewcli.scoring.score import find_folders, print_scores, score_folder
 

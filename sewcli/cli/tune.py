@@ -39,7 +39,7 @@ def tune(
     kept what it puts out. Then pairs of lm weight (0 to 5) and word score
     (-5 to 5) are tried: the papers' 2 and -1, a coarse grid, and ever finer
     steps around the best pair. The grid is shown as a table, rows by lm
-    weight. OUT/SPLIT-DECODER/ holds weights.json, for `sew decode --weights`,
+    weight. OUT/DATA-SPLIT-DECODER/ holds weights.json, for `sew decode --weights`,
     and trials.jsonl: a search that was stopped goes on from there.
 
     A trial takes as long as a search of the split (an hour of speech: about
@@ -49,7 +49,7 @@ def tune(
 
         sew tune --lm 4gram
         sew tune --model exp/sew-d-mid-ft --split dev-other --lm 4gram --beam 500
-        sew decode --lm 4gram --weights exp/sew-d-mid-ft/tune/dev-other-4gram-beam50
+        sew decode --lm 4gram --weights exp/sew-d-mid-ft/tune/librispeech-dev-other-4gram-beam50
     """
     chosen = (
         recogniser(model) if model else options.newest_model("ForCTC", mend="first run: sew finetune, or give --model")

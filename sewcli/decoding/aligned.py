@@ -1,8 +1,9 @@
 """`sew align` of a split: model -> emissions -> forced alignment -> a folder of CTM and TextGrid files.
 
-`OUT/SPLIT/` holds words.ctm and letters.ctm in the corpus's order, textgrids/ID.TextGrid, align.json (settings, counts), and
-what was found wrong: failed.jsonl (utterances without alignment) and check.jsonl (aligners that differ). Lines wait on disk
-until their turn comes, so memory does not grow with the corpus.
+`OUT/<data>-<split>/` holds words.ctm and letters.ctm in the corpus's order, textgrids/ID.TextGrid, align.json (settings,
+counts), and what was found wrong: failed.jsonl (utterances without alignment) and check.jsonl (aligners that differ). An id
+that is too long for a file's name is shortened; textgrids.jsonl has those. Lines wait on disk until their turn comes, so
+memory does not grow with the corpus.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from rich.table import Table
 from sewcli.base import log
 from sewcli.base.errors import DataError, SewError
 from sewcli.base.files import atomic_folder, atomic_path, write_json, write_jsonl, write_text
+from sewcli.base.lock import writing
+from sewcli.base.names import shortened, to_bytes
 from sewcli.data.utterances import Utterance
 from sewcli.decoding.alignment import Alignment, FrameTimes, align_utterance, differences
 from sewcli.decoding.emissions import emissions
@@ -31,6 +34,7 @@ from sewcli.text.tokens import Vocabulary
 
 WORDS, LETTERS, TEXTGRIDS = "words.ctm", "letters.ctm", "textgrids"
 FAILED, CHECKED, SUMMARY = "failed.jsonl", "check.jsonl", "align.json"
+SHORTENED = "textgrids.jsonl"
 
 
 @dataclass
@@ -70,8 +74,10 @@ def align_split(
         DataError: no utterance could be aligned.
     """
     done = AlignedSplit(folder)
+    short: list[dict[str, str]] = []
     times = FrameTimes.of(model.config)
     with (
+        writing(folder),
         atomic_folder(folder) as place,
         _Waiting() as words,
         _Waiting() as letters,
@@ -99,11 +105,11 @@ def align_split(
             done.words += len(found.words)
             words.add(utterance.id, ctm(utterance.id, found.words))
             letters.add(utterance.id, ctm(utterance.id, found.letters))
-            if "textgrid" in forms:
-                _write_textgrid(place, utterance, found)
+            if "textgrid" in forms and (row := _write_textgrid(place, utterance, found)):
+                short.append(row)
             bar.advance()
         place_of = {utterance.id: number for number, utterance in enumerate(utterances)}
-        for rows in (done.failed, done.differences):
+        for rows in (done.failed, done.differences, short):  # type: list[dict[str, Any]]
             rows.sort(key=lambda row: place_of[row["id"]])
         if not done.utterances:
             first = done.failed[0]
@@ -114,6 +120,9 @@ def align_split(
         if "ctm" in forms:
             words.write(place / WORDS, place_of)
             letters.write(place / LETTERS, place_of)
+        if short:
+            write_jsonl(place / SHORTENED, short)
+            log.info(f"{len(short)} ids are too long for the names of files: {folder / SHORTENED} has both")
         _write_summary(place, done, settings | {"frame_seconds": times.start(1) - times.start(0)})
     return done
 
@@ -142,7 +151,7 @@ class _Waiting:
         self._places: dict[str, tuple[int, int]] = {}
 
     def add(self, name: str, text: str) -> None:
-        content = text.encode()
+        content = text.encode(errors="backslashreplace")  # ids of JSON may hold what is no letter
         self._places[name] = (self._file.tell(), len(content))
         self._file.write(content)
 
@@ -159,11 +168,13 @@ class _Waiting:
         self._file.close()
 
 
-def _write_textgrid(place: Path, utterance: Utterance, found: Alignment) -> None:
-    """Ids may hold what a file name may not, such as `/`."""
+def _write_textgrid(place: Path, utterance: Utterance, found: Alignment) -> dict[str, str] | None:
+    """Ids may hold what a file name may not, such as `/`, and be too long for one: then the row of both."""
     tiers = [("words", found.words), ("letters", found.letters)]
-    name = quote(utterance.id, safe=" ")
-    write_text(place / TEXTGRIDS / f"{name}.TextGrid", textgrid(utterance.seconds, tiers))
+    whole = quote(to_bytes(utterance.id), safe=" ")
+    name = f"{shortened(whole)}.TextGrid"
+    write_text(place / TEXTGRIDS / name, textgrid(utterance.seconds, tiers))
+    return None if name == f"{whole}.TextGrid" else {"id": utterance.id, "file": name}
 
 
 def _write_summary(place: Path, done: AlignedSplit, settings: dict[str, Any]) -> None:

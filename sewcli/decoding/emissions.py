@@ -8,7 +8,7 @@ changes nothing (the models mask their padding). Shapes: S samples, T frames, V 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +40,7 @@ def emissions(
     on_failure: OnFailure | None = None,
     clock: Clock | None = None,
     stop: Callable[[], bool] = lambda: False,
+    done: Collection[str] = (),
 ) -> Iterator[tuple[Utterance, np.ndarray]]:
     """Yield every utterance with its emission, the longest first.
 
@@ -50,12 +51,15 @@ def emissions(
         on_failure: told of utterances whose audio cannot be used, which are then left out.
         clock: gathers the model's time.
         stop: asked while audio is waited for; once it says yes, no more is yielded.
+        done: ids that are not yielded. Batches are those of all utterances, so that every emission is what it would be
+            without; a batch of which nothing is wanted is not run.
 
     Raises:
         SewError: audio that cannot be used, when there is no `on_failure`.
     """
     budget = int((batch_seconds or model.batch_seconds) * SAMPLE_RATE)
     batches = plan_batches([u.samples for u in utterances], budget)
+    batches = [batch for batch in batches if any(utterances[i].id not in done for i in batch)]
     load = lambda batch: [_read(utterances[i]) for i in batch]  # noqa: E731
     time_spent = clock or Clock()
     waiting: _Started | None = None
@@ -70,13 +74,13 @@ def emissions(
                 on_failure(utterance, wave)
         started = _Started(model, readable, time_spent)
         if model.waits:
-            yield from started.results()
+            yield from started.results(done)
         else:  # the device has this batch before the last one is asked for
             if waiting:
-                yield from waiting.results()
+                yield from waiting.results(done)
             waiting = started
     if waiting and not stop():
-        yield from waiting.results()
+        yield from waiting.results(done)
 
 
 def plan_batches(samples: Sequence[int], budget: int) -> list[list[int]]:
@@ -101,11 +105,13 @@ class _Started:
         with _timed(clock):
             self._result: Callable[[], Emissions] = model.start(waves) if waves else list
 
-    def results(self) -> Iterator[tuple[Utterance, np.ndarray]]:
+    def results(self, done: Collection[str]) -> Iterator[tuple[Utterance, np.ndarray]]:
         with _timed(self._clock):
             found = iter(self._result())
         for (utterance, _), heard in zip(self._batch, self._heard, strict=True):
-            yield utterance, next(found) if heard else np.zeros((0, self._symbols), dtype=np.float32)
+            emission = next(found) if heard else np.zeros((0, self._symbols), dtype=np.float32)
+            if utterance.id not in done:
+                yield utterance, emission
 
 
 class _timed:

@@ -1,14 +1,16 @@
 """Emissions that are kept, so that other searches and `sew tune` need not run the model again.
 
-`<out>/<split>.emissions/<i>-of-<n>/` holds an (T, V) tensor for each utterance in safetensors files, and emissions.json: what
-they are of (a digest of weights and cuts), their type, what failed, and the model's time. A folder is whole or absent, and
-one that was made of other weights or cuts is never read.
+`<out>/<data>-<split>.emissions/<i>-of-<n>/` holds an (T, V) tensor for each utterance in safetensors files, and
+emissions.json: what they are of (a digest of weights and cuts), their type, what failed, and the model's time. A folder is
+whole or absent (`<i>-of-<n>.unfinished` while it is being made), and one of other weights or cuts is never read.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,36 +22,64 @@ from safetensors.numpy import save_file
 
 from sewcli.base import log
 from sewcli.base.errors import DataError
-from sewcli.base.files import as_expected, atomic_folder, read_object, write_json
+from sewcli.base.files import (
+    as_expected,
+    atomic_path,
+    explained,
+    read_object,
+    remove_leftovers,
+    replace_folder,
+    write_json,
+)
+from sewcli.base.lock import writing
 from sewcli.data.utterances import Utterance
+from sewcli.decoding.emissions import Clock
+from sewcli.decoding.places import OWNER, Owner, choose
+from sewcli.decoding.unfinished import SAVE_SECONDS
 
 INDEX = "emissions.json"
+ABOUT = "about"  # key of a file's metadata: what an index says of it, in case there will be none
 PART = re.compile(r"\d+-of-(\d+)")
 FILE_BYTES = 64 << 20  # of emissions in a file
 FloatType = Literal["float32", "float16"]
 Shard = tuple[int, int]
 
 
-def kept_folder(out: Path, split: str) -> Path:
-    """Where the emissions of a split are."""
-    return out / f"{split}.emissions"
+def kept_folder(out: Path, data: Path, split: str, of: Owner) -> Path:
+    """Where the emissions of a split are: `<out>/<data>-<split>.emissions`, of older versions `<out>/<split>.emissions`."""
+    folder = choose(out, data, ".emissions", of, lambda folder: sorted(folder.glob(f"*-of-*/{INDEX}"))[:1])
+    older = out / f"{split}.emissions"
+    return older if older.is_dir() and not folder.exists() else folder
 
 
 class EmissionWriter:
-    """Takes emissions in any order; `keep` makes one."""
+    """Takes emissions in any order; `keep` makes one. What an earlier process wrote, which was stopped, is in `done`."""
 
-    def __init__(self, folder: Path, kind: FloatType) -> None:
-        self._folder, self._type = folder, np.dtype(kind)
+    def __init__(self, folder: Path, inputs: str, kind: FloatType) -> None:
+        self._folder, self._inputs, self._type = folder, inputs, np.dtype(kind)
         self._waiting: dict[str, np.ndarray] = {}
-        self._bytes = 0
+        self._bytes, self._written = 0, time.monotonic()
         self.files: list[dict[str, Any]] = []
         self.facts: dict[str, Any] = {}
+        self.clock = Clock()  # of the model in this process
+        self._before, self._told = 0.0, 0.0  # of the model in other processes; of this one, in files
+        self._read()
+
+    @property
+    def model_seconds(self) -> float:
+        """That the model has taken, in this process and before."""
+        return self._before + self.clock.seconds
+
+    @property
+    def done(self) -> set[str]:
+        """Ids whose emissions are on disk."""
+        return {name for file in self.files for name in file["utterances"]}
 
     def add(self, name: str, emission: np.ndarray) -> None:
         """Keep the emission (T, V) of an utterance."""
         self._waiting[name] = np.ascontiguousarray(emission, dtype=self._type)
         self._bytes += self._waiting[name].nbytes
-        if self._bytes >= FILE_BYTES:
+        if self._bytes >= FILE_BYTES or time.monotonic() - self._written >= SAVE_SECONDS:
             self.flush()
 
     def keeping(self, stream: Iterator[tuple[Utterance, np.ndarray]]) -> Iterator[tuple[Utterance, np.ndarray]]:
@@ -60,30 +90,67 @@ class EmissionWriter:
 
     def flush(self) -> None:
         """Write what waits."""
+        self._written = time.monotonic()
         if self._waiting:
             name = f"{len(self.files) + 1:05d}.safetensors"
-            save_file({str(place): value for place, value in enumerate(self._waiting.values())}, self._folder / name)
+            about: dict[str, Any] = {"inputs": self._inputs, "type": str(self._type), "utterances": list(self._waiting)}
+            about["model_seconds"] = self.clock.seconds - self._told
+            tensors = {str(place): value for place, value in enumerate(self._waiting.values())}
+            with atomic_path(self._folder / name) as temporary:
+                save_file(tensors, temporary, metadata={ABOUT: json.dumps(about)})
             self.files.append({"file": name, "utterances": list(self._waiting)})
-            self._waiting, self._bytes = {}, 0
+            self._waiting, self._bytes, self._told = {}, 0, self.clock.seconds
+
+    def _read(self) -> None:
+        """Files of an earlier process; those of other weights, cuts or another type are removed."""
+        found = sorted(self._folder.glob("*.safetensors"))
+        for number, path in enumerate(found, start=1):
+            try:
+                with safe_open(path, framework="np") as file:
+                    about = json.loads(file.metadata()[ABOUT])
+                names, seconds = [str(name) for name in about["utterances"]], float(about["model_seconds"])
+                same = (about["inputs"], about["type"]) == (self._inputs, str(self._type))
+            except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+                same = False
+            if not same or path.name != f"{number:05d}.safetensors":
+                break
+            self.files.append({"file": path.name, "utterances": names})
+            self._before += seconds
+        with explained(self._folder):
+            for path in found[len(self.files) :]:
+                path.unlink(missing_ok=True)
+            remove_leftovers(self._folder)
 
 
 @contextmanager
-def keep(folder: Path, shard: Shard, inputs: str, kind: FloatType) -> Iterator[EmissionWriter]:
-    """A writer of one shard of the emissions in `folder`, which appears when all went well.
+def keep(folder: Path, shard: Shard, inputs: str, kind: FloatType, of: Owner | None = None) -> Iterator[EmissionWriter]:
+    """A writer of one shard of the emissions in `folder`, which appears when all are there.
+
+    Until then they are in `<i>-of-<n>.unfinished`, and the next call goes on with them.
 
     Args:
         folder: see `kept_folder`.
         shard: which part of the split it is.
         inputs: digest of what they are of.
         kind: float16 halves the size; probabilities are then right to about three digits.
+        of: whose the folder is (`places.owner`).
+
+    Raises:
+        UsageError: another process is at it, or the folder cannot be written.
     """
-    with atomic_folder(_part_of(folder, shard)) as temporary:
-        writer = EmissionWriter(temporary, kind)
-        yield writer
-        writer.flush()
-        write_json(temporary / INDEX, {"inputs": inputs, "type": kind, **writer.facts, "files": writer.files})
+    place = _part_of(folder, shard)
+    unfinished = place.with_name(f"{place.name}.unfinished")
+    with writing(place):
+        writer = EmissionWriter(unfinished, inputs, kind)
+        try:
+            yield writer
+        finally:
+            writer.flush()
+        facts = {"inputs": inputs, "type": kind, "model_seconds": writer.model_seconds, **writer.facts}
+        write_json(unfinished / INDEX, {OWNER: of, **facts, "files": writer.files})
+        replace_folder(unfinished, place)
     for other in folder.iterdir():  # of other weights, or another number of shards
-        if PART.fullmatch(other.name) and other != _part_of(folder, shard) and _stale(other, inputs, shard):
+        if PART.fullmatch(other.name) and other != place and _stale(other, inputs, shard):
             shutil.rmtree(other, ignore_errors=True)
 
 

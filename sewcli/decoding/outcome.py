@@ -1,25 +1,26 @@
 """What decoding leaves on disk: hypotheses, what failed, and a summary of settings and times that is written with them.
 
-A whole split is `<out>/<split>-<decoder>/`. A shard of it is `<out>/<split>-<decoder>.shards/<i>-of-<n>/` with other file
-names, so that nobody takes it for a result; the shard that comes last joins them (DESIGN: one in, one out, a mark last).
+A whole split is `<out>/<data>-<split>-<decoder>/`. A shard of it is `<i>-of-<n>/` in a folder of that name and `.shards`, with
+other file names, so that nobody takes it for a result; the shard that comes last joins them (DESIGN: one in, one out, a mark
+last). What is at work is `<i>-of-<n>.unfinished/` there (`unfinished.Unfinished`).
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sewcli.base import log
 from sewcli.base.errors import DataError
-from sewcli.base.files import as_expected, atomic_folder, explained, read_jsonl, read_object, write_json, write_jsonl
+from sewcli.base.files import as_expected, atomic_folder, read_jsonl, read_object, write_json, write_jsonl
+from sewcli.base.lock import held
 from sewcli.data.utterances import Utterance
 from sewcli.decoding.nbest import NBEST
+from sewcli.decoding.unfinished import FIRST
 
 HYPOTHESES, FAILED, SUMMARY = "hyps.jsonl", "failed.jsonl", "decode.json"
 PART, PART_SUMMARY = "part.jsonl", "part.json"
@@ -135,6 +136,23 @@ def part_of(folder: Path, shard: Shard) -> Path:
     return shards_of(folder) / f"{shard[0]}-of-{shard[1]}"
 
 
+def unfinished_of(folder: Path, shard: Shard) -> Path:
+    """Where the hypotheses of a shard, or of the whole, (1, 1), are while it is at work."""
+    return shards_of(folder) / f"{shard[0]}-of-{shard[1]}.unfinished"
+
+
+def summaries(folder: Path) -> list[Path]:
+    """The files that tell what a decode folder is of: its own, or those of a shard of it, finished or not."""
+    shards = shards_of(folder)
+    return [folder / SUMMARY, *sorted(shards.glob(f"*/{PART_SUMMARY}"))[:1], *sorted(shards.glob(f"*/{FIRST}"))[:1]]
+
+
+def tidy(folder: Path) -> None:
+    """Remove the folder of shards when nothing is in it."""
+    with suppress(OSError):
+        shards_of(folder).rmdir()
+
+
 def _write(
     folder: Path, names: tuple[str, str], outcome: Outcome, settings: dict[str, Any], *, apart: bool = False
 ) -> None:
@@ -191,15 +209,6 @@ def _read_summary(folder: Path, names: tuple[str, str], inputs: str) -> dict[str
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """One process at a time; where the file system has no locks, two may do the same work twice."""
-    with explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        except OSError as error:
-            log.warn(f"{folder}: no lock to be had ({error.strerror})")
+    """One process at a time, the others wait; where the file system has no locks, two may do the same work twice."""
+    with held(folder / ".joining", busy=f"{folder}: another process is joining shards", wait=True):
         yield
-    finally:
-        os.close(descriptor)

@@ -1,8 +1,9 @@
 """`sew decode`: a recogniser, a prepared corpus and perhaps a language model become hypotheses on disk.
 
-One way for greedy and beam: model -> emissions -> decoder -> `<out>/<split>-<decoder>/hyps.jsonl` (in the corpus's order,
-with the references, so that scoring needs this folder alone), `nbest.jsonl` when asked for, `failed.jsonl`, and `decode.json`
-with settings and times. Emissions that were kept stand in for the model.
+One way for greedy and beam: model -> emissions -> decoder -> `<out>/<data>-<split>-<decoder>/hyps.jsonl` (in the corpus's
+order, with the references, so that scoring needs this folder alone), `nbest.jsonl` when asked for, `failed.jsonl`, and
+`decode.json` with settings and times. Emissions that were kept stand in for the model. Killed or stopped, the same command
+goes on: hypotheses are on disk every few seconds.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import torch
 
 from sewcli.base import log
 from sewcli.base.errors import DataError, SewError
+from sewcli.base.lock import writing
 from sewcli.base.memory import keep_freed_memory
 from sewcli.data.utterances import Utterance, read_split
 from sewcli.decoding.beam import BeamOptions
@@ -32,13 +34,18 @@ from sewcli.decoding.outcome import (
     finished,
     join,
     part_of,
+    summaries,
+    tidy,
+    unfinished_of,
     write_part,
     write_whole,
 )
+from sewcli.decoding.places import OWNER, Owner, choose
 from sewcli.decoding.plan import VITERBI, plan_decoder
 from sewcli.decoding.pool import Decoded, DecoderPool, default_jobs
 from sewcli.decoding.runtimes.recogniser import AUTO, Recogniser, RuntimeOptions
-from sewcli.decoding.source import EmissionSource, Stream, digest
+from sewcli.decoding.source import EmissionSource, Stream, digest, owner_of
+from sewcli.decoding.unfinished import Unfinished
 from sewcli.decoding.viterbi import best_path
 from sewcli.models.source import resolve as resolve_model
 from sewcli.text.agreement import TEXT, mismatches, text_facts
@@ -96,13 +103,16 @@ def decode(
     for split, utterances in wholes.items():
         for mismatch in mismatches((u.text for u in utterances), vocabulary):
             log.warn(f"{data}, {split}: {mismatch}")
+    owners = {split: owner_of(recogniser, data, split, plan.lm) for split in splits}
+    folders = {split: choose(out, data, f"-{plan.name}", owners[split], summaries) for split in splits}
     parts = [
         _Part(
-            out / f"{split}-{plan.name}",
+            folders[split],
             wholes[split],
             source := EmissionSource(recogniser, data, split, share(wholes[split], piece), out, piece),
             digest(source.inputs, *marks),
             piece,
+            owners[split],
         )
         for split in splits
         for piece in pieces_of(shard, pieces)
@@ -118,9 +128,17 @@ def decode(
             for n in work:
                 part = parts[n]
                 told = _Told(nbest, opinions, any(u.text.strip() for u in part.whole))
-                outcome, facts = _decode(part.source, vocabulary, pool or plan.name, keep, plan.name, told)
-                own = {"split": part.source.split, **settings, **facts, "inputs": part.inputs}
-                done[n] = _write(part, outcome, own)
+                with writing(part_of(part.folder, part.shard)):
+                    if not part.source.lacks(keep) and (there := _finished(part)):  # by a process that was quicker
+                        done[n] = there
+                        continue
+                    rows = Unfinished(unfinished_of(part.folder, part.shard), part.inputs, {OWNER: part.of})
+                    outcome, facts = _decode(part.source, vocabulary, pool or plan.name, keep, plan.name, told, rows)
+                    own = {OWNER: part.of, "split": part.source.split, **settings, **facts, "inputs": part.inputs}
+                    done[n] = _write(part, outcome, own)
+                    rows.remove()
+            for part in parts:
+                tidy(part.folder)
     found: dict[Path, DecodedSplit] = {}
     for n, part in enumerate(parts):  # whichever piece of a split was the last has joined them
         if not done[n].part or part.folder not in found:
@@ -143,13 +161,16 @@ def share(utterances: Sequence[Utterance], shard: Shard) -> list[Utterance]:
 
 @dataclass(frozen=True)
 class _Part:
-    """A split, or a shard of it: where it goes, the utterances of the whole, and a digest of all that decides the result."""
+    """A split, or a shard of it: where it goes, the utterances of the whole, a digest of all that decides the result, and
+    what the folder is of.
+    """
 
     folder: Path
     whole: list[Utterance]
     source: EmissionSource
     inputs: str
     shard: Shard
+    of: Owner
 
 
 @dataclass(frozen=True)
@@ -185,37 +206,54 @@ def _decode(
     keep: FloatType | None,
     name: str,
     told: _Told,
+    so_far: Unfinished,
 ) -> tuple[Outcome, dict[str, Any]]:
-    """Hypotheses of a part, and facts about where its emissions come from."""
+    """Hypotheses of a part, and facts about where its emissions come from. What is in `so_far` is not decoded again."""
     failures: dict[str, SewError] = {}
-    found: dict[str, list[Hypothesis]] = {}
     opinions: dict[str, dict[str, Any]] = {}
-    decoder_seconds, audio_seconds = 0.0, 0.0
-    lengths = {u.id: u.seconds for u in source.utterances}
-    began = time.perf_counter()
-    with log.progress(f"{source.split} {name}", len(lengths)) as bar:
+    by_name = {u.id: u for u in source.utterances}
+    total = len(by_name)
+    if so_far.rows:
+        log.info(f"{source.split}: {len(so_far.rows)} of {total} utterances are decoded already; going on from there")
+    began, before = time.perf_counter(), dict(so_far.times)
+    work = {"audio_seconds": 0.0, "decoder_seconds": 0.0}
+    with log.progress(f"{source.split} {name}", total, done=len(so_far.rows)) as bar:
 
         def fail(utterance: Utterance, error: SewError) -> None:
             failures[utterance.id] = error
             bar.advance()
 
-        with source.opened(fail, keep) as (stream, run):
+        with source.opened(fail, keep, done=set(so_far.rows)) as (stream, run):
+
+            def spent() -> dict[str, float]:
+                wall = time.perf_counter() - began
+                now = {**work, "model_seconds": run.clock.seconds, "wall_seconds": wall}
+                return {kind: before[kind] + now[kind] for kind in now}
+
             heard = _heard(stream, vocabulary, opinions) if told.opinions else stream
-            for decoded in _decoded(heard, vocabulary, decoder):
-                decoder_seconds += decoded.seconds
-                audio_seconds += lengths[decoded.name]
-                if decoded.error:
-                    failures[decoded.name] = decoded.error
-                else:
-                    found[decoded.name] = decoded.hypotheses
-                bar.advance(note=f"{audio_seconds / (time.perf_counter() - began):.1f} s of audio a second")
+            try:
+                for decoded in _decoded(heard, vocabulary, decoder):
+                    work["decoder_seconds"] += decoded.seconds
+                    work["audio_seconds"] += by_name[decoded.name].seconds
+                    if decoded.error:
+                        failures[decoded.name] = decoded.error
+                    else:
+                        row = _row(by_name[decoded.name], decoded.hypotheses, told)
+                        so_far.add(row | opinions.pop(decoded.name, {}), spent())
+                    speed = work["audio_seconds"] / (time.perf_counter() - began)
+                    bar.advance(note=f"{speed:.1f} s of audio a second")
+            except BaseException:
+                so_far.save(spent())
+                log.info(f"{source.split}: {len(so_far.rows)} of {total} utterances are decoded and on disk")
+                raise
+        times = spent()
     outcome = Outcome(
-        rows=[_row(u, found[u.id], told) | opinions.get(u.id, {}) for u in source.utterances if u.id in found],
+        rows=[so_far.rows[u.id] for u in source.utterances if u.id in so_far.rows],
         failures=[{"id": name, "path": str(e.where or ""), "reason": e.what} for name, e in failures.items()],
-        audio_seconds=audio_seconds,
-        model_seconds=run.clock.seconds,
-        decoder_seconds=decoder_seconds,
-        wall_seconds=time.perf_counter() - began,
+        audio_seconds=times["audio_seconds"],
+        model_seconds=run.before or times["model_seconds"],
+        decoder_seconds=times["decoder_seconds"],
+        wall_seconds=times["wall_seconds"],
     )
     return outcome, run.facts
 

@@ -1,8 +1,9 @@
 """`sew tune`: the weights of a beam search that make the fewest word errors on a dev set, without running the model again.
 
-`OUT/<split>-<decoder>/` holds tune.json (what it is of), trials.jsonl (a line a trial, written when it is done: a search that
-was stopped goes on from there), and weights.json, which `sew decode --weights` takes. Decoders are built once, each in its
-process; a trial only gives them other weights. wav2vec 2.0 tunes so on dev-other, in 128 trials (appendix, table 7).
+`OUT/<data>-<split>-<decoder>/` holds tune.json (what it is of), trials.jsonl (a line a trial, written when it is done: a
+search that was stopped goes on from there), and weights.json, which `sew decode --weights` takes. Decoders are built once,
+each in its process; a trial only gives them other weights. wav2vec 2.0 tunes so on dev-other, in 128 trials (appendix, table
+7).
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ from sewcli.base.parsing import parse_json
 from sewcli.data.utterances import Utterance, read_split
 from sewcli.decoding.beam import BeamOptions
 from sewcli.decoding.grid import Axis, Point, best_point, grid_search
-from sewcli.decoding.kept import KeptEmissions, kept_folder
+from sewcli.decoding.kept import KeptEmissions
+from sewcli.decoding.places import OWNER, choose
 from sewcli.decoding.plan import DecoderPlan, plan_decoder
 from sewcli.decoding.pool import Decoded, DecoderPool, default_jobs
 from sewcli.decoding.runtimes.recogniser import Recogniser
-from sewcli.decoding.source import EmissionSource, digest
+from sewcli.decoding.source import EmissionSource, digest, owner_of
 from sewcli.decoding.weights import DEFAULT, FILE, NAMED, Weights
 from sewcli.models.source import resolve as resolve_model
 from sewcli.scoring.wer import word_errors
@@ -126,10 +128,11 @@ def tune(
             raise DataError("no utterance has a transcript and audio that can be read", where=f"{data}, {split}")
         if silent := len(utterances) - len(spoken):
             log.warn(f"{silent} utterances of {split} have no transcript or no audio, and are left out")
+        of = owner_of(recogniser, data, split, plan.lm)
         table = _Table(
-            out / f"{split}-{plan.name}",
+            choose(out, data, f"-{plan.name}", of, lambda folder: [folder / SUMMARY]),
             digest(source.inputs, *sorted(kept.types), *plan.marks()),
-            {"model": str(model), "data": str(data), "split": split, **plan.settings()},
+            {OWNER: of, "model": str(model), "data": str(data), "split": split, **plan.settings()},
         )
         trials: dict[Point, Trial] = {}
         with log.progress(f"tune {split} {plan.name}", limit) as bar:
@@ -150,7 +153,7 @@ def tune(
 
 def _kept(source: EmissionSource) -> KeptEmissions:
     """Emissions of the split; the model runs if there are none of these weights and cuts."""
-    folder = kept_folder(source.out, source.split)
+    folder = source.folder
     try:
         return KeptEmissions(folder, source.inputs)
     except DataError as error:
@@ -161,7 +164,7 @@ def _kept(source: EmissionSource) -> KeptEmissions:
             log.warn(f"{utterance.id}: {error.what}")
             bar.advance()
 
-        with source.opened(fail, "float32") as (stream, _):
+        with source.opened(fail, "float32") as (stream, _):  # those that a stopped process has kept are not made again
             for _ in stream:
                 bar.advance()
     return KeptEmissions(folder, source.inputs)

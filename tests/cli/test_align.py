@@ -78,7 +78,7 @@ def with_text(prepared: Path, folder: Path, texts: list[str | None]) -> Path:
 def test_words_and_letters_of_every_utterance(model: Path, prepared: Path, tmp_path: Path, sew) -> None:
     done = sew("align", model, prepared, "--split", "dev-clean", "--out", tmp_path / "out", "--device", "cpu")
     assert done.returncode == 0, done.stderr
-    folder = tmp_path / "out" / "dev-clean"
+    folder = tmp_path / "out" / f"{prepared.name}-dev-clean"
     utterances = read_split(prepared, "dev-clean")
     words = [line.split() for line in (folder / "words.ctm").read_text().splitlines()]
     letters = [line.split() for line in (folder / "letters.ctm").read_text().splitlines()]
@@ -141,7 +141,7 @@ def test_what_cannot_be_aligned_is_listed_and_the_rest_is_done(model, prepared, 
     data = with_text(prepared, tmp_path / "data", [None, "WORD " * 400, "", "ÄRGER", None])
     code, out, err = sew_here("align", model, data, "--out", tmp_path / "out", "--format", "ctm", "--json")
     assert code == 4 and "2 utterances have no alignment" in err and "Traceback" not in err
-    folder = tmp_path / "out" / "dev-clean"
+    folder = tmp_path / "out" / f"{data.name}-dev-clean"
     utterances = read_split(data, "dev-clean")
     failed = list(read_jsonl(folder / "failed.jsonl"))
     assert [row["id"] for row in failed] == [utterances[1].id, utterances[3].id]
@@ -217,7 +217,7 @@ def test_k2_agrees(name: str, prepared: Path, tmp_path: Path, sew_here, monkeypa
     code, out, err = sew_here("align", chosen, data, "--check", "k2")
     assert code == 0, err
     assert "k2 differs" in out and "0 of 6" in out
-    assert read_json(tmp_path / "exp" / "align" / "dev-clean" / "align.json")["checked"] == 6
+    assert read_json(tmp_path / "exp" / "align" / f"{data.name}-dev-clean" / "align.json")["checked"] == 6
 
 
 @marked
@@ -227,7 +227,7 @@ def test_a_difference_is_listed_and_exits_with_3(prepared: Path, tmp_path: Path,
     data = with_text(prepared, tmp_path / "data", ["ABC", "ABBBBBBA", "A"])
     code, _, err = sew_here("align", chosen, data, "--check", "k2")
     assert code == 3 and "1 alignments on which the aligners differ" in err and "Traceback" not in err
-    folder = tmp_path / "exp" / "align" / "dev-clean"
+    folder = tmp_path / "exp" / "align" / f"{data.name}-dev-clean"
     (row,) = read_jsonl(folder / "check.jsonl")
     assert row["id"] == read_split(data, "dev-clean")[1].id and row["aligner"] == "k2"
     assert row["what"] and row["frame"] >= 0 and row["expected"] < 0

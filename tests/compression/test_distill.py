@@ -63,7 +63,9 @@ def test_a_sweep_ends_in_a_table(prepared: Path, tmp_path: Path, sew_here, monke
     assert rows[0]["parameters"] > rows[1]["parameters"] > rows[2]["parameters"]
     for row in rows:
         assert row["megabytes"] * 1e6 == (Path(row["model"]) / "model.safetensors").stat().st_size
-        score = json.loads((Path(row["model"]).parent / "decode/dev-clean-greedy/score.json").read_text())
+        score = json.loads(
+            (Path(row["model"]).parent / f"decode/{prepared.name}-dev-clean-greedy/score.json").read_text()
+        )
         assert row["wer"] == {"dev-clean": {"greedy": score["wer"]}}
     assert done.stdout == Path("exp/teacher-distill.md").read_text() and done.stdout.count("\n") == 5
     config = (Path("exp/teacher-distill-L1/config.yaml")).read_text()

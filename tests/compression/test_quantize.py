@@ -90,7 +90,7 @@ def test_there_and_back(model: Path, prepared: Path, tmp_path: Path, sew_here: S
 
     decoded = sew_here("decode", "--model", out, "--data", prepared, "--split", "test-clean", "--out", tmp_path / "d")
     assert decoded.returncode == 0, decoded.stderr
-    facts = read_json(tmp_path / "d" / "test-clean-greedy" / "decode.json")
+    facts = read_json(tmp_path / "d" / f"{prepared.name}-test-clean-greedy" / "decode.json")
     assert (facts["runtime"], facts["numbers"]) == ("openvino", "int8")
     wave = np.random.default_rng(0).normal(0, 0.1, 3 * 16_000)
     soundfile.write(tmp_path / "a.wav", wave, 16_000)

@@ -7,7 +7,7 @@ from speech_like import emission, log_softmax
 
 from sewcli.base.files import write_jsonl
 from sewcli.data.utterances import read_split
-from sewcli.decoding.kept import keep, kept_folder
+from sewcli.decoding.kept import keep
 from sewcli.decoding.runtimes.recogniser import Recogniser
 from sewcli.decoding.source import EmissionSource
 
@@ -22,7 +22,7 @@ def heard_split(data: Path, split: str, texts: list[str], model: Path, out: Path
         cuts.append({**cut, "supervisions": [{"text": text}]})
     write_jsonl(data / f"cuts_{split}.jsonl.gz", cuts)
     source = EmissionSource(Recogniser(model, no_device), data, split, read_split(data, split), out)
-    with keep(kept_folder(out, split), (1, 1), source.inputs, "float32") as writer:
+    with keep(source.folder, (1, 1), source.inputs, "float32") as writer:
         for number, text in enumerate(texts):
             writer.add(f"{split}{number}", log_softmax(3 * emission(text, noise=2.5, seed=number)))
         writer.facts = {"device": "made", "threads": 1, "model_seconds": 1.0, "failed": []}

@@ -203,16 +203,16 @@ def test_decode_and_transcribe_by_openvino(
     for name, extra in (("t", ()), ("o", ("--runtime", "openvino"))):
         done = sew_here("decode", "--model", model, *common, "--out", tmp_path / name, *extra)
         assert done.returncode == 0, done.stderr
-        texts.append((tmp_path / name / "test-clean-greedy" / "hyps.jsonl").read_text())
+        texts.append((tmp_path / name / f"{prepared.name}-test-clean-greedy" / "hyps.jsonl").read_text())
     rows = [[json.loads(line) for line in text.splitlines()] for text in texts]
     assert [row["text"] for row in rows[0]] == [row["text"] for row in rows[1]]
-    assert read_json(tmp_path / "o" / "test-clean-greedy" / "decode.json")["runtime"] == "openvino"
+    assert read_json(tmp_path / "o" / f"{prepared.name}-test-clean-greedy" / "decode.json")["runtime"] == "openvino"
     assert len(list(cache.iterdir())) == 1
     by_graph = sew_here("decode", "--model", graph(model), *common, "--out", tmp_path / "g")
     assert by_graph.returncode == 0 and "making its OpenVINO graph" not in by_graph.stderr
-    assert [json.loads(line)["text"] for line in (tmp_path / "g/test-clean-greedy/hyps.jsonl").open()] == [
-        row["text"] for row in rows[0]
-    ]
+    assert [
+        json.loads(line)["text"] for line in (tmp_path / f"g/{prepared.name}-test-clean-greedy/hyps.jsonl").open()
+    ] == [row["text"] for row in rows[0]]
     for extra in (("--device", "cuda"), ("--runtime", "torch"), ("--runtime", "onnx"), ("--precision", "fp16")):
         refused = sew_here("decode", "--model", graph(model), *common, "--out", tmp_path / "x", *extra)
         assert refused.returncode == 2 and "Traceback" not in refused.stderr, refused.stderr

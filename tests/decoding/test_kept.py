@@ -113,7 +113,7 @@ def test_a_writer_that_is_killed_leaves_nothing_that_is_taken_for_emissions(tmp_
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "x")], env=os.environ, check=False)
     assert done.returncode == -signal.SIGKILL
-    assert list((tmp_path / "x").glob(".tmp-*/*.safetensors"))  # it was at work
+    assert list((tmp_path / "x").glob("1-of-1.unfinished/*.safetensors"))  # it was at work
     assert find_kept(tmp_path / "x", "x", [utterance("a")]) is None
     write(tmp_path / "x", NAMES)
     assert set(read(KeptEmissions(tmp_path / "x", "x"), NAMES)) == set(NAMES)

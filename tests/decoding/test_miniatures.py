@@ -30,7 +30,7 @@ def test_greedy_and_viterbi_write_the_same_for_every_utterance(corpus: str, tmp_
         sew("decode", "--model", "exp/mine", "--data", "data", "--lm", lm, *wanted)
     seen, letters = 0, 0
     for name in chosen:
-        folders = [tmp_path / "exp/mine/decode" / f"{name}-{decoder}" for decoder in ("greedy", "viterbi")]
+        folders = [tmp_path / "exp/mine/decode" / f"data-{name}-{decoder}" for decoder in ("greedy", "viterbi")]
         assert [read_json(folder / "decode.json")["decoder"] for folder in folders] == ["greedy", "viterbi"]
         greedily, searched = (list(read_jsonl(folder / "hyps.jsonl")) for folder in folders)
         assert [row["id"] for row in greedily] == [u.id for u in read_split(tmp_path / "data", name)]

@@ -91,7 +91,7 @@ def rows(folder: Path) -> dict[str, dict]:
 def test_viterbi_writes_what_greedy_writes(model: Path, corpus: Path, tmp_path: Path) -> None:
     (greedily,) = decode(model, corpus, ["test-x"], out=tmp_path / "out", device=lambda: CPU)
     (searched,) = decode(model, corpus, ["test-x"], out=tmp_path / "out", device=lambda: CPU, lm="viterbi")
-    assert searched.folder == tmp_path / "out" / "test-x-viterbi" != greedily.folder
+    assert searched.folder == tmp_path / "out" / "data-test-x-viterbi" != greedily.folder
     assert rows(searched.folder) == rows(greedily.folder)  # scores too
     assert read_json(searched.folder / "decode.json")["decoder"] == "viterbi"
 
@@ -118,7 +118,7 @@ def test_options_without_effect_are_told(model: Path, corpus: Path, sew) -> None
 
 def test_greedy_folder_holds_every_utterance_in_the_corpus_order(model: Path, corpus: Path, tmp_path: Path) -> None:
     (done,) = decode(model, corpus, ["test-x"], out=tmp_path / "out", device=lambda: CPU)
-    assert (done.folder, done.failed) == (tmp_path / "out" / "test-x-greedy", 0)
+    assert (done.folder, done.failed) == (tmp_path / "out" / "data-test-x-greedy", 0)
     found = rows(done.folder)
     assert list(found) == list(LENGTHS)
     network, vocabulary = load_ctc(model)
@@ -148,7 +148,7 @@ def test_beam_folders_hold_words_of_the_lexicon_whatever_the_jobs(
     (done,) = decode(
         model, corpus, ["test-x"], out=tmp_path / "out", device=lambda: CPU, lm="3gram", options=options, jobs=jobs
     )
-    assert done.folder.name == "test-x-3gram-beam20-lm_weight1.5"
+    assert done.folder.name == "data-test-x-3gram-beam20-lm_weight1.5"
     known = {line.split()[0] for line in (corpus / "lm" / "lexicon.txt").read_text().splitlines()}
     texts = {name: row["text"] for name, row in rows(done.folder).items()}
     assert {word for text in texts.values() for word in text.split()} <= known
@@ -210,7 +210,7 @@ def test_kept_emissions_stand_in_for_the_model(shards: int, model: Path, corpus:
 def test_emissions_in_float16_do_not_change_hypotheses_in_silence(model: Path, corpus: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     (first,) = decode(model, corpus, ["test-x"], out=out, device=lambda: CPU, keep="float16")
-    assert read_json(out / "test-x.emissions/1-of-1/emissions.json")["type"] == "float16"
+    assert read_json(out / "data-test-x.emissions/1-of-1/emissions.json")["type"] == "float16"
     before = (first.folder / "decode.json").stat().st_mtime_ns
     (again,) = decode(model, corpus, ["test-x"], out=out, device=lambda: CPU, keep="float16")
     assert not again.new and (first.folder / "decode.json").stat().st_mtime_ns == before
@@ -309,14 +309,16 @@ def test_the_commands_decode_score_and_say_what_failed(model: Path, corpus: Path
     assert code == 0, err
     (shown,) = [json.loads(line) for line in out.splitlines()]
     assert (shown["split"], shown["decoder"], shown["utterances"]) == ("test-x", "greedy", 6)
-    assert shown["wer"] == read_json(tmp_path / "exp/x/decode/test-x-greedy/score.json")["wer"]
+    assert shown["wer"] == read_json(tmp_path / "exp/x/decode/data-test-x-greedy/score.json")["wer"]
 
     (tmp_path / "a.wav").write_bytes(b"")
     code, out, err = sew("decode", *common, "--lm", "3gram", "--beam", "10", "--jobs", "1")
     assert code == 4 and "WER" in out and "failed.jsonl" in err
 
     code, out, err = sew("decode", *common, "--lm", "3gram", "--beam", "10", "--jobs", "1", "--exhaustive")
-    fast, wide = (read_json(tmp_path / f"exp/x/decode/test-x-3gram-beam10{n}/decode.json") for n in ("", "-exhaustive"))
+    fast, wide = (
+        read_json(tmp_path / f"exp/x/decode/data-test-x-3gram-beam10{n}/decode.json") for n in ("", "-exhaustive")
+    )
     assert (fast["beam_tokens"], fast["threshold"], wide["beam_tokens"], wide["threshold"]) == (5, 15.0, None, 25.0)
     code, out, err = sew("decode", *common, "--exhaustive")
     assert code == 2 and "--lm 4gram" in err
@@ -327,7 +329,7 @@ def test_the_commands_decode_score_and_say_what_failed(model: Path, corpus: Path
     code, out, err = sew("decode", *common, "--nbest", "3")
     assert code == 2 and "--lm 4gram --nbest" in err
     code, out, err = sew("decode", *common, "--lexicon-free", "--nbest", "2", "--beam", "5", "--jobs", "0")
-    assert code == 4 and (tmp_path / "exp/x/decode/test-x-no-lm-free-beam5-nbest2/nbest.jsonl").is_file(), err
+    assert code == 4 and (tmp_path / "exp/x/decode/data-test-x-no-lm-free-beam5-nbest2/nbest.jsonl").is_file(), err
     code, out, err = sew("decode", *common, "--lexicon-free", "--lm", "3gram")
     assert code == 3 and "--unit letter" in err
     code, out, err = sew("decode", *common, "--lm", "4gram")
@@ -344,11 +346,11 @@ def test_a_model_may_be_named_in_several_ways(model: Path, corpus: Path, tmp_pat
     common = ["--data", "data", "--device", "cpu"]
     save_ctc(*load_ctc(model), tmp_path / "exp" / "mine" / "model")
     code, _, err = sew("decode", "--model", "exp/mine", *common)  # the experiment, not the model in it
-    assert code == 0 and (tmp_path / "exp/mine/decode/test-x-greedy/score.json").is_file(), err
-    expected = rows(tmp_path / "exp/mine/decode/test-x-greedy")
+    assert code == 0 and (tmp_path / "exp/mine/decode/data-test-x-greedy/score.json").is_file(), err
+    expected = rows(tmp_path / "exp/mine/decode/data-test-x-greedy")
     save_fairseq(*load_ctc(model), tmp_path / "theirs")
     code, _, err = sew("decode", "--model", "theirs/model.pt", *common)
-    assert code == 0 and rows(tmp_path / "exp/model/decode/test-x-greedy") == expected, err
+    assert code == 0 and rows(tmp_path / "exp/model/decode/data-test-x-greedy") == expected, err
     for name in ("sew-tiny", "sew-d-base+", "sew-tiny+k127"):
         code, _, err = sew("decode", "--model", name, *common)
         assert code == 2 and "a model of the zoo, without weights" in err and f"sew finetune --model {name}" in err
@@ -382,7 +384,7 @@ def test_the_newest_recogniser_is_the_default(model: Path, corpus: Path, tmp_pat
     save_ctc(network, vocabulary, tmp_path / "exp" / "mine" / "model")
     code, out, err = sew("decode", "--data", "data", "--device", "cpu")
     assert code == 0, err
-    assert "test-x" in out and (tmp_path / "exp/mine/decode/test-x-greedy/score.json").is_file()
+    assert "test-x" in out and (tmp_path / "exp/mine/decode/data-test-x-greedy/score.json").is_file()
 
 
 def test_the_lm_command_writes_what_decode_finds(corpus: Path, sew) -> None:

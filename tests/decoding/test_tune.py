@@ -107,7 +107,7 @@ def test_the_command_shows_the_surface_and_its_file_is_what_decode_takes(
 ) -> None:
     done = sew_here(*arguments(small_model, heard), "--trials", "33")
     assert done.returncode == 0 and "word score -2.5" in done.stdout and "chosen" in done.stdout, done.stderr
-    folder = heard.parent / "exp/mine/tune/dev-3gram-beam10"
+    folder = heard.parent / "exp/mine/tune/data-dev-3gram-beam10"
     assert f"--lm 3gram --beam 10 --weights {folder}" in done.stderr
     chosen = read_json(folder / "weights.json")
     assert chosen["wer"] < chosen["wer_of_paper_weights"] and chosen["utterances"] == 25
@@ -126,7 +126,7 @@ def test_the_command_shows_the_surface_and_its_file_is_what_decode_takes(
 
 def test_a_kill_costs_one_trial(small_model: Path, heard: Path) -> None:
     command = [sys.executable, "-m", "sewcli.cli.app", *arguments(small_model, heard), "--trials", "25"]
-    table = heard.parent / "exp/mine/tune/dev-3gram-beam10/trials.jsonl"
+    table = heard.parent / "exp/mine/tune/data-dev-3gram-beam10/trials.jsonl"
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=os.environ)
     deadline = time.monotonic() + 300
     while not (table.is_file() and table.read_bytes().count(b"\n") >= 1):

@@ -45,7 +45,9 @@ def test_decoding_and_checking_do_not_tell_them_apart(prepared: Path, packed: Pa
         arguments = ("--model", tmp_path / "exp", "--data", data, "--split", "dev-clean", "--out", tmp_path / name)
         done = sew_here("decode", *arguments, "--device", "cpu")
         assert done.returncode == 0, done.stderr
-    files, shar = (tmp_path / name / "dev-clean-greedy" for name in ("files", "shar"))
+    files, shar = (
+        tmp_path / name / f"{data.name}-dev-clean-greedy" for name, data in (("files", prepared), ("shar", packed))
+    )
     assert (files / "hyps.jsonl").read_bytes() == (shar / "hyps.jsonl").read_bytes()
     scores = [read_json(folder / "score.json") for folder in (files, shar)]
     assert scores[0]["wer"] == scores[1]["wer"]

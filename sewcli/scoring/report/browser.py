@@ -10,10 +10,12 @@ import base64
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sewcli.audio.io import encode_vorbis
 from sewcli.base import log
-from sewcli.base.errors import SewError
+from sewcli.base.errors import DataError, SewError
+from sewcli.base.files import read_json
 from sewcli.scoring.report.testsets import System, TestSet
 from sewcli.scoring.wer import Pair
 
@@ -131,10 +133,23 @@ def _line(system: System, name: str) -> Line:
 def _word_times(test_set: TestSet) -> dict[str, list[tuple[float, float]]]:
     """Of the reference's words, from the first experiment that `sew align` wrote a CTM of this split for."""
     for system in test_set.systems:
-        path = system.experiment.folder / "align" / test_set.split / "words.ctm"
-        if path.is_file():
-            return _read_ctm(path, test_set)
+        place, data = system.experiment.folder / "align", system.decoding.decoded.get("data")
+        for summary in sorted(place.glob("*/align.json")):
+            if _is_of(summary, data, test_set.split) and (path := summary.with_name("words.ctm")).is_file():
+                return _read_ctm(path, test_set)
+        older = place / test_set.split  # of a version whose folders did not tell the corpus
+        if (older / "words.ctm").is_file() and not (older / "align.json").is_file():
+            return _read_ctm(older / "words.ctm", test_set)
     return {}
+
+
+def _is_of(summary: Path, data: Any, split: str) -> bool:
+    """Whether alignments are of this corpus and split."""
+    try:
+        found = read_json(summary)
+        return bool(found["split"] == split and Path(found["data"]).resolve() == Path(str(data)).resolve())
+    except (DataError, KeyError, TypeError):
+        return False
 
 
 def _read_ctm(path: Path, test_set: TestSet) -> dict[str, list[tuple[float, float]]]:
