@@ -43,9 +43,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     try:
         with explained(path):
             yield temporary
-            _fsync(temporary)
+            sync(temporary)
             os.replace(temporary, path)
-            _fsync(path.parent)
+            sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -63,8 +63,8 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
             temporary.chmod(0o777 & ~UMASK)
             for entry in sorted(temporary.rglob("*")):
                 entry.chmod((0o777 if entry.is_dir() else 0o666) & ~UMASK)  # some writers make files private
-                _fsync(entry)
-            _fsync(temporary)
+                sync(entry)
+            sync(temporary)
             _take_place(temporary, path)
     except SewError as error:  # of a writer inside: it names what is gone in a moment
         if error.where is None or not Path(error.where).is_relative_to(temporary):
@@ -78,7 +78,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
 def replace_folder(made: Path, path: Path) -> None:
     """Let a folder that was filled over time, whose files are all on disk, take the place of `path`."""
     with explained(path):
-        _fsync(made)
+        sync(made)
         _take_place(made, path)
 
 
@@ -90,7 +90,7 @@ def _take_place(made: Path, path: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
     else:
         os.replace(made, path)
-    _fsync(path.parent)
+    sync(path.parent)
 
 
 def require_new(folder: Path) -> None:
@@ -304,7 +304,8 @@ def retry_once_cleaned(action: Callable[[], None], clean: Callable[[], None]) ->
         action()
 
 
-def _fsync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have the kernel write a file or the entries of a folder to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

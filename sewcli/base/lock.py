@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sewcli.base import log
@@ -16,6 +17,7 @@ from sewcli.base.files import explained
 GRACE = (
     1.0  # seconds that a lock is asked for before it is called busy: workers of a killed process take a moment to end
 )
+TRIES = 100  # to open a file in a folder that others make and remove
 _HELD: dict[Path, int] = {}  # descriptors, open as long as this process lives
 
 
@@ -58,14 +60,17 @@ def held(path: Path, *, busy: str, mend: str = "", wait: bool = False) -> Iterat
     Raises:
         UsageError: another process holds it, and `wait` is off.
     """
+    made = [folder for folder in path.parents if not folder.exists()]
     descriptor = _take(path, busy, mend, wait)
     try:
         yield
     finally:
-        path.unlink(
-            missing_ok=True
-        )  # while it is held: who waits for it sees that the file is gone, and opens a new one
+        with suppress(OSError):  # while it is held: who waits for it sees that it is gone, and opens a new one
+            path.unlink()
         os.close(descriptor)
+        with suppress(OSError):  # something is in it
+            for folder in made:
+                folder.rmdir()
 
 
 @contextmanager
@@ -109,8 +114,11 @@ def _take(path: Path, busy: str, mend: str, wait: bool) -> int:
 
 def _open(path: Path) -> int:
     with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        for _ in range(TRIES):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):  # another process has just removed the folder, which was empty
+                return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
 
 
 def _is_current(descriptor: int, path: Path) -> bool:

@@ -102,7 +102,7 @@ def transcribe(
     """
     formats, tuned = _formats(form), find_weights(weights)
 
-    from sewcli.audio.streams import is_pipe
+    from sewcli.audio.streams import is_pipe, name_of
     from sewcli.decoding.transcribe.inputs import expand
 
     recordings, vain = expand(files)
@@ -129,6 +129,9 @@ def transcribe(
     )
     for error in vain:
         log.error(str(error))
+    for recording in recordings:
+        if out and recording.renamed:
+            log.warn(f"{name_of(recording.source)}: its transcript is called {name_of(out / recording.place)}")
     target: Folder | Stdout = Stdout(formats[0], sys.stdout, labelled=len(recordings) > 1)
     if out:
         target = Folder(out, formats, f"{recogniser.digest} {channels}", force)

@@ -210,5 +210,5 @@ def _read_summary(folder: Path, names: tuple[str, str], inputs: str) -> dict[str
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """One process at a time, the others wait; where the file system has no locks, two may do the same work twice."""
-    with held(folder / ".joining", busy=f"{folder}: another process is joining shards", wait=True):
+    with held(folder / ".lock", busy=f"{folder}: another process is joining shards", wait=True):
         yield

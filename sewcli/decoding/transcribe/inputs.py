@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
 
-from sewcli.audio.streams import PIPE
+from sewcli.audio.streams import PIPE, name_of
 from sewcli.base.errors import DataError, UsageError
 from sewcli.base.files import TEMPORARY
+from sewcli.base.names import LONGEST, shortened, to_bytes, with_digest
 
 ENDINGS = ".aif .aifc .aiff .au .caf .flac .mp3 .oga .ogg .opus .rf64 .snd .sph .w64 .wav .wave .wv1 .wv2"
 SOUND_ENDINGS = frozenset(ENDINGS.split())  # of the files that a folder is searched for
+
+
+LONGEST_PLACE = 2000  # bytes; a path has at most 4096
 
 
 @dataclass(frozen=True)
@@ -22,45 +29,54 @@ class Recording:
 
     Args:
         source: a path as it was given, or `-`.
-        place: below the output folder, without the ending of a format.
+        place: below the output folder, without the ending of a format; whatever the name, inside it and no other one's.
         title: no other one's: the name of its file, or its whole place where another one has that name.
+        renamed: the place is not made of the name as it is: it would be too long, or another one's.
     """
 
     source: str
     place: Path
     title: str
+    renamed: bool = False
 
 
 def expand(given: Sequence[str]) -> tuple[list[Recording], list[DataError]]:
     """Find all recordings, in the order given, a folder's sorted by name; each once.
 
     Returns:
-        The recordings, and what was given in vain. A file that is not there is a recording: opening it tells.
+        The recordings, and what was given in vain or cannot be searched. A file that is not there, or may not be read, is a
+        recording: opening it tells.
 
     Raises:
         UsageError: an empty name, which would be the folder we are in.
     """
     if "" in given:
         raise UsageError("a file without a name", mend="name a file; . is the folder you are in")
-    found: dict[str, Path] = {}  # source -> place, with the ending of the sound file
-    vain = []
+    found: dict[str, tuple[str, Path]] = {}  # absolute path -> source, place with the ending of the sound file
+    vain: list[DataError] = []
+
+    def take(source: str, place: Path) -> None:
+        found.setdefault(PIPE if source == PIPE else os.path.abspath(source), (source, place))  # noqa: PTH100 - no links
+
     for name in given:
-        for match in [name] if name == PIPE or Path(name).exists() else _matches(name):
-            path = Path(match)
+        for match in [name] if name == PIPE or os.path.lexists(name) else _matches(name):
             if match == PIPE:
-                found.setdefault(match, Path("stdin"))
-            elif not path.is_dir():
-                found.setdefault(match, Path(path.name))
-            elif sounds := _sounds(path):
-                for sound in sounds:
-                    found.setdefault(str(sound), sound.relative_to(path))
+                take(match, Path("stdin"))
+            elif not _is_folder(match):
+                take(match, Path(Path(match).name))
             else:
-                vain.append(DataError("no sound file in this folder", where=path, mend="give files by their names"))
-    places = _places(found)
-    names = Counter(place.name for place in places.values())
+                unread = len(vain)
+                sounds = sorted(_sounds(match, vain))
+                for sound in sounds:
+                    take(str(sound), sound.relative_to(match))
+                if not sounds and len(vain) == unread:
+                    mend = "give files by their names"
+                    vain.append(DataError("no sound file in this folder", where=name_of(match), mend=mend))
+    places = _places(dict(found.values()))
+    names = Counter(place.name for place, _ in places.values())
     return [
-        Recording(source, place, place.name if names[place.name] == 1 else str(place))
-        for source, place in places.items()
+        Recording(source, place, place.name if names[place.name] == 1 else str(place), renamed)
+        for source, (place, renamed) in places.items()
     ], vain
 
 
@@ -69,24 +85,82 @@ def _matches(pattern: str) -> list[str]:
     return sorted(glob(pattern, recursive=True)) or [pattern]  # noqa: PTH207 - a Path has no absolute patterns
 
 
-def _places(found: dict[str, Path]) -> dict[str, Path]:
-    """Each its own: the name without ending, or with it (a.wav, a.flac), or the whole path (1/a.wav, 2/a.wav)."""
-    stems = Counter(place.with_suffix("") for place in found.values())
+def _places(found: dict[str, Path]) -> dict[str, tuple[Path, bool]]:
+    """Each its own, and whether it is another than its name: the name without ending, or with it (a.wav, a.flac), or the
+    whole path (1/a.wav, 2/a.wav); with a digest where that is too long or another one's still.
+    """
+    stems = Counter(map(_stem, found.values()))
     names = Counter(found.values())
-    places = {}
+    places: dict[str, tuple[Path, bool]] = {}
+    taken: set[Path] = set()
     for source, place in found.items():
         whole = Path(*(part for part in Path(source).parts if part not in ("..", Path(source).anchor)))
-        alone, unlike = stems[place.with_suffix("")] == 1, names[place] == 1
-        places[source] = place.with_suffix("") if alone else place if unlike else whole
+        alone, unlike = stems[_stem(place)] == 1, names[place] == 1
+        chosen = _fitting(_stem(place) if alone else place if unlike else whole)
+        if chosen in taken:
+            chosen = chosen.with_name(with_digest(f"{chosen.name}~{source}"[-LONGEST:].replace("/", "_")))
+        taken.add(chosen)
+        places[source] = chosen, chosen.name not in (place.name, _stem(place).name)
     return places
 
 
-def _sounds(folder: Path) -> list[Path]:
-    """Sound files in a folder and below; hidden ones are somebody's own affair."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SOUND_ENDINGS
-        and not any(part.startswith((".", TEMPORARY)) for part in path.relative_to(folder).parts)
-        and path.is_file()
-    )
+def _stem(place: Path) -> Path:
+    """Without the ending; `..wav` and the like, whose name would then be that of a folder, keep it."""
+    return place.with_suffix("") if place.stem.strip(".") else place
+
+
+def _fitting(place: Path) -> Path:
+    """A place whose files can be written: no part too long, nor the whole."""
+    if len(to_bytes(str(place))) > LONGEST_PLACE:
+        return Path(with_digest(str(place).replace("/", "_")))
+    name = shortened(place.name)
+    return place.parent / (f"_{name}" if name.startswith(TEMPORARY) or not name.strip(".") else name)
+
+
+def _sounds(folder: str, vain: list[DataError]) -> Iterator[Path]:
+    """Sound files in a folder and below, links too; hidden ones are left alone. What may not be read goes to `vain`."""
+    folders, links, seen = [folder], list[str](), set[tuple[int, int]]()
+    while folders or links:
+        place = (folders or links).pop()
+        try:
+            facts = Path(place).stat()
+            if (facts.st_dev, facts.st_ino) in seen:  # by a link
+                continue
+            seen.add((facts.st_dev, facts.st_ino))
+            with os.scandir(place) as entries:
+                inside = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            vain.append(_unsearched(place, error))
+            continue
+        for entry in inside:
+            if entry.name.startswith("."):
+                continue
+            try:
+                is_folder = entry.is_dir()
+            except OSError as error:  # of what a link leads to
+                is_folder = False
+                if error.errno != errno.ELOOP:
+                    vain.append(_unsearched(entry.path, error))
+                    continue
+            if is_folder:
+                (links if entry.is_symlink() else folders).append(entry.path)
+            elif Path(entry.name).suffix.lower() in SOUND_ENDINGS and not _is_other(entry):
+                yield Path(entry.path)
+
+
+def _unsearched(place: str, error: OSError) -> DataError:
+    mend = "see that it may be read, or leave it out"
+    return DataError(f"this folder cannot be searched ({error.strerror})", where=name_of(place), mend=mend)
+
+
+def _is_folder(path: str) -> bool:
+    """Not so where nobody may look, which raises of a Path."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def _is_other(entry: os.DirEntry[str]) -> bool:
+    """Whether it is there and no file (a pipe, a socket, a device). A dangling link tells when it is opened."""
+    try:
+        return not stat.S_ISREG(entry.stat().st_mode)
+    except OSError:
+        return False

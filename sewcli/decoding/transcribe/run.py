@@ -166,24 +166,41 @@ def transcribe(
     lengths = {recording.source: _seconds(recording) for recording in recordings}
     total = None if None in lengths.values() else round(sum(filter(None, lengths.values())))
     with _bar("transcribe (seconds of audio)", total, quiet) as bar:
+
+        def is_done(recording: Recording) -> bool:
+            if not target.is_done(recording):
+                return False
+            report.skipped += 1
+            bar.advance(round(lengths[recording.source] or 0))
+            return True
+
+        def work(recording: Recording) -> None:
+            seconds = LIVE_WINDOW if is_pipe(recording.source) else WINDOW
+            layout = Layout.of(recogniser.config, window or seconds, min(OVERLAP, (window or seconds) / 2))
+            with (
+                _until_interrupted(recording) as is_interrupted,
+                open_stream(recording.source, mode=mode, pipe=pipe, rate=rate, is_stopped=is_interrupted) as stream,
+                target.sheet(recording, stream.channels if mode == "split" else None) as sheet,
+            ):
+                _write_down(recogniser, recording, stream, sheet, layout, report, bar, is_interrupted)
+            report.recordings += 1
+
         for recording in recordings:
             try:
-                if target.is_done(recording):
-                    report.skipped += 1
-                    bar.advance(round(lengths[recording.source] or 0))
+                if is_done(recording):
                     continue
-                seconds = LIVE_WINDOW if is_pipe(recording.source) else WINDOW
-                layout = Layout.of(recogniser.config, window or seconds, min(OVERLAP, (window or seconds) / 2))
-                with (
-                    _until_interrupted(recording) as is_interrupted,
-                    open_stream(recording.source, mode=mode, pipe=pipe, rate=rate, is_stopped=is_interrupted) as stream,
-                    target.sheet(recording, stream.channels if mode == "split" else None) as sheet,
-                ):
-                    _write_down(recogniser, recording, stream, sheet, layout, report, bar, is_interrupted)
-                report.recordings += 1
+                with target.alone(recording):
+                    if not is_done(recording):  # it may have been waited for
+                        work(recording)
             except DataError as error:
                 log.error(str(error))
                 report.failures.append(error)
+            except BaseException:
+                if isinstance(target, Folder):
+                    log.info(
+                        f"{report.recordings + report.skipped} of {len(recordings)} recordings are done and on disk"
+                    )
+                raise
     report.wall_seconds = time.perf_counter() - began
     return report
 

@@ -64,7 +64,7 @@ def test_labels_are_the_searchs_texts_and_say_where_they_come_from(
     errors = done.entry[CUSTOM]["label_errors"]
     assert errors["kept"]["cuts_without_error"] == 20 - wrong and errors["all"]["cuts"] == 25
     assert errors["kept"]["wer"] < errors["all"]["wer"], "the share that is kept is the better one"
-    (hypotheses,) = (tmp_path / "out" / WORK).glob("test-3gram-*/hyps.jsonl")
+    (hypotheses,) = (tmp_path / "out" / WORK).glob("data-test-3gram-*/hyps.jsonl")
     assert kept.items() <= {row["id"]: row["text"] for row in read_jsonl(hypotheses)}.items()
 
 
@@ -102,7 +102,7 @@ def test_a_neural_model_chooses_anew_and_only_once(
         return label(small_model, heard_data, out, "test", lm="3gram", rescore=str(tiny_lm), **settings)
 
     done = labelled(search=search)
-    (chosen,) = (out / WORK).glob("test-3gram-*-tiny")
+    (chosen,) = (out / WORK).glob("data-test-3gram-*-tiny")
     folder = chosen.with_name(chosen.name.removesuffix("-tiny"))
     lists = {row["id"]: {e["text"]: e["am"] for e in row["nbest"]} for row in read_jsonl(folder / "nbest.jsonl")}
     before = {row["id"]: row["text"] for row in read_jsonl(folder / "hyps.jsonl")}
