@@ -41,6 +41,7 @@ from sewcli.training.health import Finding, Row, finetuning_findings, finetuning
 from sewcli.training.loop import StepResult
 from sewcli.training.run import carry_out
 from sewcli.training.schedule import linear
+from sewcli.training.selection import NAMES, chosen_rate
 from sewcli.training.stop import StopFlag
 
 
@@ -77,6 +78,7 @@ class Distillation:
             hold_zeros(model)
         self.facts: dict[str, str] = {}
         self.transcribed = all(u.text.strip() for u in self.valid)
+        self.rate = chosen_rate(config.select, vocabulary, [u.text for u in self.valid])
         self.labels = [vocabulary.encode(u.text) if config.ctc_weight else [] for u in self.train]
         self.plan = plan_batches([u.samples for u in self.train], config.batch, config.seed)
 
@@ -119,7 +121,7 @@ class Distillation:
         return token_divergence(output.logits[:, :length], wanted.logits[:, :length], frames, self.config.temperature)
 
     def validate(self, step: int, device: torch.device, stop: StopFlag) -> tuple[float, dict[str, Any]] | None:
-        """Greedy word error rate; where cuts have no transcripts, the divergence from the teacher, nats a frame."""
+        """Greedy error rates; where cuts have no transcripts, the divergence from the teacher, nats a frame."""
         self.facts = training_facts(self.config, self.train, step)
         self.facts |= {"Distilled from": f"{Path(self.config.teacher)} ({self.teacher.config.layers} layers)"}
         if self.config.keep_zeros:
@@ -128,8 +130,8 @@ class Distillation:
             row = greedy_errors(self.model, self.vocabulary, self.valid, step, device, stop)
             if row is None:
                 return None
-            self.facts |= {"Word error rate (greedy, validation)": f"{100 * row['wer']:.2f} %"}
-            return row["wer"], row
+            self.facts |= {f"{NAMES[self.rate]} (greedy, validation)": f"{100 * row[self.rate]:.2f} %"}
+            return row[self.rate], row
         figure = divergence_on(self.model, self.teacher, self.valid, device, stop)
         if figure is None:
             return None

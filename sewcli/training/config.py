@@ -272,6 +272,9 @@ class RecogniserConfig(RunConfig):
     }
     extractor_gradient: Annotated[float, Field(ge=0)] = 0.0
     """Scale of the gradient into the wave feature extractor; 0 leaves it as pre-trained."""
+    select: Literal["auto", "wer", "cer"] = "auto"
+    """Error rate on the validation cuts that chooses the best model; auto: cer where blanks separate no words, wer elsewhere.
+    Of a vocabulary of phones it is their error rate."""
     keep_zeros: bool = False
     """Weights of the transformer layers' matrices that are exactly zero stay zero (after `sew prune --magnitude`)."""
     time_mask: SpanConfig = SpanConfig(probability=0.65, length=10, min_spans=2)

@@ -33,7 +33,6 @@ from sewcli.models.source import is_model
 from sewcli.models.sparsity import hold_zeros, zero_facts
 from sewcli.models.zoo import lookup
 from sewcli.nn.masking import span_mask
-from sewcli.scoring.wer import word_errors
 from sewcli.text.tokens import Vocabulary, frames_needed
 from sewcli.training.amounts import require_hours, training_splits
 from sewcli.training.config import FinetuneConfig, RecogniserConfig, RunConfig
@@ -47,6 +46,7 @@ from sewcli.training.loop import StepResult
 from sewcli.training.recipes import overridden
 from sewcli.training.run import carry_out
 from sewcli.training.schedule import tri_stage
+from sewcli.training.selection import NAMES, chosen_rate, error_rates
 from sewcli.training.stop import StopFlag
 
 PREFERRED = "dev-other"  # the papers choose the best model on it
@@ -80,6 +80,7 @@ class Finetuning:
         if config.keep_zeros:
             hold_zeros(model)
         self.facts: dict[str, str] = {}
+        self.rate = chosen_rate(config.select, vocabulary, [u.text for u in self.valid])
         self.labels = [vocabulary.encode(u.text) for u in self.train]
         self.plan = plan_batches([u.samples for u in self.train], config.batch, config.seed)
 
@@ -106,15 +107,15 @@ class Finetuning:
         return StepResult(loss=loss, size=torch.full((), float(len(batch.ids)), device=device), sums={}, means={})
 
     def validate(self, step: int, device: torch.device, stop: StopFlag) -> tuple[float, dict[str, Any]] | None:
-        """Greedy word error rate on the validation cuts, and one sentence of it to look at."""
+        """Greedy error rates on the validation cuts, and one sentence of it to look at."""
         row = greedy_errors(self.model, self.vocabulary, self.valid, step, device, stop)
         if row is None:
             return None
         self.facts = training_facts(self.config, self.train, step)
-        self.facts |= {"Word error rate (greedy, validation)": f"{100 * row['wer']:.2f} %"}
+        self.facts |= {f"{NAMES[self.rate]} (greedy, validation)": f"{100 * row[self.rate]:.2f} %"}
         if self.config.keep_zeros:
             self.facts |= zero_facts(self.model)
-        return row["wer"], row
+        return row[self.rate], row
 
     def save_model(self, folder: Path) -> None:
         """Write the CTC model folder."""
@@ -169,7 +170,7 @@ def greedy_errors(
     device: torch.device,
     stop: StopFlag,
 ) -> dict[str, Any] | None:
-    """Word error rate (`wer`), share of texts without a word (`empty`) and one of them; None when `stop` came first."""
+    """Error rates (`wer`, `cer`; of phones `per`), share of texts without a word (`empty`), one of them; None after `stop`."""
     hypotheses: dict[str, str] = {}
     network = TorchModel(model.eval(), device)
     try:
@@ -183,11 +184,11 @@ def greedy_errors(
         model.train()
     if stop:
         return None
-    errors = word_errors([u.text for u in valid], [hypotheses[u.id] for u in valid])
+    rates = error_rates([u.text for u in valid], [hypotheses[u.id] for u in valid], vocabulary)
     sample = valid[step % len(valid)]
     log.info(f"  {sample.id}  reference: {sample.text}\n  {' ' * len(sample.id)} hypothesis: {hypotheses[sample.id]}")
     empty = sum(not text for text in hypotheses.values()) / len(hypotheses)
-    return {"wer": errors.wer, "empty": empty, "sample": {"id": sample.id, "hypothesis": hypotheses[sample.id]}}
+    return {**rates, "empty": empty, "sample": {"id": sample.id, "hypothesis": hypotheses[sample.id]}}
 
 
 def select(

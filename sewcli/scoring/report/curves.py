@@ -18,7 +18,7 @@ from sewcli.base.parsing import parse_json
 BINS = 100
 LARGEST = 1e300  # of a number that is taken for one: no infinity, no NaN, no integer of a thousand digits
 TRAIN = ("loss_bits", "accuracy", "code_perplexity", "loss", "lr")
-VALID = ("loss_bits", "accuracy", "wer", "perplexity")
+VALID = ("loss_bits", "accuracy", "wer", "per", "perplexity")
 
 
 @dataclass(frozen=True)

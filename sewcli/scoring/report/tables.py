@@ -227,7 +227,8 @@ def _nist_table(test_set: TestSet) -> Table | None:
 
 def _best_validation(curves: Curves) -> tuple[Point | None, str]:
     """The least of what a run is chosen by, and how it is told."""
-    for name, told in (("loss_bits", "{:.3f} bits"), ("wer", "WER {:.2%}"), ("perplexity", "perplexity {:,.1f}")):
+    forms = {"loss_bits": "{:.3f} bits", "wer": "WER {:.2%}", "per": "PER {:.2%}", "perplexity": "perplexity {:,.1f}"}
+    for name, told in forms.items():
         if points := curves.valid.get(name):
             best = min(points, key=lambda point: point.mean)
             return best, told.format(best.mean).replace("%", " %")
