@@ -23,7 +23,7 @@ from sewcli.audio.packed import Packed, Source
 from sewcli.audio.views import Behind
 from sewcli.base import log
 from sewcli.base.errors import DataError
-from sewcli.base.files import require_regular
+from sewcli.base.regular import require_regular
 
 COPY_AGAIN = "copy or download it again"
 UNKNOWN = 1 << 62  # what libsndfile counts in a FLAC that was encoded through a pipe

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sewcli.base.errors import DataError
+from sewcli.base.regular import require_regular
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Packed(os.PathLike[str]):
         if self.size < 0:
             raise DataError("not in this archive, which is cut off or damaged", where=self, mend="copy it again")
         try:
+            require_regular(self.archive)
             with open(self.archive, "rb", buffering=0) as file:
                 content = os.pread(file.fileno(), self.size, self.start)
         except OSError as error:

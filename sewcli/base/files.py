@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import shutil
-import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -101,18 +100,6 @@ def require_new(folder: Path) -> None:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError("already exists", where=folder, mend="choose a new folder")
-
-
-def require_regular(path: str | Path) -> None:
-    """Refuse a named pipe, a socket or a device where a file is read more than once, or would be waited for without end.
-
-    Raises:
-        DataError: it is one. OSError, ValueError: it cannot be looked at.
-    """
-    mode = Path(path).stat().st_mode
-    for is_one, name in ((stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device")):
-        if is_one(mode):
-            raise DataError(f"{name}, not a regular file", where=path, mend="write its content to a file first")
 
 
 def put_back(path: str | Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from sewcli.base.errors import DataError
+from sewcli.base.regular import require_regular
 
 LONGEST_LINE = 32 << 20  # characters: an hour of speech is 60 thousand
 
@@ -91,6 +92,7 @@ def _opened(path: Path) -> Iterator[IO[str]]:
 
 @contextmanager
 def _bytes_of(path: Path) -> Iterator[io.BufferedIOBase]:
+    require_regular(path)
     with open(path, "rb") as raw:
         packed = raw.read(len(_GZIP)) == _GZIP
         raw.seek(0)

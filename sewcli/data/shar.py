@@ -19,6 +19,7 @@ from sewcli.audio.packed import Packed
 from sewcli.base import dist, log
 from sewcli.base.errors import DataError, UsageError
 from sewcli.base.files import read_json, read_jsonl, write_json
+from sewcli.base.regular import require_regular
 
 CUTS = re.compile(r"^cuts(?P<shard>(?:\.\d+)?)\.jsonl(?:\.gz)?$")
 PARTIAL = ".partial"  # ends the name of a folder that is being written
@@ -88,6 +89,7 @@ def scan(tar: Path) -> tuple[Members, bool]:
     """(where each cut's audio is in a tar, whether the tar is whole); one that is cut off or damaged gives what is there."""
     members: Members = {}
     try:
+        require_regular(tar)
         with tarfile.open(tar, "r:") as archive:
             for info in archive:
                 cut, _, ending = info.name.rpartition(".")

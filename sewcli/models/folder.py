@@ -163,7 +163,7 @@ def load_source(source: Source, overrides: Mapping[str, Any] | None = None) -> t
     """Read the weights.
 
     Raises:
-        DataError: missing or extra tensors, or shapes that the config does not say.
+        DataError: missing or extra tensors, shapes that the config does not say, NaN or infinite weights.
     """
     config, vocabulary = source.config, source.vocabulary
     if overrides:
@@ -185,6 +185,7 @@ def load_source(source: Source, overrides: Mapping[str, Any] | None = None) -> t
         source.tensors.entries[mask] = Entry(tuple(vector.shape), lambda: vector)
     source.tensors.check({names[name]: tensor.shape for name, tensor in expected.items()})
     state = {name: source.tensors.read(names[name]).to(tensor.dtype) for name, tensor in expected.items()}
+    source.tensors.require_finite({names[name]: tensor for name, tensor in state.items()})
     model.load_state_dict(state, assign=True)
     return model, vocabulary
 

@@ -92,6 +92,17 @@ class Tensors:
         """Values of a tensor."""
         return self.entries[name].read()
 
+    def require_finite(self, values: Mapping[str, Tensor]) -> None:
+        """Refuse values that are NaN or infinite: a model of such ones is handed on by everything that only copies it.
+
+        Raises:
+            DataError: the first tensor that holds one.
+        """
+        for name, tensor in values.items():
+            if not torch.isfinite(tensor).all():
+                what = f"{name} holds weights that are NaN or infinite"
+                raise DataError(what, where=self.where, mend="take an earlier checkpoint, or copy the model again")
+
     def are_identity(self, weight: str, bias: str) -> bool:
         """Whether a linear layer is absent or changes nothing."""
         if weight not in self.entries or bias not in self.entries:

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from sewcli.base.errors import DataError, SewError, UsageError
+from sewcli.base.regular import require_regular
 from sewcli.models.tensors import Entry
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # of the older layout
@@ -56,6 +57,7 @@ def read_torch_file(path: Path, *, trust_pickle: bool = False) -> Any:
         UsageError: trusted, but it needs a package that is not there.
     """
     try:
+        require_regular(path)
         return plain(_trusted(path) if trust_pickle else _restricted(path), path)
     except SewError:
         raise
