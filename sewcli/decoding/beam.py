@@ -8,13 +8,8 @@ flashlight reads a raw pointer and says nothing of bad input; what it must not b
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
-import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +20,7 @@ from sewcli.base.errors import DataError
 from sewcli.decoding.nbest import LN10, Hypothesis
 from sewcli.decoding.weights import Weights
 from sewcli.lm.files import LanguageModelFiles
+from sewcli.lm.kenlm import load_lm
 from sewcli.lm.lexicon import Entry, read_lexicon
 from sewcli.lm.ngram import UNKNOWN
 from sewcli.text.tokens import Vocabulary
@@ -311,33 +307,3 @@ def _not_one_text(files: LanguageModelFiles, strangers: list[str], count: int) -
         mend="model and lexicon must come from one text, in the same case: sew lm ngram writes both, side by side; "
         "sew transcribe takes another --lexicon",
     )
-
-
-def load_lm(model: Path, words: Any) -> Any:
-    """flashlight's KenLM over the words of its dictionary.
-
-    Raises:
-        DataError: KenLM cannot read the file.
-    """
-    from flashlight.lib.text.decoder.kenlm import KenLM
-
-    try:
-        with _quiet():
-            return KenLM(str(model), words)
-    except (RuntimeError, MemoryError) as error:
-        reason = str(error).strip().splitlines()[-1:] or ["not a language model"]
-        raise DataError(f"KenLM cannot read it: {reason[0]}", where=model, mend="make or copy it again") from None
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """KenLM draws a progress bar of its own on stderr while it reads an ARPA file."""
-    sys.stderr.flush()
-    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nothing, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nothing)

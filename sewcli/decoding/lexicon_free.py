@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from sewcli.base.errors import DataError
-from sewcli.decoding.beam import IMPOSSIBLE, BeamOptions, Search, load_lm
+from sewcli.decoding.beam import IMPOSSIBLE, BeamOptions, Search
 from sewcli.decoding.greedy import collapse
+from sewcli.lm.kenlm import load_lm
 from sewcli.lm.letters import letter_names
 from sewcli.lm.lexicon import BOUNDARY
 from sewcli.lm.ngram import UNKNOWN

@@ -15,9 +15,8 @@ from typing import Any
 
 from sewcli.base import log
 from sewcli.base.errors import DataError
-from sewcli.decoding.beam import load_lm
 from sewcli.lm.arpa import read_words
-from sewcli.lm.files import BINARY_MAGIC
+from sewcli.lm.kenlm import is_binary, load_lm
 from sewcli.lm.neural import NeuralLanguageModel
 from sewcli.lm.ngram import Fit
 from sewcli.lm.texts import lines_of, sentences
@@ -106,9 +105,7 @@ def _scorer(model: Path, words: Sequence[str]) -> NgramScorer:
         numbers.add_entry(word)
     lm = load_lm(model, numbers)
     ids = {word: numbers.get_index(word) for word in words}
-    with open(model, "rb") as file:
-        is_binary = file.read(len(BINARY_MAGIC)) == BINARY_MAGIC
-    if is_binary:
+    if is_binary(model):
         nothing = lm.start(True)
         price = lm.score(nothing, numbers.get_index(NOBODY))[1]
         unknown = frozenset(word for word, number in ids.items() if lm.score(nothing, number)[1] == price)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import itertools
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,13 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from sewcli.base.errors import DataError
+from sewcli.base.errors import DataError, quoted
 from sewcli.base.files import atomic_path
 from sewcli.base.texts import open_text
 from sewcli.lm.counts import SPECIAL, blocks
 from sewcli.lm.ngram import NgramModel
 from sewcli.text.form import case_of
 
+COUNT = re.compile(r"[0-9]{1,15}")
 SAMPLE = 2000  # unigrams looked at to know the case
 LINES = 20_000  # written at once
 
@@ -65,8 +67,8 @@ def read_header(path: str | Path) -> ArpaHeader:
             if line == "\\1-grams:":
                 break
             name, _, number = line.partition("=")
-            if name.split() != ["ngram", str(len(counts) + 1)] or not number.strip().isdigit():
-                raise DataError(f"not an ARPA header line: {line!r}", where=path)
+            if name.split() != ["ngram", str(len(counts) + 1)] or not COUNT.fullmatch(number.strip()):
+                raise DataError(f"not an ARPA header line: {quoted(line)}", where=path)
             counts.append(int(number))
         else:
             raise DataError("the ARPA file ends within its header", where=path, mend="make or copy it again")
@@ -91,7 +93,7 @@ def read_words(path: str | Path) -> list[str]:
                 return [word for word in words if word.lower() not in SPECIAL]
             _, *word = line.split()[:2]
             if not word:
-                raise DataError(f"not a unigram: {line!r}", where=path, mend="make or copy it again")
+                raise DataError(f"not a unigram: {quoted(line)}", where=path, mend="make or copy it again")
             words += word
     raise DataError("the ARPA file ends within its unigrams", where=path, mend="make or copy it again")
 

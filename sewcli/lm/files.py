@@ -13,17 +13,15 @@ from pathlib import Path
 from sewcli.base import log
 from sewcli.base.errors import DataError, UsageError, nearest
 from sewcli.lm.arpa import read_header, read_words
+from sewcli.lm.kenlm import check_file, is_binary
 from sewcli.lm.lexicon import words_of
-from sewcli.lm.ngram import MAX_ORDER
 from sewcli.text.form import LOWER, UPPER, case_of
 from sewcli.text.tokens import Vocabulary
 
 FOLDER = "lm"
 LEXICON = "lexicon.txt"
 ENDINGS = (".bin", ".arpa", ".arpa.gz")  # in the order in which they are preferred
-MIN_ORDER = 2
 LACKING = 0.1  # share of the words of a language model that its lexicon may lack without a warning
-BINARY_MAGIC = b"mmap lm http://kheafield.com/code"
 
 
 @dataclass(frozen=True)
@@ -100,16 +98,10 @@ def check_model(path: Path, vocabulary: Vocabulary, lexicon: Path | None = None)
     Raises:
         DataError: not a language model, an order that cannot be read, or another case than the recogniser's or the lexicon's.
     """
-    with open(path, "rb") as f:
-        if f.read(len(BINARY_MAGIC)) == BINARY_MAGIC:
-            return  # its words are held against the lexicon when it is loaded
+    check_file(path)
+    if is_binary(path):
+        return  # its words are held against the lexicon when it is loaded
     header = read_header(path)
-    if not MIN_ORDER <= header.order <= MAX_ORDER:
-        raise DataError(
-            f"an order of {header.order}; KenLM reads {MIN_ORDER} to {MAX_ORDER}",
-            where=path,
-            mend=f"sew lm ngram --order {min(max(header.order, MIN_ORDER), MAX_ORDER)}",
-        )
     own = vocabulary.text_form.case
     listed = set(words_of(lexicon)) if lexicon else set()
     joined = case_of(listed) if listed else own

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sewcli.base import log
-from sewcli.base.errors import DataError
+from sewcli.base.errors import DataError, quoted
 from sewcli.base.files import write_text
 from sewcli.base.texts import open_text
 from sewcli.text.tokens import Vocabulary
 
 BOUNDARY = "|"
+LONGEST_SPELLING = 1000  # symbols: flashlight follows a spelling by recursion, and dies of 150,000
 LONGEST = 500  # letters of a word that is written down; the longest in any dictionary has below 200
 MANY, MANY_SHARE = 10, 0.05  # words that a vocabulary cannot spell: more than both are no accident
 LISTED = 10  # of them are shown
@@ -138,7 +139,13 @@ def words_of(path: str | Path) -> list[str]:
 def _entry(line: str, vocabulary: Vocabulary, path: str | Path, number: int) -> Entry:
     word, *symbols = line.split()
     if not symbols:
-        raise DataError(f"line {number}: {word!r} has no spelling", where=path, mend="write: WORD<TAB>W O R D |")
+        raise DataError(f"line {number}: {quoted(word)} has no spelling", where=path, mend="write: WORD<TAB>W O R D |")
+    if len(symbols) > LONGEST_SPELLING:
+        raise DataError(
+            f"line {number}: a spelling of {len(symbols):,} symbols; at most {LONGEST_SPELLING:,} can be searched",
+            where=path,
+            mend="separate the words of the text by blanks, or remove the line",
+        )
     end = () if vocabulary.boundary is None else (vocabulary.boundary,)
     letters = symbols[:-1] if symbols[-1] == BOUNDARY else symbols
     ids = [vocabulary.id_of(symbol) for symbol in letters]
@@ -149,10 +156,10 @@ def _entry(line: str, vocabulary: Vocabulary, path: str | Path, number: int) -> 
             if turned
             else "spell it in the symbols of the model, with blanks between"
         )
-        raise DataError(f"line {number}: {word!r} has {unknown[0]!r}, no symbol of the model", where=path, mend=hint)
+        raise DataError(f"line {number}: {quoted(word)} has {quoted(unknown[0])}, no symbol of the model", where=path, mend=hint)
     if not letters or BOUNDARY in letters or (end and symbols[-1] != BOUNDARY):
         raise DataError(
-            f"line {number}: the spelling of {word!r} does not end in its one {BOUNDARY!r}",
+            f"line {number}: the spelling of {quoted(word)} does not end in its one {BOUNDARY!r}",
             where=path,
             mend="write: WORD<TAB>W O R D |",
         )

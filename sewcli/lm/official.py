@@ -22,7 +22,8 @@ from sewcli.base.errors import DataError, UsageError, nearest
 from sewcli.base.files import TEMPORARY, atomic_path, explained, read_json, sha256, write_json
 from sewcli.lm.arpa import read_header, read_words
 from sewcli.lm.binary import binary_path, build_binary
-from sewcli.lm.files import BINARY_MAGIC, ENDINGS, FOLDER, lexicon_name
+from sewcli.lm.files import ENDINGS, FOLDER, lexicon_name
+from sewcli.lm.kenlm import MAGIC
 from sewcli.lm.lexicon import words_of, write_lexicon
 from sewcli.lm.symbols import symbols_for
 from sewcli.text.tokens import Vocabulary
@@ -211,9 +212,9 @@ def _check_whole(path: Path) -> None:
         DataError: it ends early, is damaged, or is no model.
     """
     with open(path, "rb") as file:
-        head = file.read(len(BINARY_MAGIC))
+        head = file.read(len(MAGIC))
         if path.suffix == ".bin":
-            if head != BINARY_MAGIC:
+            if head != MAGIC:
                 raise DataError("not a KenLM binary", where=path, mend=_AGAIN)
             return
         try:

@@ -20,7 +20,7 @@ from sewcli.decoding.beam import BeamDecoder, BeamOptions
 from sewcli.lm import official
 from sewcli.lm.binary import PROGRAM
 from sewcli.lm.build import build_ngram
-from sewcli.lm.files import BINARY_MAGIC, resolve
+from sewcli.lm.files import resolve
 from sewcli.lm.lexicon import read_lexicon
 from sewcli.lm.official import default_folder, download_model, install
 from sewcli.text.tokens import Vocabulary
@@ -214,7 +214,7 @@ def test_kenlms_program_makes_it_a_binary_once_it_is_there(
 def test_voxpopulis_words_are_spelled_in_capitals(data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "voxpopuli"
     folder.mkdir()
-    (folder / "en_5gram_lm.bin").write_bytes(BINARY_MAGIC + b" version 5\n" + bytes(1000))
+    (folder / "en_5gram_lm.bin").write_bytes((GOLDEN / "small-3.bin").read_bytes())
     with pytest.raises(UsageError, match=r"does not tell its words[\s\S]*en_lm\.lexicon"):
         install(folder, data)
     (folder / "en_lm.lexicon").write_text(
