@@ -155,6 +155,23 @@ def refuse_pointer(path: str | Path) -> None:
             )
 
 
+def is_there(path: str | Path, *, folder: bool | None = None) -> bool:
+    """Whether a file (`folder=False`), a folder (`True`) or either is here; a name that no file system takes is not.
+
+    Raises:
+        UsageError: a folder above it may not be entered.
+    """
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 (pathlib raises what it likes of a long name)
+    except (PermissionError, InterruptedError) as error:
+        raise UsageError(
+            f"cannot be read ({error.strerror})", where=path, mend="ask for the right to read it"
+        ) from None
+    except (OSError, ValueError):
+        return False
+    return folder is None or (stat.S_ISDIR if folder else stat.S_ISREG)(mode)
+
+
 def read_json(path: str | Path) -> Any:
     """Read a JSON file (a byte order mark is passed over).
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -14,7 +15,16 @@ import typer.core
 
 from sewcli import __version__
 from sewcli.base import log
-from sewcli.base.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_REQUEUE, PartialError, PoliteStop, SewError
+from sewcli.base.errors import (
+    EXIT_BUG,
+    EXIT_INTERRUPTED,
+    EXIT_REQUEUE,
+    EXIT_USAGE,
+    PartialError,
+    PoliteStop,
+    SewError,
+    quoted,
+)
 from sewcli.cli import (
     align,
     bench,
@@ -41,6 +51,8 @@ from sewcli.cli import (
     transcribe,
     tune,
 )
+
+PATHS = (errno.ENAMETOOLONG, errno.ELOOP)  # of a path that no file system can look up
 
 
 class Stopped(BaseException):
@@ -135,7 +147,10 @@ def main() -> None:
     except ReaderGone:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still in Python's buffer
         sys.exit(0)
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in PATHS:
+            log.error(f"{quoted(error.filename)}: {error.strerror}")
+            sys.exit(EXIT_USAGE)
         traceback.print_exc()
         log.error(f"this is a bug in sew {__version__}, not in what you typed; please report the lines above")
         sys.exit(EXIT_BUG)

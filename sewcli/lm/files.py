@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sewcli.base import log
 from sewcli.base.errors import DataError, UsageError, nearest
+from sewcli.base.files import is_there
 from sewcli.lm.arpa import read_header, read_words
 from sewcli.lm.kenlm import check_file, is_binary
 from sewcli.lm.lexicon import words_of
@@ -71,7 +72,7 @@ def locate_model(lm: str, data: str | Path) -> Path:
     """
     folder, given = Path(data) / FOLDER, Path(lm)
     named = [folder / f"{lm}{ending}" for ending in ENDINGS]
-    model = next((path for path in (*named, given) if path.is_file()), None)
+    model = next((path for path in (*named, given) if is_there(path, folder=False)), None)
     if model is None:
         raise _missing(lm, given, folder)
     return model
@@ -131,7 +132,7 @@ def _report_coverage(model: Path, listed: set[str], lexicon: Path | None) -> Non
 
 def _missing(lm: str, given: Path, folder: Path) -> UsageError:
     known = sorted({model_name(p) for ending in ENDINGS for p in folder.glob(f"*{ending}")})
-    if any((place / "config.json").is_file() for place in (given, given / "model")):
+    if any(is_there(place / "config.json") for place in (given, given / "model")):
         return UsageError(
             "a folder, of a neural language model perhaps: it does not search, it rescores n-best lists",
             where=lm,

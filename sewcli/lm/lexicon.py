@@ -156,7 +156,9 @@ def _entry(line: str, vocabulary: Vocabulary, path: str | Path, number: int) -> 
             if turned
             else "spell it in the symbols of the model, with blanks between"
         )
-        raise DataError(f"line {number}: {quoted(word)} has {quoted(unknown[0])}, no symbol of the model", where=path, mend=hint)
+        raise DataError(
+            f"line {number}: {quoted(word)} has {quoted(unknown[0])}, no symbol of the model", where=path, mend=hint
+        )
     if not letters or BOUNDARY in letters or (end and symbols[-1] != BOUNDARY):
         raise DataError(
             f"line {number}: the spelling of {quoted(word)} does not end in its one {BOUNDARY!r}",

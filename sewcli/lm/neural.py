@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from sewcli.base import log
 from sewcli.base.errors import DataError, UsageError
-from sewcli.base.files import read_object
+from sewcli.base.files import is_there, read_object
 from sewcli.lm.counts import SPECIAL
 from sewcli.lm.foreign import (
     CLOSED,
@@ -193,7 +193,7 @@ def model_folder(given: str | Path) -> Path:
     """
     folder = Path(given)
     for place in (folder, folder / "model"):
-        if (place / "config.json").is_file():
+        if is_there(place / CONFIG):
             return place
     raise UsageError(
         "no neural language model here", where=folder, mend="first run: sew lm train, or give a Hugging Face folder"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sewcli.base.errors import UsageError
+from sewcli.base.files import is_there
 from sewcli.models.config import ModelConfig
 from sewcli.models.processor_files import FILES as PROCESSOR
 from sewcli.models.tensors import FILES, Tensors
@@ -53,7 +54,7 @@ def resolve(reference: str | Path) -> Path:
         UsageError: there is no such thing, or the Hub cannot be reached.
     """
     path = Path(reference)
-    if path.exists():
+    if is_there(path):
         return path
     if not is_hub_id(str(reference)):
         raise UsageError(
@@ -66,12 +67,12 @@ def resolve(reference: str | Path) -> Path:
 
 def is_model(reference: str | Path) -> bool:
     """Whether this names existing weights, on disk or on the Hub (anything else may be a name of the zoo)."""
-    return Path(reference).exists() or is_hub_id(str(reference))
+    return is_there(reference) or is_hub_id(str(reference))
 
 
 def is_hub_id(reference: str) -> bool:
     """`owner/name`, unless a folder of the owner's name is here: then it is a path with a slip in it."""
-    return bool(HUB_ID.fullmatch(reference)) and not Path(reference).parent.is_dir()
+    return bool(HUB_ID.fullmatch(reference)) and not is_there(Path(reference).parent, folder=True)
 
 
 def _fetch(name: str) -> Path:
