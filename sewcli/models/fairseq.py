@@ -19,19 +19,16 @@ import torch
 from sewcli.base import log
 from sewcli.base.config import build
 from sewcli.base.errors import DataError, SewError, UsageError
-from sewcli.base.files import atomic_path, write_text
+from sewcli.base.files import atomic_path
 from sewcli.models.config import ModelConfig
 from sewcli.models.ctc import CTCModel
+from sewcli.models.fairseq_dictionary import arranged, read_dictionary, rearranged, write_dictionary
 from sewcli.models.names import FAIRSEQ_PREFIX, fairseq_names
 from sewcli.models.pretraining import PretrainingModel
 from sewcli.models.source import Source
 from sewcli.models.tensors import Entry, Tensors
 from sewcli.models.torch_files import read_torch_file
-from sewcli.text.token_roles import SPECIAL
 from sewcli.text.tokens import Vocabulary
-
-DICTIONARY = "dict.ltr.txt"
-SPECIAL_SYMBOLS = ["<s>", "<pad>", "</s>", "<unk>"]  # the blank is its <s>; transformers calls the same output <pad>
 
 SHAPED = {  # what the shapes tell, and the key of the config that must agree
     "width": "encoder_embed_dim",
@@ -87,6 +84,18 @@ FIXED: dict[str, tuple[Any, ...]] = {  # options that change the computation in 
     "drop_upsample_layers": (0,),
 }
 STRIDES = {10: 5, 3: 2, 2: 2, 1: 1}  # by kernel, in every published model; only for files without a config
+OTHERS = {  # (part of the name in the file's config, part of a tensor's name) -> what the model is
+    ("wavlm", ".grep_linear."): "WavLM",
+    ("data2vec", "encoder.pos_conv.0.0."): "data2vec",
+    ("data2vec", "modality_encoders."): "data2vec 2.0",
+    ("hubert", "label_embs_concat"): "HuBERT",
+    ("hubert", ".w2v_model.label_embs_concat"): "HuBERT",
+    ("conformer", ".conv_module."): "a wav2vec 2.0 model with conformer layers",
+    ("adp", ".adapter_layer."): "a wav2vec 2.0 model with adapters",
+}
+HINTS = {
+    "HuBERT": "convert it to a folder of transformers (convert_hubert_original_pytorch_checkpoint_to_pytorch): sew reads that"
+}
 ARCHITECTURES = {"wav2vec2": "wav2vec2", "sew": "squeeze_wav2vec2", "sew-d": "squeeze_wav2vec2_deberta"}
 
 
@@ -101,6 +110,7 @@ def open_fairseq(path: Path, *, trust_pickle: bool = False, dictionary: Path | N
     Raises:
         DataError: not a checkpoint, not whole, of another model, or shapes and config disagree.
     """
+    refuse_pointer(path)
     content = read_torch_file(path, trust_pickle=trust_pickle)
     state = content.get("model") if isinstance(content, dict) else None
     if not isinstance(state, dict) or not state or not all(isinstance(entry, Entry) for entry in state.values()):
@@ -109,6 +119,7 @@ def open_fairseq(path: Path, *, trust_pickle: bool = False, dictionary: Path | N
             where=path,
             mend="a pytorch_model.bin belongs in a folder with its config.json: give that folder",
         )
+    _refuse_others(content, state, path)
     finetuned = any(name.startswith(f"{FAIRSEQ_PREFIX}.") for name in state)
     prefix = f"{FAIRSEQ_PREFIX}." if finetuned else ""
     tensors = Tensors(path, state)
@@ -116,7 +127,7 @@ def open_fairseq(path: Path, *, trust_pickle: bool = False, dictionary: Path | N
     config = _infer(tensors, prefix, told, normalize)
     vocabulary = None
     if finetuned:
-        vocabulary = _vocabulary(content, tensors.first_axis("w2v_encoder.proj.weight"), path, dictionary)
+        vocabulary = read_dictionary(content, tensors.first_axis("w2v_encoder.proj.weight"), path, dictionary)
     else:
         _flatten_heads(tensors)
     return Source(
@@ -152,11 +163,9 @@ def save_fairseq(model: CTCModel | PretrainingModel, vocabulary: Vocabulary | No
     cfg: dict[str, Any] = encoder
     if finetuned:
         assert vocabulary is not None
-        if tuple(vocabulary.tokens[:4]) != SPECIAL[:4]:
-            raise UsageError(
-                f"fairseq's dictionaries begin with four special symbols; this vocabulary has {vocabulary.tokens[:4]}",
-                mend="export to another format",
-            )
+        rows, symbols = arranged(vocabulary)
+        for name in ("head.weight", "head.bias"):
+            state[names[name]] = rearranged(state[names[name]], rows)
         training = {key: encoder["model"][of] for key, of in FINETUNED.items()}
         factor = config.output_upsample
         training |= {"output_upsample": factor if factor > 1 else 0}
@@ -164,8 +173,7 @@ def save_fairseq(model: CTCModel | PretrainingModel, vocabulary: Vocabulary | No
             "model": {"_name": "wav2vec_ctc", **training, "final_dropout": config.final_dropout, "w2v_args": encoder},
             "task": {**encoder["task"], "labels": "ltr"},
         }
-        lines = [f"{symbol} {len(vocabulary) - number}\n" for number, symbol in enumerate(vocabulary.tokens[4:])]
-        write_text(folder / DICTIONARY, "".join(lines))
+        write_dictionary(symbols, folder)
     history: dict[str, Any] = {
         "criterion_name": "ctc" if finetuned else "wav2vec",
         "optimizer_name": "adam",
@@ -218,6 +226,26 @@ def parse_convolutions(text: str, where: Path) -> list[tuple[int, int, int]]:
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         raise DataError(f"conv_feature_layers = {text[:80]!r} is not a list of convolutions", where=where) from None
     return list(layers)
+
+
+def _refuse_others(content: Mapping[str, Any], state: Mapping[str, Any], path: Path) -> None:
+    """Name relatives of wav2vec 2.0 whose network is another, or whose files hold another task.
+
+    Raises:
+        DataError: the checkpoint is of one.
+    """
+    outer, _ = _model_section(content)
+    inner = outer.get("w2v_args")
+    inner = inner if isinstance(inner, dict) else {}
+    told, _ = _model_section({"cfg": inner} if "model" in inner else {"args": inner})
+    stated = [str(section.get(key)).lower() for section in (outer, told) for key in ("_name", "arch", "layer_type")]
+    for (name, tensor), kind in OTHERS.items():
+        if any(name in said for said in stated) or any(tensor in each for each in state):
+            raise DataError(
+                f"a checkpoint of {kind}; of fairseq's files sew reads wav2vec 2.0, SEW and SEW-D",
+                where=path,
+                mend=HINTS.get(kind, "take a wav2vec 2.0, SEW or SEW-D model"),
+            )
 
 
 def _settings(content: Mapping[str, Any], path: Path, finetuned: bool) -> tuple[dict[str, Any], bool]:
@@ -351,35 +379,6 @@ def _strides(channels: list[int], kernels: list[int], told: Mapping[str, Any], p
     if unknown := [k for k in kernels if k not in STRIDES]:
         raise DataError(f"no config in the file, and no stride is known for a kernel of {unknown[0]}", where=path)
     return [STRIDES[k] for k in kernels]
-
-
-def _vocabulary(content: Mapping[str, Any], size: int, path: Path, given: Path | None) -> Vocabulary:
-    state = content.get("task_state")
-    held = state.get("target_dictionary") if isinstance(state, dict) else None
-    file = given or (path.parent / DICTIONARY)
-    if given is None and isinstance(held, dict) and isinstance(held.get("symbols"), list):
-        symbols, where = [str(symbol) for symbol in held["symbols"]], path
-        if symbols[:4] != SPECIAL_SYMBOLS:
-            raise DataError(f"a dictionary that begins with {symbols[:4]}", where=path)
-        symbols = symbols[4:]
-    elif given is not None or file.is_file():
-        try:
-            symbols, where = [line.split()[0] for line in file.read_text("utf-8").splitlines() if line.split()], file
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"not a dictionary ({error})", where=file) from None
-    else:
-        log.info(f"{path}: no dictionary in the file or beside it; taking the 32 letters of the published models")
-        symbols, where = list(Vocabulary.letters().tokens[4:]), path
-    if len(symbols) + 4 != size:
-        raise DataError(
-            f"the CTC layer has {size} outputs, the dictionary {len(symbols) + 4} symbols",
-            where=where,
-            mend=f"give the {DICTIONARY} of this model with --dictionary",
-        )
-    try:
-        return Vocabulary((*SPECIAL[:4], *symbols))
-    except SewError as error:
-        raise DataError(error.what, where=where) from None
 
 
 def _names(finetuned: bool, config: ModelConfig, names: Iterable[str]) -> dict[str, str]:

@@ -37,7 +37,7 @@ STRIP = 64  # frames of a strip of attention: whole ones, so few more than there
 
 
 def save_onnx(model: CTCModel, vocabulary: Vocabulary, folder: Path) -> float:
-    """Write `model.onnx` and `vocab.json`, once onnxruntime gives the model's own logits.
+    """Write `model.onnx` and its symbols, once onnxruntime gives the model's own logits.
 
     Returns:
         The largest difference of logits, relative to the largest logit.
@@ -267,6 +267,7 @@ def write_onnx(model: CTCModel, vocabulary: Vocabulary, path: Path) -> None:
     assert program is not None
     graph = program.model_proto
     about = {"model": model.config.name, "sample_rate": "16000", "vocabulary": json.dumps(list(vocabulary.tokens))}
+    about["blank"] = str(vocabulary.blank)
     onnx.helper.set_model_props(graph, about)
     onnx.checker.check_model(graph)
     onnx.save(graph, path)

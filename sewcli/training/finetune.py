@@ -242,7 +242,7 @@ def run(config: FinetuneConfig, exp: Path, device_name: str, *, dry: bool = Fals
     keep_freed_memory()
     device = choose_device(device_name)
     dist.start(device)
-    vocabulary = Vocabulary.read(config.vocabulary) if config.vocabulary else Vocabulary.letters()
+    vocabulary = chosen_vocabulary(config)
     seed_torch(config.seed, "initial-weights")
     model = new_or_pretrained(config, vocabulary)
     splits = training_splits(config.data)
@@ -255,6 +255,14 @@ def run(config: FinetuneConfig, exp: Path, device_name: str, *, dry: bool = Fals
     size = f"{model.config.name}, {sum(p.numel() for p in model.parameters()):,} parameters on {device}"
     carry_out(task, exp, device, size, dry=dry)
     dist.stop()
+
+
+def chosen_vocabulary(config: FinetuneConfig) -> Vocabulary:
+    """The symbols to write: of the config's file, else those that the model writes already, else the English letters."""
+    if config.vocabulary:
+        return Vocabulary.read(config.vocabulary)
+    own = open_source(config.model).vocabulary if is_model(config.model) else None
+    return own or Vocabulary.letters()
 
 
 def validation_splits(config: RunConfig) -> list[Part]:
@@ -288,7 +296,9 @@ def new_or_pretrained(config: RecogniserConfig, vocabulary: Vocabulary) -> CTCMo
         model, own = load_ctc(config.model, overrides=overrides)
         if own != vocabulary:
             raise DataError(
-                "this model has another vocabulary", where=config.model, mend="fine-tune a pre-trained model"
+                "this model has another vocabulary",
+                where=config.model,
+                mend=f"to go on with its own: --set vocabulary={config.model}; for other symbols: a pre-trained model",
             )
         return model
     return CTCModel.from_encoder(load_encoder(config.model, overrides=overrides), len(vocabulary))
