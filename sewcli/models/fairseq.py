@@ -19,7 +19,7 @@ import torch
 from sewcli.base import log
 from sewcli.base.config import build
 from sewcli.base.errors import DataError, SewError, UsageError
-from sewcli.base.files import atomic_path
+from sewcli.base.files import atomic_path, refuse_pointer
 from sewcli.models.config import ModelConfig
 from sewcli.models.ctc import CTCModel
 from sewcli.models.fairseq_dictionary import arranged, read_dictionary, rearranged, write_dictionary
@@ -94,7 +94,8 @@ OTHERS = {  # (part of the name in the file's config, part of a tensor's name) -
     ("adp", ".adapter_layer."): "a wav2vec 2.0 model with adapters",
 }
 HINTS = {
-    "HuBERT": "convert it to a folder of transformers (convert_hubert_original_pytorch_checkpoint_to_pytorch): sew reads that"
+    "HuBERT": "convert it to a folder of transformers, which sew reads: "
+    "transformers.models.hubert.convert_hubert_original_pytorch_checkpoint_to_pytorch"
 }
 ARCHITECTURES = {"wav2vec2": "wav2vec2", "sew": "squeeze_wav2vec2", "sew-d": "squeeze_wav2vec2_deberta"}
 

@@ -12,6 +12,7 @@ from wild_folders import KINDS, build
 from sewcli.base.errors import DataError, SewError
 from sewcli.models.folder import load_ctc, load_encoder, open_source
 
+Sew = Callable[..., CompletedProcess[str]]
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
 
 
@@ -167,9 +168,7 @@ def test_side_files_come_with_a_model_of_the_hub() -> None:
 
 
 @pytest.mark.fault("report-1")
-def test_the_reason_stands_on_the_command_line(
-    folder: Path, tmp_path: Path, sew_here: Callable[..., CompletedProcess[str]]
-) -> None:
+def test_the_reason_stands_on_the_command_line(folder: Path, tmp_path: Path, sew_here: Sew) -> None:
     edit("config.json", adapter_attn_dim=16)(folder)
     (tmp_path / "a.wav").touch()
     done = sew_here("transcribe", tmp_path / "a.wav", "--model", folder)
