@@ -5,55 +5,71 @@ Tensors on GPUs are summed through nccl, and those on the CPU through gloo, in a
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sewcli.base.errors import SewError, UsageError
+from sewcli.base.errors import SewError, UsageError, quoted
 
 if TYPE_CHECKING:
     import torch
 
 STOP = "sew/stop"  # key in the job's store: set once some rank has got a stop signal
+PATIENCE = timedelta(minutes=60)  # that a process waits for the others: the slowest step is writing a checkpoint
 _STORE: list[Any] = []  # the job's key-value store, from `start` on
 
 
 def rank() -> int:
     """This process's number in the job, from 0."""
-    return int(os.environ.get("RANK", "0"))
+    return _number("RANK", 0)
 
 
 def world_size() -> int:
     """How many processes train together."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    return max(1, _number("WORLD_SIZE", 1))
 
 
 def is_main() -> bool:
-    """Whether this is rank 0, the one that writes."""
-    return rank() == 0
+    """Whether this is rank 0, the one that writes; never an error, because the log asks it too."""
+    return os.environ.get("RANK", "").strip() in ("", "0")
 
 
 def local_rank() -> int:
     """This process's number on its machine, from 0."""
-    return int(os.environ.get("LOCAL_RANK", "0"))
+    return _number("LOCAL_RANK", 0)
 
 
 def local_world_size() -> int:
     """How many processes of the job are on this machine."""
-    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(1, _number("LOCAL_WORLD_SIZE", 1))
+
+
+def _number(name: str, default: int) -> int:
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return default
+    if not (text.isascii() and text.isdecimal()):
+        raise UsageError(
+            f"the environment variable {name} is {quoted(text)}, not a number",
+            mend=f"torchrun sets it for each process; in a shell of your own: unset {name}",
+        )
+    return int(text)
 
 
 def start(device: torch.device) -> None:
     """Join the process group when run under `torchrun`, to train on `device`.
 
     Raises:
-        UsageError: the other processes cannot be found or reached.
+        UsageError: the other processes cannot be found or reached, or the environment does not say who they are.
     """
     import torch
     from torch import distributed
     from torch.distributed.rendezvous import rendezvous
 
+    rank(), local_rank(), local_world_size()  # refused here, if they are no numbers
     if world_size() == 1 or distributed.is_initialized():
         return
     on_gpu = device.type == "cuda"
@@ -62,7 +78,7 @@ def start(device: torch.device) -> None:
     try:
         store, number, size = next(rendezvous("env://"))
         distributed.init_process_group(
-            "cpu:gloo,cuda:nccl" if on_gpu else "gloo", store=store, rank=number, world_size=size
+            "cpu:gloo,cuda:nccl" if on_gpu else "gloo", store=store, rank=number, world_size=size, timeout=PATIENCE
         )
         _STORE.append(store)
     except (ValueError, RuntimeError) as error:
@@ -107,6 +123,23 @@ def sum_(tensor: torch.Tensor) -> torch.Tensor:
     return tensor
 
 
+def merged(own: Mapping[str, Any]) -> dict[str, Any]:
+    """The items of the mappings of all ranks, the same on each; values are those of JSON, and floats arrive exactly."""
+    if world_size() == 1:
+        return dict(own)
+    import torch
+
+    text = json.dumps(dict(own)).encode()
+    sizes = torch.zeros(world_size(), dtype=torch.int64)
+    sizes[rank()] = len(text)
+    ends = sum_(sizes).cumsum(0).tolist()
+    letters = torch.zeros(ends[-1], dtype=torch.uint8)  # each rank fills its own part, and the sum is all parts
+    letters[ends[rank()] - len(text) : ends[rank()]] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
+    whole = sum_(letters).numpy().tobytes()
+    parts = [json.loads(whole[start:end]) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+    return {name: value for part in parts for name, value in part.items()}
+
+
 def any_rank(flag: bool) -> bool:
     """Whether any rank raised `flag` (every rank gets the same answer)."""
     return any_each([flag])[0]
@@ -137,6 +170,12 @@ def _together() -> Iterator[None]:
         yield
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]
+        if "timed out" in reason.lower() or "timeout" in reason.lower():
+            minutes = PATIENCE.total_seconds() / 60
+            raise SewError(
+                f"waited {minutes:g} minutes for another process of this job, which hangs or is cut off ({reason})",
+                mend="look at the last lines of each process's log; run the same command to go on from the last checkpoint",
+            ) from None
         raise SewError(
             f"lost touch with the other processes of this job ({reason})",
             mend="the log of the one that ended first says why; run the same command to go on from the last checkpoint",

@@ -6,6 +6,7 @@ processes that train together only rank 0 tells how it goes; errors come from al
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -52,7 +53,7 @@ def error(message: str) -> None:
 
 
 def _rank() -> str:
-    return "" if dist.is_main() else f"rank {dist.rank()}: "
+    return "" if dist.is_main() else f"rank {os.environ['RANK']}: "
 
 
 class Meter(Protocol):

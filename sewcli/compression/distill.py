@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from sewcli.base import log
+from sewcli.base import dist, log
 from sewcli.base.errors import DataError
 from sewcli.base.memory import keep_freed_memory
 from sewcli.base.rng import seed_torch
@@ -27,7 +27,7 @@ from sewcli.data.mixing import read_parts
 from sewcli.data.plan import MicroBatch
 from sewcli.data.reader import Reader
 from sewcli.data.utterances import Utterance, check_rate
-from sewcli.decoding.emissions import emissions
+from sewcli.decoding.emissions import dealt_out, emissions
 from sewcli.decoding.runtimes.pytorch import TorchModel
 from sewcli.models.ctc import CTCModel, CTCOutput
 from sewcli.models.folder import load_ctc, save_ctc
@@ -154,16 +154,23 @@ class Distillation:
 def divergence_on(
     model: CTCModel, teacher: CTCModel, utterances: Sequence[Utterance], device: torch.device, stop: StopFlag
 ) -> float | None:
-    """Mean divergence of a model's tokens from another's, nats a frame; None when `stop` came first."""
-    nats, frames = 0.0, 0
-    networks = [TorchModel(each.eval(), device) for each in (model, teacher)]
-    ours_and_theirs = (emissions(network, utterances, stop=lambda: bool(stop)) for network in networks)
-    for (_, ours), (_, theirs) in zip(*ours_and_theirs, strict=False):  # a stop ends one of them before the other
+    """Mean divergence of a model's tokens from another's, nats a frame; None when `stop` came first.
+
+    The ranks share the utterances, and each gets the whole result.
+    """
+    each: dict[str, tuple[float, int]] = {}
+    networks = [TorchModel(network.eval(), device) for network in (model, teacher)]
+    own = dealt_out(networks[0], utterances, dist.rank(), dist.world_size())
+    ours_and_theirs = (emissions(network, own, stop=lambda: bool(stop)) for network in networks)
+    for (u, ours), (_, theirs) in zip(*ours_and_theirs, strict=False):  # a stop ends one of them before the other
         length = min(len(ours), len(theirs))
         found, wanted = (torch.from_numpy(rows[:length]).unsqueeze(0) for rows in (ours, theirs))
-        nats += float(token_divergence(found, wanted, torch.tensor([length])))
-        frames += length
-    return None if stop else nats / max(frames, 1)
+        each[u.id] = float(token_divergence(found, wanted, torch.tensor([length]))), length
+    if dist.any_rank(bool(stop)):
+        return None
+    every = dist.merged(each)
+    nats, frames = (sum(every[u.id][part] for u in utterances) for part in (0, 1))
+    return float(nats / max(frames, 1))
 
 
 def usable(

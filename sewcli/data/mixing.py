@@ -15,6 +15,7 @@ from pathlib import Path
 from sewcli.base.errors import UsageError
 from sewcli.data.utterances import Utterance, read_split, require_splits
 
+MOST = 100_000_000  # utterances of a part that is taken several times
 FORM = re.compile(r"(?P<place>[^*]+?)(?:\*(?P<times>[1-9]\d*))?")
 
 
@@ -50,9 +51,18 @@ def read_parts(chosen: Sequence[Part]) -> list[Utterance]:
     """The utterances of all parts, one part after the other, each as often as it says.
 
     Raises:
+        UsageError: a part is taken so often that no memory would hold it.
         DataError: a manifest is missing, broken, or without utterances.
     """
-    return [u for part in chosen for u in read_split(part.folder, part.split) * part.times]
+    read = [(part, read_split(part.folder, part.split)) for part in chosen]
+    for part, utterances in read:
+        if part.times > 1 and len(utterances) * part.times > MOST:
+            raise UsageError(
+                f"{part.split}*{part.times} is {len(utterances) * part.times:,} utterances an epoch; {MOST:,} at most",
+                where=part.folder,
+                mend="take it fewer times: only the shares of the splits matter",
+            )
+    return [u for part, utterances in read for u in utterances * part.times]
 
 
 def _part(data: Path, name: str) -> Part:

@@ -91,4 +91,13 @@ class Reader:
                 )
 
     def _listed(self) -> set[str]:
-        return {row["id"] for row in read_jsonl(self.path)} if self.path and self.path.exists() else set()
+        if self.path is None or not self.path.exists():
+            return set()
+        ids = [row.get("id") for row in read_jsonl(self.path)]
+        if not all(isinstance(name, str) for name in ids):
+            raise DataError(
+                "a line without the id of an utterance",
+                where=self.path,
+                mend="remove the line, or the file: what cannot be read is then listed again",
+            )
+        return {str(name) for name in ids}

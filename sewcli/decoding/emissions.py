@@ -83,6 +83,12 @@ def emissions(
         yield from waiting.results(done)
 
 
+def dealt_out(model: AcousticModel, utterances: Sequence[Utterance], rank: int, ranks: int) -> list[Utterance]:
+    """One rank's share of the utterances: whole batches, so that each is the batch that it is when one rank has all."""
+    batches = plan_batches([u.samples for u in utterances], int(model.batch_seconds * SAMPLE_RATE))
+    return [utterances[i] for batch in batches[rank::ranks] for i in batch]
+
+
 def plan_batches(samples: Sequence[int], budget: int) -> list[list[int]]:
     """Indices of utterances grouped by length, the longest first; longest times count stays within `budget` samples."""
     order = sorted(range(len(samples)), key=lambda i: (-samples[i], i))

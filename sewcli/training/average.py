@@ -33,11 +33,12 @@ def average_run(task: Task, exp: Path, device: torch.device) -> None:
         DataError: fewer checkpoints than asked for, or one of them is damaged.
     """
     number = task.config.average
-    if number and dist.is_main():
+    if number:
         chosen = checkpoint.last(exp / "checkpoints", number)
         steps = ", ".join(folder.name.removeprefix("step-") for folder in chosen)
         told = f"mean of updates {steps}"
-        if (exp / FOLDER / CARD).is_file() and told in (exp / FOLDER / CARD).read_text(encoding="utf-8"):
+        card = exp / FOLDER / CARD
+        if dist.any_rank(dist.is_main() and card.is_file() and told in card.read_text(encoding="utf-8")):
             log.info(f"{exp / FOLDER}: {told}, averaged already")
         else:
             task.model.load_state_dict(mean_weights(load_file(folder / checkpoint.WEIGHTS) for folder in chosen))
@@ -46,7 +47,8 @@ def average_run(task: Task, exp: Path, device: torch.device) -> None:
             outcome = task.validate(task.config.updates, device, StopFlag())
             assert outcome is not None
             task.facts["Weights"] = told
-            task.save_model(exp / FOLDER)
+            if dist.is_main():
+                task.save_model(exp / FOLDER)
             shown = (
                 f"{name.replace('_', ' ')} {value:.4g}"
                 for name, value in outcome[1].items()

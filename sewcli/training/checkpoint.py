@@ -1,7 +1,8 @@
 """Checkpoints: `checkpoints/step-<n>/` with weights, optimizer state and a `state.json` of hashes; `DONE` is written last.
 
 No pickle anywhere. A folder counts only with its `DONE` and with every hash as written; a damaged one is passed over for
-the one before, and said so.
+the one before, and said so. One whose hashes hold, but whose content no run of this model writes, was not damaged by
+chance: it is refused before anything of it reaches the model or the optimizer.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from pydantic import BaseModel, ConfigDict, FiniteFloat, NonNegativeInt, ValidationError
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from sewcli import __version__
@@ -20,7 +23,7 @@ from sewcli.base.errors import DataError
 from sewcli.base.files import (
     atomic_folder,
     explained,
-    read_json,
+    read_object,
     remove_leftovers,
     retry_once_cleaned,
     sha256,
@@ -31,6 +34,9 @@ from sewcli.data.plan import Position
 
 STEP = re.compile(r"^step-(\d+)$")
 WEIGHTS, OPTIMIZER, STATE, DONE = "model.safetensors", "optimizer.safetensors", "state.json", "DONE"
+COUNT, MOMENTS = "step", ("exp_avg", "exp_avg_sq")  # what AdamW keeps of a parameter
+SCALER = {"scale", "growth_factor", "backoff_factor", "growth_interval", "_growth_tracker"}
+RESTORE = "restore a copy, or remove this checkpoint: the same command then goes on from the one before"
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ def newest(folder: Path) -> Path | None:
     """The newest checkpoint that is whole; damaged ones are named in a warning.
 
     Raises:
-        DataError: there are checkpoints, and none of them is whole.
+        DataError: there are checkpoints, and none of them is whole; or the state of one is not a run's.
     """
     faults = []
     for candidate in reversed(_folders(folder)):
@@ -123,7 +129,11 @@ def newest_step(folder: Path) -> int:
 
 
 def find_fault(checkpoint: Path) -> str | None:
-    """What is wrong with a checkpoint folder; None when it is whole."""
+    """What is damaged or missing in a checkpoint folder; None when it is whole.
+
+    Raises:
+        DataError: `state.json` is as it was written, and not the state of a run.
+    """
     if not (checkpoint / DONE).is_file():
         return "not finished (no DONE)"
     for name in (STATE, WEIGHTS, OPTIMIZER):
@@ -131,7 +141,7 @@ def find_fault(checkpoint: Path) -> str | None:
             return f"{name} is missing"
     if (checkpoint / DONE).read_bytes().strip() != sha256(checkpoint / STATE).encode():
         return f"{STATE} is damaged (its sha256 differs from the one in {DONE})"
-    for name, digest in read_json(checkpoint / STATE)["sha256"].items():
+    for name, digest in _read_record(checkpoint).sha256.items():
         if sha256(checkpoint / name) != digest:
             return f"{name} is damaged (its sha256 differs from the one in {STATE})"
     return None
@@ -141,20 +151,91 @@ def load(checkpoint: Path, model: torch.nn.Module, optimizer: torch.optim.Optimi
     """Put a whole checkpoint's weights and optimizer state in place.
 
     Raises:
-        DataError: the checkpoint is of another model.
+        DataError: the checkpoint is of another model, or no run wrote what it holds.
     """
-    weights = load_file(checkpoint / WEIGHTS)
+    record = _read_record(checkpoint)
+    weights = _read_tensors(checkpoint / WEIGHTS)
     own = _weights(model)
-    if wrong := sorted(
-        k for k in own.keys() | weights.keys() if k not in own or k not in weights or own[k].shape != weights[k].shape
-    ):
-        raise DataError(f"weights of another model ({wrong[0]} and {len(wrong) - 1} others differ)", where=checkpoint)
+    if wrong := sorted(k for k in own.keys() | weights.keys() if _form(own.get(k)) != _form(weights.get(k))):
+        raise DataError(
+            f"weights of another model ({wrong[0]} and {len(wrong) - 1} others differ)",
+            where=checkpoint / WEIGHTS,
+            mend=RESTORE,
+        )
+    moments = _read_tensors(checkpoint / OPTIMIZER)
+    _check_moments(checkpoint / OPTIMIZER, moments, dict(model.named_parameters()), record.step)
     model.load_state_dict(weights)
-    _restore_optimizer(model, optimizer, load_file(checkpoint / OPTIMIZER))
-    record = read_json(checkpoint / STATE)
-    return TrainingState(
-        record["step"], Position(**record["position"]), record["best"], record["validation_due"], record["scaler"]
-    )
+    _restore_optimizer(model, optimizer, moments)
+    position = Position(record.position.epoch, record.position.offset)
+    return TrainingState(record.step, position, record.best, record.validation_due, record.scaler)
+
+
+class _Place(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    epoch: NonNegativeInt
+    offset: NonNegativeInt
+
+
+class _Record(BaseModel):
+    """What `state.json` holds, beside versions."""
+
+    model_config = ConfigDict(strict=True)
+
+    step: NonNegativeInt
+    position: _Place
+    best: FiniteFloat | None
+    validation_due: bool
+    scaler: dict[str, int | FiniteFloat] | None
+    sha256: dict[str, str]
+
+
+def _read_record(checkpoint: Path) -> _Record:
+    path = checkpoint / STATE
+    try:
+        record = _Record.model_validate(read_object(path))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        name = ".".join(str(part) for part in fault["loc"])
+        reason = f"{name}: {fault['msg'][:1].lower()}{fault['msg'][1:]}"
+        raise DataError(f"not the state of a run ({reason})", where=path, mend=RESTORE) from None
+    if record.sha256.keys() != {WEIGHTS, OPTIMIZER}:
+        raise DataError(f"sha256 is not of {WEIGHTS} and {OPTIMIZER}", where=path, mend=RESTORE)
+    if checkpoint.name != f"step-{record.step}":
+        raise DataError(f"the state of update {record.step} in {checkpoint.name}", where=path, mend=RESTORE)
+    if record.scaler is not None and record.scaler.keys() != SCALER:
+        raise DataError(f"scaler does not have {', '.join(sorted(SCALER))}", where=path, mend=RESTORE)
+    return record
+
+
+def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise DataError(f"not safetensors ({type(error).__name__}: {error})", where=path, mend=RESTORE) from None
+
+
+def _form(tensor: torch.Tensor | None) -> tuple[torch.Size, torch.dtype] | None:
+    return None if tensor is None else (tensor.shape, tensor.dtype)
+
+
+def _check_moments(
+    where: Path, tensors: dict[str, torch.Tensor], parameters: dict[str, torch.nn.Parameter], step: int
+) -> None:
+    """Refuse what AdamW's kernels would read beyond its end, and counts of steps that cannot be."""
+    for name, tensor in tensors.items():
+        owner, _, part = name.rpartition(":")
+        parameter = parameters.get(owner)
+        if parameter is None or part not in (COUNT, *MOMENTS):
+            raise DataError(f"{name} is not of a parameter of this model", where=where, mend=RESTORE)
+        if lacking := [p for p in (COUNT, *MOMENTS) if f"{owner}:{p}" not in tensors]:
+            raise DataError(f"{owner}:{lacking[0]} is missing beside {name}", where=where, mend=RESTORE)
+        expected = (torch.Size(), torch.float32) if part == COUNT else _form(parameter)
+        if _form(tensor) != expected:
+            found, wanted = ((tuple(f[0]), f[1]) for f in (_form(tensor), expected) if f)
+            raise DataError(f"{name} is {found}, and must be {wanted}", where=where, mend=RESTORE)
+        if part == COUNT and not 0 <= float(tensor) <= step:
+            raise DataError(f"{name} = {float(tensor):g} after {step} updates", where=where, mend=RESTORE)
 
 
 def _weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:

@@ -22,6 +22,7 @@ def _names(value: Any) -> Any:
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=0)]
 AtLeastOne = Annotated[int, Field(ge=1)]
 
@@ -29,7 +30,7 @@ AtLeastOne = Annotated[int, Field(ge=1)]
 class ReadingConfig(Config):
     """How data are read."""
 
-    threads: AtLeastOne = 2
+    threads: Annotated[int, Field(ge=1, le=256)] = 2
     """Threads that read ahead."""
 
 
@@ -106,7 +107,7 @@ class OptimConfig(Config):
     """Adam with decoupled weight decay."""
 
     lr: Positive
-    betas: tuple[Share, Share] = (0.9, 0.98)
+    betas: tuple[Decay, Decay] = (0.9, 0.98)
     eps: Positive
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     clip_norm: Annotated[float, Field(ge=0)] = 0.0

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from sewcli.base import dist
+from sewcli.base.errors import DataError
 from sewcli.data.loading import WaveBatch, pinned, read_ahead
 from sewcli.data.plan import BatchPlan, MicroBatch, Position
 from sewcli.training.checkpoint import TrainingState
@@ -64,6 +65,11 @@ def _in_order(plan: BatchPlan, start: Position) -> Iterator[tuple[Position, list
     epoch, offset = start.epoch, start.offset
     while True:
         updates = plan.epoch(epoch)
+        if offset and offset >= len(updates):
+            raise DataError(
+                f"the checkpoint is from after update {offset} of epoch {epoch}, which has {len(updates)}",
+                mend="prepare the corpus as it was, or go on from another checkpoint",
+            )
         for number in range(offset, len(updates)):
             after = Position(epoch, number + 1) if number + 1 < len(updates) else Position(epoch + 1, 0)
             yield after, updates[number]

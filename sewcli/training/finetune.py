@@ -5,7 +5,9 @@ Shapes: waves (B, S), logits (B, T, V), masks in time (B, T) and over channels (
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from sewcli.data.plan import MicroBatch
 from sewcli.data.reader import Reader
 from sewcli.data.utterances import Utterance, check_rate
 from sewcli.data.utterances import splits as find_splits
-from sewcli.decoding.emissions import emissions
+from sewcli.decoding.emissions import dealt_out, emissions
 from sewcli.decoding.greedy import greedy
 from sewcli.decoding.runtimes.pytorch import TorchModel
 from sewcli.models.ctc import CTCModel, CTCOutput
@@ -170,25 +172,46 @@ def greedy_errors(
     device: torch.device,
     stop: StopFlag,
 ) -> dict[str, Any] | None:
-    """Error rates (`wer`, `cer`; of phones `per`), share of texts without a word (`empty`), one of them; None after `stop`."""
-    hypotheses: dict[str, str] = {}
+    """Validation figures; None when `stop` came first. The ranks share the work, and each gets the whole result.
+
+    wer, cer, and of phones per: error rates; NaN when the model gives a NaN anywhere. empty: share of texts without a word.
+    commonest: share of the three commonest letters among all, in hypotheses and in references. sample: one of the texts.
+    """
+    found: dict[str, str | None] = {}
     network = TorchModel(model.eval(), device)
+    own = dealt_out(network, valid, dist.rank(), dist.world_size())
     try:
-        with log.progress("validation", len(valid)) as bar:
-            for utterance, emission in emissions(network, valid, stop=lambda: bool(stop)):
+        with log.progress("validation", len(own)) as bar:
+            for utterance, emission in emissions(network, own, stop=lambda: bool(stop)):
                 if stop:
                     break
-                hypotheses[utterance.id] = vocabulary.text(greedy(emission, vocabulary.blank))
+                broken = np.isnan(emission).any()
+                found[utterance.id] = None if broken else vocabulary.text(greedy(emission, vocabulary.blank))
                 bar.advance()
     finally:
         model.train()
-    if stop:
+    if dist.any_rank(bool(stop)):
         return None
+    texts = dist.merged(found)
+    hypotheses = {name: text or "" for name, text in texts.items()}
     rates = error_rates([u.text for u in valid], [hypotheses[u.id] for u in valid], vocabulary)
+    if failed := sum(text is None for text in texts.values()):
+        log.warn(f"update {step}: the model gives NaN for {failed} of {len(texts)} utterances")
+        rates = dict.fromkeys(rates, math.nan)
     sample = valid[step % len(valid)]
     log.info(f"  {sample.id}  reference: {sample.text}\n  {' ' * len(sample.id)} hypothesis: {hypotheses[sample.id]}")
-    empty = sum(not text for text in hypotheses.values()) / len(hypotheses)
-    return {**rates, "empty": empty, "sample": {"id": sample.id, "hypothesis": hypotheses[sample.id]}}
+    return {
+        **rates,
+        "empty": sum(not text for text in hypotheses.values()) / len(hypotheses),
+        "commonest": [commonest(hypotheses.values()), commonest(u.text for u in valid)],
+        "sample": {"id": sample.id, "hypothesis": hypotheses[sample.id]},
+    }
+
+
+def commonest(texts: Iterable[str], number: int = 3) -> float:
+    """Share of the `number` commonest letters among all letters of the texts; 0 where there are none."""
+    counts = Counter(letter for text in texts for letter in text if not letter.isspace())
+    return sum(count for _, count in counts.most_common(number)) / max(counts.total(), 1)
 
 
 def select(

@@ -164,14 +164,16 @@ class LanguageModelTraining:
         """Perplexity a word (comparable with an n-gram model's) and a token, on the validation text."""
         sizes = np.diff(self.valid.starts).tolist()
         updates = BatchPlan(sizes, self.config.batch.micro_tokens, 1, seed=0).epoch(0)
-        nats, tokens = 0.0, 0
-        for micro_batches in updates:
-            for micro_batch in micro_batches:
-                if stop:
-                    return None
-                batch = self.valid.batch(micro_batch)
-                nats += float(self._nats(batch, device))
-                tokens += batch.samples
+        each: dict[str, tuple[float, int]] = {}
+        for number in range(dist.rank(), len(updates), dist.world_size()):
+            if stop:
+                break
+            batch = self.valid.batch(updates[number][0])
+            each[str(number)] = float(self._nats(batch, device)), batch.samples
+        if dist.any_rank(bool(stop)):
+            return None
+        every = dist.merged(each)
+        nats, tokens = (sum(every[str(number)][part] for number in range(len(updates))) for part in (0, 1))
         figure = _perplexity(nats / self.valid.words)
         self.facts = {"Updates": f"{step:,}", "Perplexity a word (validation)": f"{figure:.1f}"}
         return figure, {"perplexity": figure, "token_perplexity": _perplexity(nats / tokens)}

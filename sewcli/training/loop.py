@@ -20,24 +20,21 @@ import torch
 from sewcli.base import dist, log
 from sewcli.base.errors import DataError, PoliteStop
 from sewcli.base.files import put_back, remove_leftovers
-from sewcli.base.rng import seed_torch
 from sewcli.data.plan import BatchPlan, MicroBatch, Position
 from sewcli.training import checkpoint
 from sewcli.training.bad_batch import dump, suspects
-from sewcli.training.batch_norm import RunningStatistics
 from sewcli.training.checkpoint import TrainingState
 from sewcli.training.config import LoopConfig
 from sewcli.training.feed import Numbered, loaded_updates
 from sewcli.training.health import Finding, Row, Watch, window_of
 from sewcli.training.meters import Metrics
-from sewcli.training.precision import autocast, precision
-from sewcli.training.rehearsal import out_of_memory, rehearse
+from sewcli.training.rehearsal import rehearse
 from sewcli.training.stop import StopFlag, stop_signals
+from sewcli.training.updater import Updater
 from sewcli.training.verdicts import Verdicts
 
 MODEL = "model"  # folder of the best model in an experiment's
 MAX_BAD_UPDATES = 3  # updates in a row whose loss or gradient is not finite
-MIN_SCALE = 1e-4  # fp16 gradients that overflow even at this scale are not finite for good
 
 
 @dataclass
@@ -88,7 +85,10 @@ class Task(Protocol):
         """Forward pass of micro-batch `number` of update `step`, the model in training mode."""
 
     def validate(self, step: int, device: torch.device, stop: StopFlag) -> tuple[float, dict[str, Any]] | None:
-        """(the figure that decides which model is best, a row for metrics.jsonl), on rank 0; None when `stop` came first."""
+        """(the figure that decides which model is best, a row for metrics.jsonl), or None when `stop` came first.
+
+        All ranks call it, may share the work, and get the same.
+        """
 
     def save_model(self, folder: Path) -> None:
         """Write a model folder."""
@@ -106,7 +106,7 @@ def train(task: Task, exp: Path, device: torch.device) -> TrainingState:
     Raises:
         PoliteStop: SIGTERM or SIGUSR1 came; a checkpoint is on disk.
         KeyboardInterrupt: Ctrl-C came; a checkpoint is on disk.
-        DataError: no finite loss in three updates in a row, or damaged checkpoints.
+        DataError: no finite loss in three updates in a row, damaged checkpoints, or a run that never had a model to write.
         UsageError: not enough memory on the device.
     """
     config = task.config
@@ -125,16 +125,19 @@ def train(task: Task, exp: Path, device: torch.device) -> TrainingState:
     state = _resume(task, exp, optimizer)
     if state.step >= config.updates and not state.validation_due:
         _restore_model(task, exp, device, state)
+        _require_model(exp, state)
         return state
     if device.type == "cuda":
         rehearse(task, device)
     metrics = Metrics(exp, resumed_at=state.step, tensorboard=config.tensorboard) if dist.is_main() else None
     try:
         with stop_signals() as stop:
-            return _Run(task, exp, device, optimizer, state, metrics, stop).run()
+            state = _Run(task, exp, device, optimizer, state, metrics, stop).run()
     finally:
         if metrics:
             metrics.close()
+    _require_model(exp, state)
+    return state
 
 
 def _resume(task: Task, exp: Path, optimizer: torch.optim.Optimizer) -> TrainingState:
@@ -154,7 +157,7 @@ def _resume(task: Task, exp: Path, optimizer: torch.optim.Optimizer) -> Training
 
 def _restore_model(task: Task, exp: Path, device: torch.device, state: TrainingState) -> None:
     """Write the model folder of a finished run again when it is gone; the weights are those of the last update."""
-    if (exp / MODEL).exists() or not dist.is_main():
+    if not dist.any_rank(dist.is_main() and not (exp / MODEL).exists()):
         return
     log.warn(f"{exp / MODEL} is gone; writing it from the last checkpoint (update {state.step})")
     task.model.eval()
@@ -166,11 +169,22 @@ def _restore_model(task: Task, exp: Path, device: torch.device, state: TrainingS
     if not math.isfinite(figure):
         log.warn(f"validation gives {figure}; {exp / MODEL} is not written")
         return
-    task.save_model(exp / MODEL)
+    if dist.is_main():
+        task.save_model(exp / MODEL)
     log.info(f"{exp.name}: update {state.step}: {_pretty(row)}")
     order = task.lower_is_better
     if order is not None and state.best is not None and figure != state.best and (state.best < figure) == order:
         log.warn(f"the model that is gone was of an earlier update and better ({state.best:.4g}, now {figure:.4g})")
+
+
+def _require_model(exp: Path, state: TrainingState) -> None:
+    if dist.any_rank(dist.is_main() and not (exp / MODEL).exists()):
+        raise DataError(
+            f"all {state.step} updates are done, and there is no model: no validation gave a finite figure",
+            where=exp / MODEL,
+            mend="lower the learning rate (--set optim.lr=...) or optim.weight_decay in a run with another --exp, and look "
+            f"at the losses in metrics.jsonl; checkpoints/step-{state.step} is kept",
+        )
 
 
 def _leave(stop: StopFlag, done: str, exp: Path) -> NoReturn:
@@ -199,7 +213,7 @@ class _Run:
     def __post_init__(self) -> None:
         config = self.task.config
         self.since, self.saved = time.monotonic(), self.state
-        self.updater = _Updater(self.task, self.device, self.optimizer)
+        self.updater = Updater(self.task, self.device, self.optimizer)
         self.verdicts: Verdicts[_Update] = Verdicts(self.device)
         self.watch = Watch(self.task.findings, window_of(config.health, config.updates))
         if self.metrics is not None:
@@ -292,25 +306,28 @@ class _Run:
 
     def _validate(self) -> None:
         self._look_at(self.verdicts.rest())
-        due = False
+        self.task.model.eval()
+        outcome = self.task.validate(self.state.step, self.device, self.stop)
+        due = dist.any_rank(outcome is None)
+        if outcome is not None and not due:
+            self._judge(*outcome)
+        self.state = replace(self.state, validation_due=due)
+
+    def _judge(self, figure: float, row: dict[str, Any]) -> None:
+        """Keep the row of a validation, and the model if it is the best so far."""
+        order, finite = self.task.lower_is_better, math.isfinite(figure)
+        better = finite and (order is None or self.state.best is None or (figure < self.state.best) == order)
         if self.metrics is not None:
-            self.task.model.eval()
-            outcome = self.task.validate(self.state.step, self.device, self.stop)
-            due = outcome is None
-            if outcome is not None:
-                figure, row = outcome
-                self.metrics.add({"step": self.state.step, "kind": "valid", **row})
-                self._flush()
-                order, finite = self.task.lower_is_better, math.isfinite(figure)
-                better = finite and (order is None or self.state.best is None or (figure < self.state.best) == order)
-                if not finite:
-                    log.warn(f"update {self.state.step}: validation gave {figure}; {self.exp / MODEL} stays as it was")
-                if better:
-                    self.state = replace(self.state, best=figure)
-                    self.task.save_model(self.exp / MODEL)
-                best = " (best so far)" if better and order is not None else ""
-                log.info(f"{self.exp.name}: update {self.state.step}: {_pretty(row)}{best}")
-        self.state = replace(self.state, validation_due=dist.any_rank(due))
+            self.metrics.add({"step": self.state.step, "kind": "valid", **row})
+            self._flush()
+        if not finite:
+            log.warn(f"update {self.state.step}: validation gave {figure}; {self.exp / MODEL} stays as it was")
+        if better:
+            self.state = replace(self.state, best=figure)
+            if dist.is_main():
+                self.task.save_model(self.exp / MODEL)
+        best = " (best so far)" if better and order is not None else ""
+        log.info(f"{self.exp.name}: update {self.state.step}: {_pretty(row)}{best}")
 
     def _save(self) -> None:
         """Write a checkpoint, if anything has happened since the last one."""
@@ -324,117 +341,6 @@ class _Run:
         dist.barrier()
 
 
-class _Updater:
-    """Forward, backward and optimizer step of one update."""
-
-    def __init__(self, task: Task, device: torch.device, optimizer: torch.optim.Optimizer) -> None:
-        self.task, self.device, self.optimizer = task, device, optimizer
-        self.dtype = precision(task.config, device)
-        self.scaler = torch.amp.grad_scaler.GradScaler(
-            device.type, enabled=self.dtype is torch.float16, init_scale=128.0
-        )
-        self.parameters = [p for p in task.model.parameters() if p.requires_grad]
-        self.statistics = RunningStatistics(task.model)
-
-    def update(
-        self, batches: list[Numbered], of_all_ranks: int, step: int, lr: float
-    ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        """One optimizer step on this rank's micro-batches; nothing here waits for the device.
-
-        Args:
-            batches: of this rank.
-            of_all_ranks: micro-batches of the update.
-            step: updates done before this one.
-            lr: its learning rate.
-
-        Returns:
-            The row to log, and what the host acts upon: whether all was finite (otherwise the update was skipped), audio
-            samples of all ranks, and whether the loss of each of `batches` was finite.
-        """
-        self.task.model.train()
-        totals, each_finite = self._accumulate(batches, step)
-        new = [p for p in self.parameters if p not in self.optimizer.state]
-        learned = dist.any_each([p.grad is not None for p in new])
-        for parameter in self.parameters:  # a layer dropped in every micro-batch still takes part, with a zero gradient
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        self._reduce(totals)
-        self._leave_alone_what_never_learned(new, learned)
-        norm = self._scale_gradients(totals["size"])
-        finite = torch.isfinite(norm) & torch.isfinite(totals["loss"])
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        self.statistics.finish(of_all_ranks, keep=finite)
-        self.optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined] # the fused kernel then leaves all as it is
-        self.optimizer.step()
-        if self.scaler.is_enabled():
-            self.scaler.update()
-        self.optimizer.zero_grad(set_to_none=True)
-        facts = torch.stack([finite.double(), totals.pop("audio_samples"), *(each.double() for each in each_finite)])
-        return _row(totals) | {"grad_norm": norm}, facts
-
-    def overflows(self) -> bool:
-        """Whether fp16 gradients that are not finite only say that the loss scale is still too large."""
-        return self.scaler.is_enabled() and self.scaler.get_scale() > MIN_SCALE
-
-    def _accumulate(self, batches: list[Numbered], step: int) -> tuple[dict[str, torch.Tensor], list[torch.Tensor]]:
-        totals: dict[str, torch.Tensor] = {}
-        finite = []
-        for number, batch, weight in batches:
-            seed_torch(self.task.config.seed, "update", step, number)
-            self.statistics.before_forward()
-            with out_of_memory(self.task, self.device):
-                with autocast(self.dtype, self.device):
-                    result = self.task.loss(batch, step, number, self.device)
-                self.scaler.scale(result.loss * weight).backward()
-            self.statistics.after_forward(number, weight)
-            finite.append(torch.isfinite(result.loss.detach()))
-            values = {"loss": result.loss, "size": result.size, **result.sums}
-            values |= {f"mean:{name}": value for name, value in result.means.items()}
-            values |= {"micro_batches": torch.ones((), device=self.device)}
-            values |= {"audio_samples": torch.full((), float(batch.samples), device=self.device)}
-            for name, value in values.items():
-                totals[name] = totals.get(name, 0.0) + value.detach().double() * weight
-        return totals, finite
-
-    def _reduce(self, totals: dict[str, torch.Tensor]) -> None:
-        if dist.world_size() == 1:
-            return
-        names = sorted(totals)
-        totals.update(zip(names, dist.sum_(torch.stack([totals[name] for name in names])), strict=True))
-        flat = dist.sum_(torch.cat([p.grad.flatten() for p in self.parameters if p.grad is not None]))
-        for parameter, gradient in zip(self.parameters, flat.split([p.numel() for p in self.parameters]), strict=True):
-            parameter.grad = gradient.view_as(parameter)
-
-    def _leave_alone_what_never_learned(self, new: Sequence[torch.Tensor], learned: Sequence[bool]) -> None:
-        """No weight decay for a frozen parameter: nothing happens to one before its first gradient that is not zero.
-
-        Args:
-            new: parameters that the optimizer has not met.
-            learned: whether each of them got a gradient, on any rank.
-        """
-        for parameter, touched in zip(new, learned, strict=True):
-            if not touched:
-                parameter.grad = None
-        touched_now = [p for p in new if p.grad is not None]
-        if not touched_now:
-            return
-        norms = torch.stack(torch._foreach_norm([p.grad for p in touched_now if p.grad is not None], float("inf")))
-        for parameter, moved in zip(touched_now, (norms != 0).tolist(), strict=True):  # NaN is not zero
-            if not moved:
-                parameter.grad = None
-
-    def _scale_gradients(self, size: torch.Tensor) -> torch.Tensor:
-        if self.scaler.is_enabled():
-            self.scaler.unscale_(self.optimizer)
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
-        torch._foreach_mul_(gradients, (1.0 / size.clamp(min=1)).float())
-        norm = torch.nn.utils.get_total_norm(gradients)
-        if limit := self.task.config.optim.clip_norm:
-            torch._foreach_mul_(gradients, (limit / (norm + 1e-6)).clamp(max=1.0))
-        return norm
-
-
 @dataclass(frozen=True)
 class _Update:
     """An update whose outcome is not known yet; `step` were done before it."""
@@ -442,16 +348,6 @@ class _Update:
     step: int
     lr: float
     batches: list[Numbered]
-
-
-def _row(totals: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    size, micro_batches = totals["size"].clamp(min=1), totals["micro_batches"]
-    row = {"size": totals["size"]}
-    for name, value in totals.items():
-        if name not in ("size", "micro_batches"):
-            mean, _, rest = name.rpartition(":")
-            row[rest] = value / (micro_batches if mean else size)
-    return row
 
 
 def _pretty(row: dict[str, Any]) -> str:

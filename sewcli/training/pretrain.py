@@ -104,37 +104,39 @@ class Pretraining:
         )
 
     def validate(self, step: int, device: torch.device, stop: StopFlag) -> tuple[float, dict[str, Any]] | None:
-        """Loss in bits, accuracy and code perplexity on held-out audio, with the same crops and masks every time."""
-        batches = [update[0] for update in self.valid_plan.epoch(0)]
-        dtype = precision(self.config, device)
-        totals: dict[str, float] = {}
-        perplexities: list[dict[str, torch.Tensor]] = []
+        """Loss in bits, accuracy and code perplexity on held-out audio, with the same crops and masks every time.
+
+        The ranks share the micro-batches, and each gets the whole result.
+        """
+        batches = list(enumerate(update[0] for update in self.valid_plan.epoch(0)))
+        own, dtype = batches[dist.rank() :: dist.world_size()], precision(self.config, device)
+        found: dict[str, dict[str, float]] = {}
 
         def load(item: tuple[int, MicroBatch]) -> MaskedBatch:
             return self._batch(self.valid_reader, item[1], key(self.config.seed, "valid"), 0, item[0])
 
-        with torch.inference_mode(), log.progress("validation", len(batches)) as bar:
+        with torch.inference_mode(), log.progress("validation", len(own)) as bar:
             threads = self.config.data.threads
-            for (number, _), batch in read_ahead(enumerate(batches), load, threads=threads, stop=lambda: bool(stop)):
+            for (number, _), batch in read_ahead(own, load, threads=threads, stop=lambda: bool(stop)):
                 if stop:
                     break
                 seed_torch(self.config.seed, "validate", number)
                 with autocast(dtype, device):
                     output = self._forward(batch, step, device)
                 values = {"contrastive": output.contrastive, "correct": output.correct, "frames": output.frames}
-                for name, value in values.items():
-                    totals[name] = totals.get(name, 0.0) + float(value)
-                perplexities.append(_perplexities(output))
+                found[str(number)] = {n: float(value) for n, value in (values | _perplexities(output)).items()}
                 bar.advance()
-        if stop:
+        if dist.any_rank(bool(stop)):
             return None
-        frames = max(totals["frames"], 1.0)
+        every = dist.merged(found)
+        rows = [every[str(number)] for number, _ in batches]  # summed in this order, whoever computed them
+        totals = {name: sum(row[name] for row in rows) for name in rows[0]}
+        frames = max(totals.pop("frames"), 1.0)
         row = {
-            "loss_bits": totals["contrastive"] / frames / math.log(2),
-            "accuracy": totals["correct"] / frames,
+            "loss_bits": totals.pop("contrastive") / frames / math.log(2),
+            "accuracy": totals.pop("correct") / frames,
+            **{name: total / len(rows) for name, total in totals.items()},
         }
-        for name in perplexities[0]:
-            row[name] = sum(float(each[name]) for each in perplexities) / len(perplexities)
         self.facts = training_facts(self.config, self.train, step)
         return row["loss_bits"], row
 

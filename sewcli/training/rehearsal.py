@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from sewcli.base import dist
+from sewcli.base import dist, log
 from sewcli.base.config import dump_yaml
 from sewcli.base.errors import UsageError
 from sewcli.base.rng import seed_torch
@@ -117,7 +117,7 @@ def dry_run(task: Task, device: torch.device, parts: str) -> None:
     lines = [
         parts,
         f"{len(updates)} updates an epoch; micro-batches an update: {config.batch.micro_batches}, "
-        f"{each} on each of {world} {unit}{'s' * (world > 1)}",
+        f"{each} on each of {world} {unit}{'s' * (world > 1)}; {useful_ranks(config.batch.micro_batches, world, unit)}",
         f"largest micro-batches, utterances: {shapes}",
         f"memory: {_memory(device)}",
         f"time: {each_pass:.3f} s a pass and {step:.3f} s a step, {update:.2f} s an update at most "
@@ -125,6 +125,24 @@ def dry_run(task: Task, device: torch.device, parts: str) -> None:
         f"in all: {config.updates:,} updates, {hours * world:,.1f} {unit}-hours ({hours / 24:,.2f} days)",
     ]
     print("".join(f"# {line}\n" for line in lines) + dump_yaml(config), end="")
+
+
+def useful_ranks(micro_batches: int, world: int, unit: str) -> str:
+    """How many devices make an update faster: each works on whole micro-batches, and waits for the one that has most."""
+    most = f"up to {micro_batches} {unit}s are of use" if micro_batches > 1 else f"one {unit} is of use"
+    each = -(-micro_batches // world)
+    needed = -(-micro_batches // each)
+    return most if needed == world else f"{most}, and {needed} would be as fast as {world}"
+
+
+def warn_of_idle_ranks(task: Task) -> None:
+    """Say so when there are more ranks than micro-batches an update."""
+    micro_batches, world = task.config.batch.micro_batches, dist.world_size()
+    if world > micro_batches:
+        log.warn(
+            f"{world} processes for {micro_batches} micro-batches an update: {world - micro_batches} of them do nothing that "
+            f"counts\n  hint: run with {micro_batches} at most; more updates at once are another recipe"
+        )
 
 
 def _memory(device: torch.device) -> str:

@@ -17,7 +17,7 @@ from sewcli.training.config import RunConfig
 from sewcli.training.experiment import open_experiment, record_data, report_rejected
 from sewcli.training.loop import Task
 from sewcli.training.loop import train as train_loop
-from sewcli.training.rehearsal import dry_run
+from sewcli.training.rehearsal import dry_run, warn_of_idle_ranks
 
 
 class TaskOfCuts(Task, Protocol):
@@ -47,6 +47,7 @@ def carry_out(task: TaskOfCuts, exp: Path, device: torch.device, what: str, *, d
         SewError: whatever the loop stops at.
     """
     choose_attention(task.model, task.config, device)
+    warn_of_idle_ranks(task)
     if dry:
         hours = " and ".join(f"{_hours(cuts):.2f} h" for cuts in (task.train, task.valid))
         dry_run(task, device, f"{what}; {hours} to train and to validate on")

@@ -19,7 +19,6 @@ from sewcli.models.ctc import CTCModel
 from sewcli.models.pretraining import PretrainingModel
 from sewcli.models.zoo import lookup
 from sewcli.text.tokens import Vocabulary
-from sewcli.training import loop
 from sewcli.training.checkpoint import WEIGHTS, TrainingState
 from sewcli.training.config import FinetuneConfig, PretrainConfig
 from sewcli.training.feed import loaded_updates
@@ -27,6 +26,7 @@ from sewcli.training.finetune import Finetuning
 from sewcli.training.loop import train
 from sewcli.training.pretrain import Pretraining
 from sewcli.training.recipes import compose
+from sewcli.training.updater import Updater
 from sewcli.training.verdicts import Verdicts
 
 CPU = torch.device("cpu")
@@ -101,7 +101,7 @@ def finetuning(utterances: list[Utterance], *sets: str) -> Finetuning:
 def fetches_of_an_update(task) -> Counter[str]:
     """Of the second update: the first meets parameters that the optimizer does not know."""
     optimizer = torch.optim.AdamW(task.model.parameters(), lr=1e-4, fused=True)
-    updater = loop._Updater(task, CPU, optimizer)
+    updater = Updater(task, CPU, optimizer)
     batches = loaded_updates(task, TrainingState(), lambda: False)
     for step in range(2):
         _, _, count, own = next(batches)
@@ -162,13 +162,13 @@ def test_a_late_look_changes_no_weight(poisoned: set[int], tmp_path: Path, monke
         said = " ".join(capsys.readouterr().err.split())
         for step in poisoned:
             assert f"update {step + 1}: the loss or its gradient is not finite; skipped (u" in said
-        monkeypatch.setattr(loop, "Verdicts", Late)
+        monkeypatch.setattr("sewcli.training.loop.Verdicts", Late)
     assert runs["late"] == runs["at once"]
 
 
 def test_a_late_look_still_stops_before_the_checkpoint(tmp_path: Path, monkeypatch) -> None:
     """Updates 6 to 8 are bad, and 8 ends with a checkpoint: what it would hold is known to be of a run gone wrong."""
-    monkeypatch.setattr(loop, "Verdicts", Late)
+    monkeypatch.setattr("sewcli.training.loop.Verdicts", Late)
     task = TinyTask(tiny_config())
     task.poisoned = {5, 6, 7}
     with pytest.raises(DataError, match="no finite loss in 3 updates in a row") as caught:
@@ -182,7 +182,7 @@ def test_a_skipped_update_touches_nothing(tmp_path: Path) -> None:
     """Neither weights nor the optimizer's averages and counts of steps: the device itself decides."""
     task = TinyTask(tiny_config())
     optimizer = torch.optim.AdamW(task.model.parameters(), lr=1e-2, weight_decay=0.1, fused=True)
-    updater = loop._Updater(task, CPU, optimizer)
+    updater = Updater(task, CPU, optimizer)
     batches = loaded_updates(task, TrainingState(), lambda: False)
 
     def everything() -> list[torch.Tensor]:
