@@ -269,7 +269,7 @@ def read_list(path: Path) -> list[str]:
         UsageError: it cannot be read, or is no such list.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise UsageError(f"cannot read the list of utterances ({reason})", where=path) from None
@@ -295,7 +295,9 @@ def fold_speakers(corpus: Path, speakers: Iterable[str], fold: int) -> list[str]
     groups: dict[tuple[str, str], list[str]] = {(sex, part): [] for sex in "FM" for part in ("clean", "other")}
     table = corpus / SPEAKERS
     try:
-        rows = [line.split("|") for line in table.read_text(encoding="utf-8").splitlines() if not line.startswith(";")]
+        rows = [
+            line.split("|") for line in table.read_text(encoding="utf-8-sig").splitlines() if not line.startswith(";")
+        ]
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise UsageError(

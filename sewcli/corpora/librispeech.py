@@ -166,10 +166,12 @@ def read_part(folder: Path) -> Listing:
         audio |= {Path(place, name) for name in names if name.endswith(".flac")}
     candidates: dict[str, Candidate] = {}
     rejections: list[Rejection] = []
+    unreadable: dict[Path, str] = {}
     for transcript in sorted(transcripts):
         try:
             lines = read_lines(transcript)
         except DataError as error:
+            unreadable[transcript.parent] = f"{transcript.name} cannot be read: {error.what}"
             rejections.append(Rejection(transcript.name.removesuffix(TRANSCRIPT), transcript, error.what))
             continue
         for line in filter(None, map(str.strip, lines)):
@@ -186,7 +188,10 @@ def read_part(folder: Path) -> Listing:
                 candidates[identity] = candidate
     used = {candidate.path for candidate in candidates.values()}
     told = {rejection.file.parent / f"{rejection.id}.flac" for rejection in rejections}
-    rejections += [Rejection(path.stem, path, "audio without a transcript") for path in sorted(audio - used - told)]
+    rejections += [
+        Rejection(path.stem, path, unreadable.get(path.parent, "audio without a transcript"))
+        for path in sorted(audio - used - told)
+    ]
     return Listing(list(candidates.values()), rejections)
 
 
