@@ -1,4 +1,4 @@
-"""Transcripts as people have them: marks, encodings, line ends, symbols outside the alphabet, empty ones, tables of segments."""
+"""Transcripts as people have them: marks, encodings, line ends, symbols outside the alphabet, empty ones, segments."""
 
 import shutil
 import unicodedata
@@ -49,7 +49,7 @@ def test_another_encoding_is_the_reason_that_is_given(part: Path, encoding: str,
     file = transcripts(part)[0]
     count = len(file.read_text().splitlines())
     file.write_bytes(file.read_text().replace("A", "É", 1).encode(encoding))
-    found = [rejection.fault for rejection in read_part(part).rejections]
+    found = [rejection.reason for rejection in read_part(part).rejections]
     assert len(found) == count + 1 and all(said in reason for reason in found)
 
 
@@ -84,7 +84,7 @@ def test_alignment_names_what_does_not_fit() -> None:
     assert frames_needed(LETTERS.encode("HELLO")) == 6
     with pytest.raises(DataError, match="5 letters need 6 frames"):
         align_utterance("u1", emission, "HELLO", LETTERS, times, 1.0)
-    with pytest.raises(DataError, match="'4', '2'|'4' '2'") as caught:
+    with pytest.raises(DataError, match="'4' '2'") as caught:
         align_utterance("u1", emission, "AT 42", LETTERS, times, 1.0)
     assert caught.value.where == "u1"
 
