@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sewcli.audio.level import QUIET, is_quiet, level_of
+from sewcli.base import log
 from sewcli.base.errors import SewError
 from sewcli.data.loading import read_ahead
 from sewcli.data.utterances import Utterance, check_rate
@@ -63,11 +65,14 @@ def emissions(
     load = lambda batch: [_read(utterances[i]) for i in batch]  # noqa: E731
     time_spent = clock or Clock()
     waiting: _Started | None = None
+    quiet: list[str] = []
     for _, read in read_ahead(batches, load, threads=READERS, stop=stop):
         readable: Batch = []
         for utterance, wave in read:
             if not isinstance(wave, SewError):
                 readable.append((utterance, wave))
+                if not model.config.normalize_waves and is_quiet(level_of(wave)):
+                    quiet.append(utterance.id)
             elif on_failure is None:
                 raise wave
             else:
@@ -81,6 +86,11 @@ def emissions(
             waiting = started
     if waiting and not stop():
         yield from waiting.results(done)
+    if quiet:
+        log.warn(
+            f"{len(quiet):,} of {len(utterances):,} recordings are quiet (below {QUIET:.0f} dB of full scale, as {quiet[0]}), "
+            "and this model does not normalise the level: words may be missing or wrong"
+        )
 
 
 def dealt_out(model: AcousticModel, utterances: Sequence[Utterance], rank: int, ranks: int) -> list[Utterance]:

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from sewcli.audio.io import RATE, probe
+from sewcli.audio.level import Loudest, is_quiet
 from sewcli.audio.streams import Mode, Stream, is_pipe, name_of, open_stream
 from sewcli.base import log
 from sewcli.base.errors import DataError, SewError, UsageError
@@ -91,12 +92,14 @@ class Listener:
 
     def __init__(self, recogniser: Transcriber, layout: Layout, name: str, longest: float = LINE) -> None:
         self._with, self._name = recogniser, name
+        self._loudest = Loudest()
         self._windows = Windows(layout)
         self._stitcher = Stitcher(layout, recogniser.vocabulary)
         self._cutter = Cutter(recogniser.vocabulary, recogniser.times.step / RATE, longest)
 
     def hear(self, samples: np.ndarray) -> Iterator[Line]:
         """Take samples (S,) at 16 kHz."""
+        self._loudest.push(samples)
         for start, wave in self._windows.push(samples):
             yield from self._read(self._cutter.push(self._stitcher.add(start, self._emission(wave))))
 
@@ -108,6 +111,12 @@ class Listener:
         if rest is not None:
             yield from self._read(self._cutter.push(rest))
         yield from self._read(self._cutter.close())
+        level = self._loudest.decibels()
+        if is_quiet(level) and not self._with.config.normalize_waves:
+            log.warn(
+                f"{self._name}: a quiet recording ({level:.0f} dB of full scale at its loudest), and this model does not "
+                "normalise the level: words may be missing or wrong; raise it, e.g. ffmpeg -i FILE -af dynaudnorm LOUDER.wav"
+            )
 
     def _emission(self, wave: np.ndarray) -> np.ndarray:
         if not self._with.config.frames(len(wave)):
