@@ -21,7 +21,7 @@ def fault(file: BinaryIO, demuxer: str) -> str | None:
     walk = _WALKS.get(demuxer)
     try:
         return walk(file, size) if walk else None
-    except struct.error:
+    except (struct.error, ValueError, OverflowError, OSError):
         return "truncated: it ends within a header"
 
 

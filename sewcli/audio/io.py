@@ -59,7 +59,7 @@ def read_wave(
             raise DataError(f"the sample rate is {info.rate} Hz, not {rate} Hz", where=path, mend=_resample_mend(rate))
         wanted = _wanted(path, info, start, samples, channel, short)
         try:
-            sound.seek(start)
+            _skip(sound, start)
             wave = _read(sound, wanted)
         except (soundfile.LibsndfileError, OSError) as error:
             raise unreadable(path, error) from None
@@ -178,6 +178,17 @@ def _wanted(path: Source, info: AudioInfo, start: int, samples: int | None, chan
     return wanted
 
 
+def _skip(sound: Sound, samples: int) -> None:
+    """Go on behind so many samples; libsndfile cannot go to a place in some codings (G.721, NMS ADPCM, XI)."""
+    if not samples:
+        return
+    try:
+        sound.seek(samples)
+    except soundfile.LibsndfileError:
+        while samples and len(part := sound.read(min(samples, BLOCK), dtype="float32", always_2d=True)):
+            samples -= len(part)
+
+
 def _read(sound: Sound, wanted: int) -> np.ndarray:
     """So many samples of all channels, or as many as there are: what a header claims is not asked of the memory at once."""
     if wanted <= MOST_AT_ONCE:
@@ -195,8 +206,7 @@ def _blocks(sound: Sound, path: Source, info: AudioInfo, start: int, wanted: int
     expected = _flac_md5(path) if checked else None
     digest, read = hashlib.md5(usedforsecurity=False), 0
     try:
-        if start:
-            sound.seek(start)
+        _skip(sound, start)
         while read < wanted:
             most = max(BLOCK // info.channels, 1)
             block = sound.read(min(most, wanted - read), dtype="int16" if expected else "float32", always_2d=True)

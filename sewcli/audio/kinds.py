@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 from dataclasses import dataclass
+from typing import TypeVar
 
 from sewcli.audio import mpeg
 
@@ -36,28 +37,32 @@ class Kind:
 
 _SOUND = {
     **dict.fromkeys((b"RIFF", b"RIFX", b"RF64", b"BW64"), "a WAV file"),
-    b"riff\x2e\x91\xcf\x11": "a Wave64 file",
+    b"riff": "a Wave64 file",
     b"fLaC": "a FLAC file",
     b"OggS": "an Ogg file",
     b"FORM": "an IFF file",
-    b"NIST_1A": "a SPHERE file",
+    b"NIST": "a SPHERE file",
     b".snd": "an AU file",
     b"dns.": "an AU file",
     b"caff": "a CAF file",
     b"ID3": "a file with ID3 tags",
-    b"Creative Voice File": "a VOC file",
-    b"PVF1\n": "a PVF file",
+    b"Creative ": "a VOC file",
+    b"PVF1": "a PVF file",
     b"2BIT": "an AVR file",
     b" paf": "a PAF file",
     b"fap ": "a PAF file",
-    b"ALawSoundFile": "a WVE file",
-    b"Extended Instrument": "an XI file",
-    b"MATLAB 5.0 MAT-file": "a MAT file",
+    b"ALawSound": "a WVE file",
+    b"Extended ": "an XI file",
+    b"MATLAB ": "a MAT file",
     b"\x00\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00": "a MAT file",
     b"\x00\x00\x03\xe8\x00\x00\x00\x01\x00\x00\x00\x01": "a MAT file",
     **dict.fromkeys((b"d\xa3\1\0", b"d\xa3\2\0", b"d\xa3\3\0", b"d\xa3\4\0"), "an IRCAM file"),
     **dict.fromkeys((b"\0\1\xa3d", b"\0\2\xa3d", b"\0\3\xa3d", b"\0\4\xa3d"), "an IRCAM file"),
 }
+_OGG_CODINGS = (b"\x7fFLAC", b"Speex   ", b"\x80theora", b"fishead\0")
+_WAV_CODINGS = frozenset(  # G.726, G.722, MP2 and MP3, AAC, WMA, AC-3, TrueSpeech, G.723.1, G.729
+    (0x22, 0x42, 0x45, 0x50, 0x55, 0x64, 0x65, 0x83, 0xFF, 0x160, 0x161, 0x162, 0x28F, 0x2000)
+)
 _MEDIA = {
     b"\x1aE\xdf\xa3": ("a Matroska or WebM file", "matroska"),
     b"0&\xb2u\x8ef\xcf\x11": ("a Windows Media file", "asf"),
@@ -112,20 +117,42 @@ def of(head: bytes) -> Kind | None:
 
     Text is not looked for here: `is_text`.
     """
-    for magic, (name, hint) in _NOT_SOUND.items():
-        if head.startswith(magic):
-            return Kind(name, NONE, hint or GIVE_SOUND)
-    for magic, (name, demuxer) in _MEDIA.items():
-        if head.startswith(magic):
-            return Kind(name, demuxer)
+    found = _not_sound(head) or _container(head)
+    if found is None and (name := _named(head, _SOUND)):
+        found = Kind(name, SOUND)
+    return found or _framed(head) or _by_place(head)
+
+
+T = TypeVar("T")
+
+
+def _named(head: bytes, names: dict[bytes, T]) -> T | None:
+    return next((name for magic, name in names.items() if head.startswith(magic)), None)
+
+
+def _not_sound(head: bytes) -> Kind | None:
+    """Files of other kinds, and the pictures that are kept as sound is."""
+    if found := _named(head, _NOT_SOUND):
+        return Kind(found[0], NONE, found[1] or GIVE_SOUND)
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return Kind("a WebP picture", NONE)
+    return Kind("a HEIF picture", NONE) if head[4:12] in (b"ftypheic", b"ftypmif1", b"ftypavif") else None
+
+
+def _container(head: bytes) -> Kind | None:
+    """Containers that PyAV reads, and codings that libsndfile does not read in containers that it does."""
+    if found := _named(head, _MEDIA):
+        return Kind(*found)
     if head[4:8] in _BOXES and head[:2] in (b"\0\0", b"\0\1"):
-        return Kind("a HEIF picture", NONE) if head[8:12] in (b"heic", b"mif1", b"avif") else Kind("an MP4 file", "mov")
-    if head.startswith(b"RIFF") and head[8:12] in (b"AVI ", b"WEBP"):
-        return Kind("an AVI video", "avi") if head[8:12] == b"AVI " else Kind("a WebP picture", NONE)
-    for magic, name in _SOUND.items():
-        if head.startswith(magic):
-            return Kind(name, SOUND)
-    return _framed(head) or _by_place(head)
+        return Kind("an MP4 file", "mov")
+    if head[:4] == b"OggS" and head[28:36].startswith(_OGG_CODINGS):
+        return Kind("an Ogg file of FLAC, Speex or video", "ogg")
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        return Kind("an AVI video", "avi")
+    at = head.find(b"fmt ", 12) + 8
+    if head[:4] == b"RIFF" and at >= 20 and int.from_bytes(head[at : at + 2], "little") in _WAV_CODINGS:
+        return Kind("a WAV file of another coding than samples", "wav")
+    return None
 
 
 def wanted(head: bytes) -> int:

@@ -53,7 +53,7 @@ def extent(file: BinaryIO) -> Extent | None:
         if head.startswith(magic):
             try:
                 found = find(file, base)
-            except (struct.error, ValueError, OverflowError):  # the header itself is cut off or damaged
+            except (struct.error, ValueError, OverflowError, OSError):  # the header itself is cut off or damaged
                 return None
             if found is None:
                 return None

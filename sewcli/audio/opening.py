@@ -40,7 +40,7 @@ WIDTHS = {
     "DOUBLE": 8,
 }
 HEADERLESS = (".gsm", ".vox")  # endings that say what the samples are, and whose files say nothing else
-UNSUPPORTED = (3, 34, 35)  # libsndfile knows the container and not the coding in it
+UNSUPPORTED = 4  # libsndfile knows the container and not the coding in it
 
 
 class Sound(Protocol):
@@ -92,6 +92,9 @@ def opened(path: Source, *, say: bool = False) -> Iterator[tuple[Sound, AudioInf
             raise DataError(f"cannot be read as sound (it is {kind.name})", where=path, mend=kind.hint)
         if kind is not None and kind.reader != kinds.SOUND:
             media = _media(path, file, base, kind)
+            extent = lengths.extent(file)
+            if extent is not None and extent.is_cut_off:
+                raise _cut_off(path, media, extent)
             yield media, AudioInfo(media.samplerate, media.channels, media.frames, media.format)
             return
         if kind is None and kinds.is_text(head):
@@ -122,6 +125,8 @@ def truncated(path: Source, read: int, stated: int) -> DataError:
 def unreadable(path: Source, error: Exception) -> DataError:
     """Of a file that a decoder gave up."""
     reason = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
+    if "possibly a pipe" in reason:  # what libsndfile says of an MP3 without a whole frame
+        reason = "no whole frame of MPEG audio"
     return DataError(f"cannot be read as sound ({str(reason).strip().rstrip('.')})", where=path, mend=COPY_AGAIN)
 
 
@@ -151,8 +156,7 @@ def _file(path: Source) -> BinaryIO:
 def _sphere_header(path: Source, head: bytes) -> sphere.Header | None:
     """Its header, of a SPHERE file."""
     try:
-        is_one = head.startswith(sphere.MAGIC) and not isinstance(path, Packed)
-        return sphere.read_header(Path(path)) if is_one else None
+        return sphere.read_header(path) if head.startswith(sphere.MAGIC) else None
     except OSError as error:
         raise unreadable(path, error) from None
 
@@ -174,10 +178,8 @@ def _open(
             source = _as_libsndfile_wants_it(path, file, base, head, extent)
         sound: Sound = stack.enter_context(soundfile.SoundFile(source))
     except soundfile.LibsndfileError as error:
-        kind = kinds.of(head)
-        demuxer = {"a WAV file": "wav", "a CAF file": "caf", "an Ogg file": "ogg"}.get(kind.name if kind else "")
-        if demuxer and error.code in UNSUPPORTED:
-            return _media(path, file, base, kinds.Kind(f"{kind.name} of another coding" if kind else "", demuxer))
+        if head.startswith(b"caff") and error.code == UNSUPPORTED:
+            return _media(path, file, base, kinds.Kind("a CAF file of another coding", "caf"))
         raise unreadable(path, error) from None
     except (OSError, TypeError, ValueError) as error:  # TypeError: .raw
         raise unreadable(path, error) from None
@@ -221,14 +223,15 @@ def _is_chunk(file: BinaryIO, extent: lengths.Extent) -> bool:
 def _media(path: Source, file: BinaryIO, base: int, kind: kinds.Kind) -> MediaSound:
     """What PyAV decodes."""
     require(kind.name, shown(path))
-    facts = (path.size, path.start) if isinstance(path, Packed) else _facts(file)
-    return MediaSound(io.BufferedReader(Behind(file, b"", base)), kind.reader, shown(path), (shown(path), *facts))
-
-
-def _facts(file: BinaryIO) -> tuple[int, ...]:
-    """What changes with a file's content."""
-    facts = os.fstat(file.fileno())
-    return facts.st_ino, facts.st_size, facts.st_mtime_ns
+    facts = os.stat(path.archive if isinstance(path, Packed) else path)  # noqa: PTH116
+    content = (
+        shown(path),
+        path.start if isinstance(path, Packed) else 0,
+        facts.st_ino,
+        facts.st_size,
+        facts.st_mtime_ns,
+    )
+    return MediaSound(io.BufferedReader(Behind(file, b"", base)), kind.reader, shown(path), content)
 
 
 def _cut_off(path: Source, sound: Sound, extent: lengths.Extent) -> DataError:

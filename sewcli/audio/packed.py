@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from sewcli.base.errors import DataError
 from sewcli.base.regular import require_regular
@@ -56,6 +58,15 @@ class Packed(os.PathLike[str]):
 
 
 Source = str | Path | Packed
+
+
+def open_binary(source: Source) -> BinaryIO:
+    """A sound file's bytes, to go back and forth in.
+
+    Raises:
+        DataError: of a packed one. OSError, ValueError: of another.
+    """
+    return io.BytesIO(source.read_bytes()) if isinstance(source, Packed) else open(source, "rb")
 
 
 def content_of(source: Source, size: int = -1) -> bytes:

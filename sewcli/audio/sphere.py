@@ -10,8 +10,8 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
+from sewcli.audio.packed import Source, content_of, open_binary
 from sewcli.audio.views import Behind
 from sewcli.base.errors import DataError
 
@@ -26,7 +26,7 @@ MOST = 1 << 40  # of anything that is counted: larger numbers are damage
 class Header:
     """A SPHERE header: its fields as text, and its size in bytes."""
 
-    path: Path
+    path: Source
     fields: dict[str, str]
     size: int
 
@@ -83,14 +83,14 @@ class Header:
         return int(number[1])
 
 
-def read_header(path: str | Path) -> Header | None:
+def read_header(path: Source) -> Header | None:
     """The header of a SPHERE file, or None when the file is none.
 
     Raises:
         DataError: it begins as a SPHERE header and does not go on as one.
         OSError: it cannot be opened.
     """
-    with open(path, "rb") as file:
+    with open_binary(path) as file:
         head = file.read(16)
         if not head.startswith(MAGIC):
             return None
@@ -106,7 +106,7 @@ def read_header(path: str | Path) -> Header | None:
     for line in head[len(MAGIC) : end.start()].decode("latin-1").split("\n")[1:]:
         if field := re.match(r"(\S+) +-(?:i|r|s\d+)(?: +(.*))?$", line):
             fields[field[1]] = (field[2] or "").strip()
-    return Header(Path(path), fields, size)
+    return Header(path, fields, size)
 
 
 def plain(header: Header) -> io.RawIOBase | io.BytesIO:
@@ -117,11 +117,11 @@ def plain(header: Header) -> io.RawIOBase | io.BytesIO:
         OSError: it cannot be opened.
     """
     if not header.is_shortened:
-        return Behind(open(header.path, "rb"), header.rewritten(), header.size)
+        return Behind(open_binary(header.path), header.rewritten(), header.size, owns=True)
     import desphere  # imported late: few corpora need it
 
     try:
-        return io.BytesIO(desphere.transcode_bytes(header.rewritten() + header.path.read_bytes()[header.size :]))
+        return io.BytesIO(desphere.transcode_bytes(header.rewritten() + content_of(header.path)[header.size :]))
     except desphere.DesphereError as error:
         raise DataError(
             f"its shorten compression cannot be undone ({error})", where=header.path, mend=COPY_AGAIN

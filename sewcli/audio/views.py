@@ -10,16 +10,17 @@ if TYPE_CHECKING:
 
 
 class Behind(io.RawIOBase):
-    """Bytes of our own, and behind them a file from a certain place on. Closing it closes the file.
+    """Bytes of our own, and behind them a file from a certain place on.
 
     Args:
         file: open for reading.
         head: what comes first.
         skip: the byte of the file that follows it.
+        owns: the file is closed with it.
     """
 
-    def __init__(self, file: BinaryIO, head: bytes = b"", skip: int = 0) -> None:
-        self._file, self._head = file, head
+    def __init__(self, file: BinaryIO, head: bytes = b"", skip: int = 0, *, owns: bool = False) -> None:
+        self._file, self._head, self._owns = file, head, owns
         self._shift = skip - len(head)
         self._place = 0
 
@@ -50,12 +51,16 @@ class Behind(io.RawIOBase):
         wanted = memoryview(buffer).cast("B")
         head = self._head[self._place : self._place + len(wanted)]
         wanted[: len(head)] = head
-        self._file.seek(max(self._place, len(self._head)) + self._shift)
+        try:
+            self._file.seek(max(self._place, len(self._head)) + self._shift)
+        except (OSError, OverflowError):  # a place that no file can have, and so behind the end
+            return len(head)
         read: int = len(head) + self._file.readinto(wanted[len(head) :])  # type: ignore[attr-defined]
         self._place += read
         return read
 
     def close(self) -> None:
-        """Close the file, too."""
-        self._file.close()
+        """Close the file, too, where it is owned."""
+        if self._owns:
+            self._file.close()
         super().close()

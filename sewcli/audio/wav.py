@@ -24,6 +24,10 @@ CODINGS = {
     **{(PCM, 1): "PCM_U8", (PCM, 2): "PCM_16", (PCM, 3): "PCM_24", (PCM, 4): "PCM_32"},
     **{(FLOAT, 4): "FLOAT", (FLOAT, 8): "DOUBLE", (ALAW, 1): "ALAW", (ULAW, 1): "ULAW"},
 }
+SUBFORMAT = {  # a GUID behind the tag that it holds; its first two numbers follow the order of bytes
+    "<": b"\0\0\0\0\x10\0\x80\0\0\xaa\x00\x38\x9b\x71",
+    ">": b"\0\0\0\0\0\x10\x80\0\0\xaa\x00\x38\x9b\x71",
+}
 NOT_SAMPLES = (b"LIST", b"id3 ", b"ID3 ", b"fact", b"cue ", b"bext")  # chunks behind samples that take no bytes
 
 
@@ -79,7 +83,7 @@ def _described(taken: bytes, form: bytes, size: int, order: str, name: str) -> P
     if len(form) < 16:
         raise DataError("cannot be read as WAV (it does not say what its samples are)", where=name, mend=LOOK)
     tag, channels, rate, _, frame, bits = struct.unpack_from(order + "HHIIHH", form)
-    if tag == EXTENSIBLE and len(form) >= 26:
+    if tag == EXTENSIBLE and form[26:40] == SUBFORMAT[order]:
         (tag,) = struct.unpack_from(order + "H", form, 24)
     if not 0 < channels <= MOST_CHANNELS:
         raise DataError(f"a WAV of {channels} channels", where=name, mend=f"give it at most {MOST_CHANNELS}")

@@ -26,6 +26,9 @@ CONTAINERS = {  # ending: ffmpeg's muxer, coding, rate
     "wv": ("wv", "wavpack", 16_000),
     "tta": ("tta", "tta", 16_000),
     "alac.m4a": ("ipod", "alac", 16_000),
+    "mp3.wav": ("wav", "libmp3lame", 16_000),
+    "g722.wav": ("wav", "g722", 16_000),
+    "flac.oga": ("ogg", "flac", 16_000),
     "3gp": ("3gp", "libopencore_amrnb", 8_000),
 }
 
