@@ -25,7 +25,7 @@ from sewcli.compression.student import new_student, require_equal_rates
 from sewcli.data.loading import labelled_batch, to_device
 from sewcli.data.mixing import read_parts
 from sewcli.data.plan import MicroBatch
-from sewcli.data.reader import Reader
+from sewcli.data.reader import LeftOut, Reader
 from sewcli.data.utterances import Utterance, check_rate
 from sewcli.decoding.emissions import dealt_out, emissions
 from sewcli.decoding.runtimes.pytorch import TorchModel
@@ -174,7 +174,13 @@ def divergence_on(
 
 
 def usable(
-    config: DistillConfig, utterances: Sequence[Utterance], model: CTCModel, words: Vocabulary | None
+    config: DistillConfig,
+    utterances: Sequence[Utterance],
+    model: CTCModel,
+    words: Vocabulary | None,
+    left_out: LeftOut | None = None,
+    *,
+    validation: bool = False,
 ) -> list[Utterance]:
     """Those whose length is in range; with a vocabulary, those whose labels fit too; without one, their texts are put away.
 
@@ -182,11 +188,11 @@ def usable(
         DataError: none is left, audio at another rate than the models', or symbols outside the vocabulary.
     """
     if words:
-        return select(utterances, config, model, words)
+        return select(utterances, config, model, words, left_out, validation=validation)
     for u in utterances:
         check_rate(u)
     shortest = max(config.data.min_seconds, 0.025)
-    kept = [replace(u, text="") for u in utterances if shortest <= u.seconds <= config.data.max_seconds]
+    kept = [replace(u, text="", fault="") for u in utterances if shortest <= u.seconds <= config.data.max_seconds]
     if not kept:
         raise DataError("no utterance is left to train on", mend="look at the data section of the config")
     if dropped := len(utterances) - len(kept):
@@ -208,9 +214,11 @@ def run(config: DistillConfig, exp: Path, device: torch.device, *, dry: bool = F
     teacher.to(device)
     train, valid = (read_parts(each) for each in (training_splits(config.data), validation_splits(config)))
     require_hours(config.data, train)
-    train = usable(config, train, model, vocabulary if config.ctc_weight else None)
-    valid = usable(config, valid, model, vocabulary if all(u.text.strip() for u in valid) else None)
-    reader = Reader(train, None if dry else exp, config.data.max_rejected)
+    left_out = LeftOut(config.data.max_rejected)
+    train = usable(config, train, model, vocabulary if config.ctc_weight else None, left_out)
+    words = vocabulary if all(u.text.strip() for u in valid) else None
+    valid = usable(config, valid, model, words, left_out, validation=True)
+    reader = Reader(train, None if dry else exp, config.data.max_rejected, left_out)
     task = Distillation(config, model, teacher, vocabulary, train, valid, reader)
     counts = [sum(p.numel() for p in each.parameters()) for each in (model, teacher)]
     depth = f"{model.config.layers} layers, {counts[0]:,} parameters"

@@ -53,7 +53,8 @@ class DataConfig(ReadingConfig):
     max_seconds: Positive = 40.0
     """Longer utterances are left out (fine-tuning) or cropped (pre-training)."""
     max_rejected: Share = 0.01
-    """Share of the utterances that may turn out unreadable in training; they are listed in `rejected.jsonl`."""
+    """Share of the utterances that may be left out because their audio cannot be read, or because the vocabulary lacks a symbol
+    of their transcript; they are listed in `rejected.jsonl`."""
 
 
 class UpdateConfig(Config):

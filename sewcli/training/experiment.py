@@ -103,14 +103,14 @@ def training_facts(config: RunConfig, train: Sequence[Utterance], updates: int) 
 
 
 def report_rejected(reader: Reader) -> None:
-    """Say at the end of a run that some utterances could not be read.
+    """Say at the end of a run that some utterances could not be used.
 
     Raises:
         PartialError: there are such.
     """
     if number := reader.rejected:
         raise PartialError(
-            f"training is done; {number} of {len(reader.utterances)} utterances could not be read and were passed over",
+            f"training is done; {number} of {reader.total} utterances could not be read or written and were passed over",
             where=reader.path,
             mend="they are listed there; sew check finds such files before a run",
         )

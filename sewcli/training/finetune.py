@@ -23,7 +23,7 @@ from sewcli.base.rng import numpy_rng, seed_torch
 from sewcli.data.loading import LabelledBatch, labelled_batch, to_device
 from sewcli.data.mixing import Part, parts, read_parts
 from sewcli.data.plan import MicroBatch
-from sewcli.data.reader import Reader
+from sewcli.data.reader import LeftOut, Reader
 from sewcli.data.utterances import Utterance, check_rate
 from sewcli.data.utterances import splits as find_splits
 from sewcli.decoding.emissions import dealt_out, emissions
@@ -215,16 +215,31 @@ def commonest(texts: Iterable[str], number: int = 3) -> float:
 
 
 def select(
-    utterances: Sequence[Utterance], config: RunConfig, model: CTCModel, vocabulary: Vocabulary
+    utterances: Sequence[Utterance],
+    config: RunConfig,
+    model: CTCModel,
+    vocabulary: Vocabulary,
+    left_out: LeftOut | None = None,
+    *,
+    validation: bool = False,
 ) -> list[Utterance]:
     """Those whose length is in range and whose labels fit their frames; what is left out is counted by reason.
 
+    Args:
+        utterances: of the splits.
+        config: its data section says what is in range.
+        model: makes the frames.
+        vocabulary: makes the labels.
+        left_out: gets those whose transcripts cannot be written, up to its share; None allows none.
+        validation: they are to validate on.
+
     Raises:
-        DataError: none is left, audio at another rate than the models', or symbols outside the vocabulary.
+        DataError: none is left, audio at another rate than the models', or too many with symbols outside the vocabulary.
     """
     for u in utterances:
         check_rate(u)
     kept, reasons = [], dict.fromkeys(("too short", "too long", "no transcript", "more labels than frames"), 0)
+    unfit: list[tuple[Utterance, DataError]] = []
     for u in utterances:
         if u.seconds < config.data.min_seconds:
             reasons["too short"] += 1
@@ -232,12 +247,13 @@ def select(
             reasons["too long"] += 1
         elif not u.text.strip():
             reasons["no transcript"] += 1
-        elif (
-            frames_needed(_encode(vocabulary, u)) > int(model.encoder.frames(u.samples)) * model.config.output_upsample
-        ):
+        elif isinstance(labels := _encode(vocabulary, u), DataError):
+            unfit.append((u, labels))
+        elif frames_needed(labels) > int(model.encoder.frames(u.samples)) * model.config.output_upsample:
             reasons["more labels than frames"] += 1
         else:
             kept.append(u)
+    (left_out or LeftOut()).take(unfit, len(utterances), validation=validation)
     dropped = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
     if not kept:
         raise DataError(f"no utterance is left to train on ({dropped})", mend="look at the data section of the config")
@@ -249,11 +265,14 @@ def select(
     return kept
 
 
-def _encode(vocabulary: Vocabulary, utterance: Utterance) -> list[int]:
+def _encode(vocabulary: Vocabulary, utterance: Utterance) -> list[int] | DataError:
+    """The labels of an utterance, or why it has none."""
+    if utterance.fault:
+        return DataError(utterance.fault, mend="CutSet.trim_to_supervisions before the audio is cut")
     try:
         return vocabulary.encode(utterance.text)
     except DataError as error:
-        raise DataError(error.what, where=utterance.id, mend=error.mend) from None
+        return error
 
 
 def run(config: FinetuneConfig, exp: Path, device_name: str, *, dry: bool = False) -> None:
@@ -270,10 +289,11 @@ def run(config: FinetuneConfig, exp: Path, device_name: str, *, dry: bool = Fals
     model = new_or_pretrained(config, vocabulary)
     splits = training_splits(config.data)
     valid_splits = validation_splits(config)
-    train = select(read_parts(splits), config, model, vocabulary)
+    left_out = LeftOut(config.data.max_rejected)
+    train = select(read_parts(splits), config, model, vocabulary, left_out)
     require_hours(config.data, train)
-    valid = select(read_parts(valid_splits), config, model, vocabulary)
-    reader = Reader(train, None if dry else exp, config.data.max_rejected)
+    valid = select(read_parts(valid_splits), config, model, vocabulary, left_out, validation=True)
+    reader = Reader(train, None if dry else exp, config.data.max_rejected, left_out)
     task = Finetuning(config, model, vocabulary, train, valid, reader)
     size = f"{model.config.name}, {sum(p.numel() for p in model.parameters()):,} parameters on {device}"
     carry_out(task, exp, device, size, dry=dry)

@@ -190,7 +190,8 @@ def select(utterances: Sequence[Utterance], config: PretrainConfig) -> list[Utte
     """
     for u in utterances:
         check_rate(u)
-    kept = [u for u in utterances if u.seconds >= config.data.min_seconds]
+    # a text that is not that of its audio does not matter here
+    kept = [replace(u, fault="") if u.fault else u for u in utterances if u.seconds >= config.data.min_seconds]
     if not kept:
         longest = max(u.seconds for u in utterances)
         raise UsageError(

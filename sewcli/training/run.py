@@ -54,6 +54,7 @@ def carry_out(task: TaskOfCuts, exp: Path, device: torch.device, what: str, *, d
         return
     open_experiment(exp, task.config)
     record_data(exp, task.train, task.valid)
+    task.reader.list_left_out()
     log.info(f"{exp}: {what}")
     train_loop(task, exp, device)
     average_run(task, exp, device)
