@@ -47,7 +47,16 @@ class Packed(os.PathLike[str]):
         try:
             require_regular(self.archive)
             with open(self.archive, "rb", buffering=0) as file:
-                content = os.pread(file.fileno(), self.size, self.start)
+                there = os.fstat(file.fileno()).st_size - self.start
+                if (
+                    self.size > LARGEST
+                ):  # believed only as far as it is likely, and nothing is asked of the memory before
+                    raise DataError(
+                        f"a file of {self.size:,} bytes, says the archive, which is damaged",
+                        where=self,
+                        mend="copy it again",
+                    )
+                content = os.pread(file.fileno(), max(min(self.size, there), 0), self.start)
         except OSError as error:
             raise DataError(f"cannot be read ({error.strerror or error})", where=self.archive) from None
         if len(content) < self.size:
@@ -57,6 +66,7 @@ class Packed(os.PathLike[str]):
         return content
 
 
+LARGEST = 1 << 31  # bytes of one file in an archive: a day of 16-bit speech at 16 kHz; more is a damaged header
 Source = str | Path | Packed
 
 

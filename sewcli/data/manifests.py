@@ -97,7 +97,8 @@ def _what(file: Path) -> str:
 def _files(data: Path, *what: str) -> list[Path]:
     if not data.is_dir():
         return []
-    return sorted(path for path in data.glob("*.jsonl*") if _what(path) in what)
+    shards = shar.manifests(data)
+    return sorted(path for path in data.glob("*.jsonl*") if _what(path) in what and path not in shards)
 
 
 def _cuts(data: Path) -> Files:

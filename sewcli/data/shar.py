@@ -8,12 +8,13 @@ not lie within the folder: lhotse takes every file there for a field of the cuts
 
 from __future__ import annotations
 
+import io
 import re
 import tarfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sewcli.audio.packed import Packed
 from sewcli.base import dist, log
@@ -24,6 +25,9 @@ from sewcli.base.regular import require_regular
 CUTS = re.compile(r"^cuts(?P<shard>(?:\.\d+)?)\.jsonl(?:\.gz)?$")
 PARTIAL = ".partial"  # ends the name of a folder that is being written
 WITHOUT_SOUND = ("json", "nodata", "nometa")  # members of a tar: manifests, and stand-ins for what a cut does not have
+BLOCK = 512  # bytes that the headers of a tar begin at multiples of
+LONGEST_HEADER = 1 << 20  # bytes
+LARGEST_TAR = 1 << 62
 READERS = 8  # threads: on a network drive each header waits for the one before
 
 Members = dict[str, tuple[str, int, int]]
@@ -38,7 +42,9 @@ def shar_splits(data: Path) -> list[str]:
 
 def manifests(folder: Path) -> list[Path]:
     """The shards of cuts of a split's folder, in order."""
-    return sorted(path for path in folder.glob("cuts.*") if CUTS.match(path.name))
+    found = sorted(path for path in folder.glob("cuts.*") if CUTS.match(path.name))
+    numbered = [path for path in found if (named := CUTS.match(path.name)) and named["shard"]]
+    return numbered or [path for path in found if tar_of(path).is_file()]
 
 
 def read_rows(data: Path, split: str) -> Iterator[tuple[Path, dict[str, Any], Packed]]:
@@ -86,28 +92,81 @@ def locate(data: Path, split: str, tars: list[Path]) -> dict[str, Members]:
 
 
 def scan(tar: Path) -> tuple[Members, bool]:
-    """(where each cut's audio is in a tar, whether the tar is whole); one that is cut off or damaged gives what is there."""
+    """(where each cut's audio is in a tar, whether the tar is whole); one that is cut off or damaged gives what is there.
+
+    A header that is damaged, or claims a size that the tar does not have, costs its own file: the next header is looked for
+    behind it.
+    """
     members: Members = {}
+    faults: list[str] = []
     try:
         require_regular(tar)
-        with tarfile.open(tar, "r:") as archive:
-            for info in archive:
+        size = tar.stat().st_size
+        with open(tar, "rb") as file, tarfile.open(fileobj=_Headers(file), mode="r:", ignore_zeros=True) as archive:
+            kept: list[tarfile.TarInfo] = vars(archive)["members"]  # it would keep all of a million
+            expected = 0
+            while True:
+                try:
+                    info = archive.next()
+                except (tarfile.TarError, ValueError, OverflowError) as error:
+                    faults.append(str(error))
+                    archive.offset = expected = max(archive.offset, expected) + BLOCK
+                    if expected >= size:
+                        break
+                    continue
+                if info is None:
+                    break
+                kept.clear()
+                if info.offset > expected:
+                    faults.append(f"bytes {expected:,} to {info.offset:,} are no header of a file")
+                if info.size < 0 or info.offset_data + info.size > size:
+                    faults.append(f"{info.name!r:.60} has {info.size:,} bytes, says its header")
+                    archive.offset = info.offset_data
                 cut, _, ending = info.name.rpartition(".")
                 if info.isreg() and ending not in WITHOUT_SOUND:
-                    members[cut] = (info.name, info.offset_data, info.size)
+                    members[cut] = (info.name, info.offset_data, max(info.size, -1))
+                expected = archive.offset
     except (tarfile.TarError, OSError) as error:
-        log.warn(f"{tar}: {error}; {len(members)} sound files can be found in it", every_rank=True)
-        return members, False
-    return members, True
+        faults.append(str(error))
+    if faults:
+        log.warn(f"{tar}: {faults[0]:.200}; {len(members)} sound files can be found in it", every_rank=True)
+    return members, not faults
+
+
+class _Headers(io.RawIOBase):
+    """A file of which so much is read at once as a header may have, whatever it says of its own size."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        return self._file.read(min(size, LONGEST_HEADER) if size >= 0 else LONGEST_HEADER)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
 
 
 def read_index(data: Path, split: str) -> dict[str, Any]:
     """What is known of the tars of a split, by their names; nothing if that cannot be read."""
     try:
         tars: dict[str, Any] = read_json(index_path(data, split))["tars"]
-        return {name: {"mark": tar["mark"], "members": dict(tar["members"])} for name, tar in tars.items()}
+        found = {name: {"mark": tar["mark"], "members": dict(tar["members"])} for name, tar in tars.items()}
     except (DataError, KeyError, TypeError, ValueError, AttributeError):
         return {}
+    return {name: tar for name, tar in found.items() if all(map(_is_place, tar["members"].values()))}
+
+
+def _is_place(place: Any) -> bool:
+    """Whether an entry of an index is (name, first byte, bytes)."""
+    return (
+        isinstance(place, list)
+        and [type(each) for each in place] == [str, int, int]
+        and 0 <= place[1] < LARGEST_TAR
+        and -1 <= place[2] < LARGEST_TAR
+    )
 
 
 def index_path(data: Path, split: str) -> Path:
