@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from pydantic import model_validator
 
 from sewcli.base import log
 from sewcli.base.config import Config
@@ -47,6 +48,13 @@ class BeamOptions(Config):
     log_add: bool = False  # sum the paths of a hypothesis instead of keeping the best
     nbest: int | None = None  # hypotheses of an utterance to keep; None is the best one alone
     lexicon_free: bool = False  # any letters, without a lexicon; words are then not counted, and have no score
+    search: Literal["sew", "wav2letter"] = "sew"  # wav2letter: exactly the papers' decoder, with `WAV2LETTER`
+
+    @model_validator(mode="after")
+    def _is_the_papers(self) -> BeamOptions:
+        if self.search == "wav2letter" and (self.lexicon_free or self.log_add or not self.exhaustive):
+            raise ValueError("search = wav2letter goes with a lexicon, all symbols, a threshold of 25, and best paths")
+        return self
 
     @property
     def exhaustive(self) -> bool:
@@ -77,6 +85,9 @@ class BeamOptions(Config):
 
 
 EXHAUSTIVE: dict[str, Any] = {"beam_tokens": None, "threshold": 25.0}  # the usual settings of flashlight
+WAV2LETTER: dict[str, Any] = {**EXHAUSTIVE, "search": "wav2letter"}
+"""wav2letter of 2020 (96f5f9d) as fairseq called it for wav2vec 2.0 and SEW: the silence is the blank, so that words are parted
+by what their spellings end with alone; and no frame is added to end the last word."""
 
 
 class Search(ABC):
@@ -91,7 +102,7 @@ class Search(ABC):
     def __init__(self, vocabulary: Vocabulary, options: BeamOptions, *, scored: bool = True) -> None:
         self.vocabulary, self.options = vocabulary, options
         self._scored = scored
-        self._silence = silence_of(vocabulary)
+        self._silence = vocabulary.blank if options.search == "wav2letter" else silence_of(vocabulary)
         self._weights, self._tokens = options.weights, len(vocabulary)
         self._decoder = self._new_decoder()
 
@@ -162,7 +173,8 @@ class Search(ABC):
         half a piece later, what was said there is settled.
         """
         decoder, size = self._decoder, len(self.vocabulary)
-        if len(frames) <= (piece := max(LEAST, PIECE // (self.options.beam * BYTES_PER_STATE))):
+        whole = self.options.search == "wav2letter"
+        if whole or len(frames) <= (piece := max(LEAST, PIECE // (self.options.beam * BYTES_PER_STATE))):
             # flashlight keeps no reference: `frames` must live until it returns
             return decoder.decode(frames.ctypes.data, len(frames), size), [], 0.0
         begun: list[int] = []
@@ -189,7 +201,7 @@ class Search(ABC):
         return labels[: len(labels) - len(self._labels(left[0]))], best.score - max(result.score for result in left)
 
     def _checked(self, name: str, emission: np.ndarray) -> np.ndarray:
-        """float32, contiguous, finite where it must be, and with an end frame."""
+        """float32, contiguous, finite where it must be, and with an end frame (not in `wav2letter`)."""
         size = len(self.vocabulary)
         if emission.ndim != 2 or emission.shape[1] != size:
             raise DataError(f"emissions of shape {emission.shape}, the vocabulary has {size} symbols", where=name)
@@ -199,6 +211,8 @@ class Search(ABC):
             )
         if len(emission) and np.isneginf(emission.max(axis=1)).any():
             raise DataError("a frame in which every symbol is impossible", where=name)
+        if self.options.search == "wav2letter":
+            return np.ascontiguousarray(emission, dtype=np.float32)
         # A word counts only with its boundary, which models emit between words, not at the end: one more frame, in which
         # a boundary and a blank cost nothing, ends the last word at no price.
         end = np.full((1, size), IMPOSSIBLE, dtype=np.float32)
@@ -250,7 +264,7 @@ class BeamDecoder(Search):
         self._words.add_entry(UNKNOWN)
         self._lm = load_lm(files.model, self._words)
         scores = self._word_scores(files, entries)
-        self._trie = Trie(len(vocabulary), silence_of(vocabulary))
+        self._trie = Trie(len(vocabulary), silence_of(vocabulary))  # the symbol of the root, which no search looks at
         for entry in entries:
             self._trie.insert(list(entry.spelling), self._words.get_index(entry.word), scores[entry.word])
         self._trie.smear(SmearingMode.MAX)

@@ -90,13 +90,14 @@ def plan_decoder(lm: str | None, data: Path, vocabulary: Vocabulary, options: Be
 
 def _name(model: str, options: BeamOptions) -> str:
     """`4gram-beam50` with whatever else is not the default: `4gram-beam50-lm_weight1.5`, `6gram-letter-free-beam50`,
-    `4gram-beam50-exhaustive`.
+    `4gram-beam50-exhaustive`, `4gram-beam50-wav2letter`.
     """
-    told = {"beam", "lexicon_free", *(EXHAUSTIVE if options.exhaustive else ())}
+    told = {"beam", "lexicon_free", "search", *(EXHAUSTIVE if options.exhaustive else ())}
     changed = [
         f"{name}{value}"
         for name, value in options.model_dump(exclude_defaults=True).items()
         if name not in told and not (options.lexicon_free and name == "word_score")
     ]
-    free, wide = ["free"] * options.lexicon_free, ["exhaustive"] * options.exhaustive
+    papers = options.search == "wav2letter"
+    free, wide = ["free"] * options.lexicon_free, ["wav2letter" if papers else "exhaustive"] * options.exhaustive
     return "-".join([model, *free, f"beam{options.beam}", *wide, *changed])
