@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # TED-LIUM 3 (legacy splits) from the archive to a word error rate.
 #
-#   bash egs/tedlium3/run.sh --corpus DIR/TEDLIUM_release-3 --pretrained exp/librispeech/sew-tiny/model   # on a GPU
+#   bash egs/tedlium3/run.sh --corpus DIR/TEDLIUM_release-3 --pretrained exp/librispeech/sew-d-mid/model   # on a GPU
 #   bash egs/tedlium3/run.sh --stage 3           # from a stage on, here the language model
 #   bash egs/tedlium3/run.sh --mini              # a miniature, 10 minutes on 2 cores
 #
+# The paper's models are pre-trained on LibriSpeech (egs/librispeech) and fine-tuned on 10 hours of this corpus.
 # Stages: 0 prep, 1 pretrain (left out with --pretrained), 2 finetune, 3 language model, 4 decode and score, 5 the table.
 # Every stage that is done is passed over, and one that was killed goes on, so the script may be run again. Options:
 
@@ -18,10 +19,10 @@ mini=false  # a synthetic miniature corpus and a micro model
 corpus=""  # folder of the corpus; none: $SEW_CORPORA/TEDLIUM_release-3 or download/TEDLIUM_release-3
 data=data/tedlium3  # where the cuts go
 exp=exp/tedlium3  # where models and results go
-model=sew-tiny  # a name of `sew models`, for stage 1
-pretrained=""  # a pre-trained model folder or Hub id: stage 1 is then left out
-pretrain_config=tiny-100k  # recipe or YAML file of stage 1
-finetune_config=10h  # recipe or YAML file of stage 2
+model=sew-d-mid  # a name of `sew models`
+pretrained=""  # a pre-trained model folder or Hub id: stage 1 is then left out; none: exp/librispeech/MODEL/model if it is there
+pretrain_config=""  # recipe or YAML file of stage 1; none: that of the model, tiny-100k or 100k
+finetune_config=""  # recipe or YAML file of stage 2; none: 10h, for SEW-D-base+ 10h-stable, for all of train 960h
 subset=10h=10  # NAME=HOURS of train to fine-tune on, drawn by seed and balanced over talks; none: all of train
 prep_options=""  # more options of `sew prep`
 pretrain_options=""  # more options of `sew pretrain`
@@ -39,6 +40,9 @@ if $mini; then
   mini_default finetune_config "$here/conf/mini-finetune.yaml"
   mini_default subset ""
 fi
+miniature || [ -n "$pretrained" ] || [ ! -d "exp/librispeech/$model/model" ] || pretrained=exp/librispeech/$model/model
+: "${pretrain_config:=$(pretraining_recipe "$model")}" "${finetune_config:=$([ -n "$subset" ] && finetuning_recipe "${pretrained:-$model}" 10h || echo 960h)}"
+train=${subset%%=*} && train=${train:-train}
 
 if run_stage 0; then
   say "0: prepare cuts in $data"
@@ -56,13 +60,13 @@ if run_stage 1 && [ -z "$pretrained" ]; then
 fi
 
 folder=${pretrained%/}
-name=$(basename "${folder%/model}") # exp/sew-tiny/model -> sew-tiny
+name=$(basename "${folder%/model}") # exp/sew-d-mid/model -> sew-d-mid
 tuned=$exp/${name:-$model}-ft${subset:+-${subset%%=*}}
 
 if run_stage 2; then
   say "2: fine-tune on ${subset:-all of train}"
   sew finetune --model "${pretrained:-$exp/$model/model}" --data "$data" --exp "$tuned" \
-    --config "$finetune_config" ${subset:+--set "data.train=${subset%%=*}"} $finetune_options
+    --config "$finetune_config" --set "data.train=$train" $finetune_options
 fi
 
 if run_stage 3 && [ -z "$lm" ]; then

@@ -57,15 +57,15 @@ def test_the_recipe_is_short_and_only_calls_sew() -> None:
         (
             ["--stage", "1", "--stop-stage", "2", "--subset", "", "--finetune-config", "960h"],
             [
-                "pretrain --model sew-tiny --data data/tedlium3 --exp exp/tedlium3/sew-tiny --config tiny-100k",
-                "finetune --model exp/tedlium3/sew-tiny/model --data data/tedlium3 --exp exp/tedlium3/sew-tiny-ft "
-                "--config 960h",
+                "pretrain --model sew-d-mid --data data/tedlium3 --exp exp/tedlium3/sew-d-mid --config 100k",
+                "finetune --model exp/tedlium3/sew-d-mid/model --data data/tedlium3 --exp exp/tedlium3/sew-d-mid-ft "
+                "--config 960h --set data.train=train",
             ],
         ),
         (
             ["--stage", "3", "--stop-stage", "4", "--lm", "lm/5gram.bin", "--test-splits", "test"],
             [
-                f"decode --model exp/tedlium3/sew-tiny-ft-10h/model --data data/tedlium3 --lm {lm} --beam 50 --split test"
+                f"decode --model exp/tedlium3/sew-d-mid-ft-10h/model --data data/tedlium3 --lm {lm} --beam 50 --split test"
                 for lm in ("none", "lm/5gram.bin")
             ],
         ),
