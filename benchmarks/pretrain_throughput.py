@@ -32,12 +32,15 @@ from sewcli.base.memory import keep_freed_memory
 from sewcli.base.rng import numpy_rng
 from sewcli.models.folder import save_pretraining
 from sewcli.models.pretraining import PretrainingModel
+from sewcli.models.published import figures
 from sewcli.models.zoo import lookup
 from sewcli.nn.masking import frame_indices, span_mask
 
 RATE = 16_000
 PEER, BASE = "transformers w2v2-base", "w2v2-base"
-PAPER_HOURS = {"w2v2-base": 55.2, "sew-tiny": 19.8, "sew-mid": 41.7, "sew-d-mid": 51.7, "sew-d-base-plus": 68.4}
+PAPER_HOURS = {  # on 8 V100
+    f.model: f.number for f in figures(paper="SEW", table="6", quantity="pre-training hours")
+}
 TEMPERATURE = 2.0
 Update = Callable[[], float]
 

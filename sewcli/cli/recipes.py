@@ -13,19 +13,41 @@ def recipes(
     tables: Annotated[
         bool, typer.Option("--tables", help="With the papers' rows and word error rates, in Markdown.")
     ] = False,
+    check_figures: Annotated[
+        bool, typer.Option("--check-figures", help="Compare every figure of a paper with the table of them (exit 3).")
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """List the recipes that `--config` knows by name, and what differs in each.
 
-    The papers' settings for pre-training, fine-tuning and distillation, and each row of wav2vec 2.0's ablations.
+    The papers' settings for pre-training, fine-tuning and distillation, and each row of wav2vec 2.0's ablations, with
+    the word error rates that the papers report (all of them: sew models --figures).
 
         sew recipes
         sew pretrain --config ablation/codebook-8x8 --print-config
         sew recipes --tables > docs/recipes.md
+        sew recipes --check-figures       # recipes, docs/ and egs/ of a checkout against sew models --figures
     """
     from sewcli.training.recipe_list import page, print_recipes
 
-    if tables:
+    if check_figures:
+        _check()
+    elif tables:
         print(page(), end="")
     else:
         print_recipes(as_json=json)
+
+
+def _check() -> None:
+    """Print what was compared.
+
+    Raises:
+        DataError: a figure is not that of the table.
+    """
+    from sewcli.base.errors import DataError
+    from sewcli.training.figure_check import check_figures
+
+    found = check_figures()
+    if found.differences:
+        raise DataError("\n  ".join(["figures differ from those of the papers:", *found.differences]))
+    print(f"{found.figures:,} figures compared, 0 differ: {', '.join(found.places)}")

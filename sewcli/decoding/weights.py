@@ -1,6 +1,6 @@
 """Weights of a beam search by name, and from the file that `sew tune` writes.
 
-`paper` is what SEW (section 5) and wav2vec 2.0's published script decode with. The others are wav2vec 2.0's own, tuned on
+`paper` is what SEW (section 4.1) and wav2vec 2.0's published script decode with. The others are wav2vec 2.0's own, tuned on
 dev-other for each amount of labels with LibriSpeech's 4-gram and a beam of 1500 (appendix, table 7).
 """
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sewcli.base.errors import DataError, UsageError, nearest
+from sewcli.models.published import figures
 
 FILE = "weights.json"
 NUMBERS = r"[-+]?\d+(\.\d+)?,[-+]?\d+(\.\d+)?"  # of a language model and of a word
@@ -27,13 +28,13 @@ class Weights:
 
 
 DEFAULT = "paper"
+PAPER = figures(paper="wav2vec 2.0", table="7", lm="4-gram")
 NAMED = {
     DEFAULT: Weights(2.0, -1.0),
-    "w2v2-10m-4gram": Weights(3.23, -0.26),
-    "w2v2-1h-4gram": Weights(2.90, -1.62),
-    "w2v2-10h-4gram": Weights(2.46, -0.59),
-    "w2v2-100h-4gram": Weights(2.15, -0.52),
-    "w2v2-960h-4gram": Weights(1.74, 0.52),
+    **{
+        f"w2v2-{weight.labels}-4gram": Weights(weight.number, score.number)
+        for weight, score in zip(PAPER[::2], PAPER[1::2], strict=True)
+    },
 }
 
 

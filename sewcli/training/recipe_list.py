@@ -63,9 +63,9 @@ def print_recipes(*, as_json: bool = False) -> None:
 
 def page() -> str:
     """The whole of docs/recipes.md."""
-    parts = [INTRODUCTION]
+    parts, found = [INTRODUCTION], list(recipes())
     for folder, title in TITLES.items():
-        rows = [row for row in recipes() if _folder(row[0], row[1]) == folder]
+        rows = [row for row in found if _folder(row[0], row[1]) == folder]
         parts += [f"## {title}\n", "| recipe | differs | paper | row | WER |", "| --- | --- | --- | --- | --- |"]
         parts += [_row(name, recipe) for _, name, recipe in rows] + [""]
     return "\n".join(parts)
