@@ -261,8 +261,8 @@ SECTIONS = (
                     "sew-d-small",
                     "sew-d-mid",
                     "sew-d-base",
+                    "sew-d-base-plus",
                 )
-                + ("sew-d-base-plus",)
             ),
             Goal(
                 "ratio-tiny",
