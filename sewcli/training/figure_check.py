@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import sewcli
+from sewcli.base.config import read_yaml
 from sewcli.models.figure_blocks import BLOCKS
 from sewcli.models.paper import ROWS
 from sewcli.models.published import published
 from sewcli.models.published_page import page as published_page
 from sewcli.training.recipe_list import page as recipes_page
 from sewcli.training.recipe_list import recipes
-from sewcli.training.recipes import read_yaml
 
 ROOT = Path(sewcli.__file__).parent.parent
 MARK = re.compile(r"<!-- figures: (?P<name>[\w-]+) -->")
