@@ -1,4 +1,4 @@
-"""What a student learns from its teacher: the same distribution over tokens at each frame ("Shrinking Bigfoot", section 2).
+"""What a student learns from its teacher: the same distribution over tokens at each frame ("Shrinking Bigfoot", section 4.1).
 
 Peng et al. 2021 add wav2vec 2.0's penalty on the features and leave CTC out: no transcripts are needed.
 Shapes: B batch, T frames, V vocabulary, C features.

@@ -1,4 +1,4 @@
-"""Random subsets of the training cuts by seed and hours, balanced over speakers (SEW section 5: 10 hours of a corpus).
+"""Random subsets of the training cuts by seed and hours, balanced over speakers: 10 hours each in SEW (section 6, B.2-4).
 
 Speakers take turns, the one with the least speech so far first, and each gives its next utterance by a shuffle of its
 own. Which utterances are drawn is a function of the seed and of the set of cuts alone, not of their order in a file.

@@ -1,7 +1,7 @@
 """Beam search with an n-gram model: flashlight's decoder and its own KenLM, behind guards; here over a lexicon.
 
 score = acoustic + lm_weight * log10 p(words) + word_score * number of words. Emissions are float32 natural-log
-probabilities (T, V). Beam and weights are the papers' (SEW section 5: 50, 2 and -1); how little of the beam's surroundings
+probabilities (T, V). Beam and weights are the papers' (SEW section 4.1: 50, 2 and -1); how little of the beam's surroundings
 is searched is chosen for speed at equal word error rate (benchmarks/lm_decoding.py).
 flashlight reads a raw pointer and says nothing of bad input; what it must not be given is refused here.
 """

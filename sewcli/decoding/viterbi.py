@@ -1,7 +1,7 @@
 """The best CTC path: through all texts, or through one (Graves et al. 2006, sections 3.2 and 4.1, with max for sum).
 
 Plain torch, scores in float64, no other aligner's code: `forced_align` and k2 are held against this one. Through all texts
-it searches the states that greedy decoding does not look at, and finds the same path (wav2vec 2.0 appendix, table 11).
+it searches the states that greedy decoding does not look at, and finds the same path (SEW table 11).
 Shapes: B batch, T frames, V vocabulary, L labels, N = 2 L + 1 states (a blank before, between and after the labels).
 """
 

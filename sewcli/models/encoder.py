@@ -1,4 +1,4 @@
-"""The encoder of every model here: wave features, projection, masks, context network (SEW section 4, figure 1).
+"""The encoder of every model here: wave features, projection, masks, context network (SEW section 4, figures 2 and 4).
 
 wav2vec 2.0, SEW and SEW-D differ in the squeeze (none, two frames to one) and in the attention. Padding is never seen:
 an utterance's states are the same alone and in any batch. Shapes: B batch, S samples, T frames at 50 Hz, U squeezed

@@ -1,6 +1,6 @@
 """The pre-training model and its loss: tell the true quantized feature of a masked frame from distractors.
 
-wav2vec 2.0 section 3.2 with SEW's MLP heads (section 4.5), and what wav2vec 2.0's appendix F and table 4 hold against
+wav2vec 2.0 section 3.2 with SEW's MLP heads (section 4.6), and what wav2vec 2.0's appendix F and table 4 hold against
 it. total = CE + 0.1 N (GV - perplexity) / GV + 10 N mean(z^2), a sum over N predicted frames. Shapes: B batch, S samples,
 T frames, M predicted frames a row, N = B M, C features, D candidates a row, P the width of predictions and targets.
 """

@@ -1,6 +1,6 @@
 """Predictor heads of pre-training: from the context, and from the codes, to the space where they are compared.
 
-wav2vec 2.0 has one linear layer; SEW section 4.5 has an MLP with batch normalisation (table 10 compares them).
+wav2vec 2.0 has one linear layer; SEW section 4.6 has an MLP with batch normalisation (table 10 compares them).
 Shapes: N frames.
 """
 

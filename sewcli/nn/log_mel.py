@@ -1,4 +1,4 @@
-"""Filter-bank front end, the alternative that SEW's ablation holds against wave features (section 4.4, table 4, FBFE).
+"""Filter-bank front end, the alternative that SEW's ablation holds against wave features (section 4.7, table 4, FBFE).
 
 80 log mel energies every 10 ms, two 3x3 convolutions (the first halves the rate) and a linear layer. The authors' code
 of it is not public: sizes follow the paper's parameter counts, the mel scale is Kaldi's. A frame depends on nothing but

@@ -1,4 +1,4 @@
-"""The squeezed context network's two ends: fewer frames in, as many out (SEW section 4.2, figure 3).
+"""The squeezed context network's two ends: fewer frames in, as many out (SEW section 4.3, figure 4).
 
 Frames are halved by average pooling plus a strided position convolution, and restored by a linear layer that makes two
 frames of each. Shapes: B batch, T frames at 50 Hz, U = floor(T / s) squeezed frames, E width, K kernel.

@@ -1,7 +1,7 @@
 """Two systems on the same utterances: is one better, and where do they differ?
 
-A paired bootstrap, NIST's matched-pairs test (MAPSSWE) on sclite's alignments, and transcripts side by side as in Table 12 of
-the SEW paper's appendix.
+A paired bootstrap, NIST's matched-pairs test (MAPSSWE) on sclite's alignments, and transcripts side by side as in table 12 of
+wav2vec 2.0's appendix.
 """
 
 from __future__ import annotations

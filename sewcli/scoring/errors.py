@@ -1,7 +1,7 @@
 """Where the errors are: the words most often wrong, errors by speaker and by length, and transcripts side by side.
 
-The tables are those of the SEW paper's appendix (11: what greedy and Viterbi decoding get wrong; 12: transcripts of several
-systems), for any system and any pair of systems.
+The tables are those of wav2vec 2.0's appendix (11: the words most often wrong; 12: transcripts of several systems), for any
+system and any pair of systems.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pre-training: wav2vec 2.0's contrastive task over quantized features (wav2vec 2.0 section 3, SEW section 5).
+"""Pre-training: wav2vec 2.0's contrastive task over quantized features (wav2vec 2.0 section 3, SEW section 4.1).
 
 Shapes: waves (B, S), masks (B, T). Each micro-batch is cropped to its shortest utterance, so nothing is ever padded.
 """

@@ -1,4 +1,4 @@
-"""Greedy and Viterbi on every test utterance of all miniatures, by a model that was trained on each (wav2vec 2.0, table 11)."""
+"""Greedy and Viterbi on every test utterance of all miniatures, by a model that was trained on each (SEW table 11)."""
 
 from pathlib import Path
 
