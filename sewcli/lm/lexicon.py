@@ -148,16 +148,12 @@ def _entry(line: str, vocabulary: Vocabulary, path: str | Path, number: int) -> 
         )
     end = () if vocabulary.boundary is None else (vocabulary.boundary,)
     letters = symbols[:-1] if symbols[-1] == BOUNDARY else symbols
-    ids = [vocabulary.id_of(symbol) for symbol in letters]
+    ids = [_id_of(symbol, vocabulary) for symbol in letters]
     if unknown := [symbol for symbol, known in zip(letters, ids, strict=True) if known is None and symbol != BOUNDARY]:
-        turned = vocabulary.id_of(unknown[0].swapcase()) is not None
-        hint = (
-            "the lexicon is in another case than the model"
-            if turned
-            else "spell it in the symbols of the model, with blanks between"
-        )
         raise DataError(
-            f"line {number}: {quoted(word)} has {quoted(unknown[0])}, no symbol of the model", where=path, mend=hint
+            f"line {number}: {quoted(word)} has {quoted(unknown[0])}, no symbol of the model",
+            where=path,
+            mend="spell it in the symbols of the model, with blanks between",
         )
     if not letters or BOUNDARY in letters or (end and symbols[-1] != BOUNDARY):
         raise DataError(
@@ -166,3 +162,9 @@ def _entry(line: str, vocabulary: Vocabulary, path: str | Path, number: int) -> 
             mend="write: WORD<TAB>W O R D |",
         )
     return Entry(word, (*(known for known in ids if known is not None), *end))
+
+
+def _id_of(symbol: str, vocabulary: Vocabulary) -> int | None:
+    """As it stands, or in the case and form of the vocabulary."""
+    found = vocabulary.id_of(symbol)
+    return vocabulary.id_of(vocabulary.text_form(symbol)) if found is None else found

@@ -83,7 +83,10 @@ def read_dictionary(content: Mapping[str, Any], size: int, path: Path, given: Pa
         symbols = symbols[4:]
     elif given is not None or file.is_file():
         try:
-            symbols, where = [line.split()[0] for line in file.read_text("utf-8").splitlines() if line.split()], file
+            symbols, where = (
+                [line.split()[0] for line in file.read_text("utf-8-sig").splitlines() if line.split()],
+                file,
+            )
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"not a dictionary ({error})", where=file) from None
     else:

@@ -177,6 +177,18 @@ def test_a_lexicon_joins_two_cases(tmp_path: Path) -> None:
     assert "--vocab" in str(caught.value.mend)
 
 
+@pytest.mark.fault("report-59", "report-10")
+def test_a_model_and_its_lexicon_in_capitals_serve_a_recogniser_in_lower_case(tmp_path: Path) -> None:
+    model = arpa(tmp_path / "lm/own.arpa", ["GO", "HOME"])
+    (tmp_path / "lm/lexicon.txt").write_text("GO\tG O |\nHOME\tH O M E |\n")
+    vocabulary = Vocabulary((*HEAD, *"eghmo"))
+    decoder = BeamDecoder(resolve(str(model), tmp_path, vocabulary), vocabulary, BeamOptions())
+    path = vocabulary.encode("go home")
+    emission = np.full((len(path), len(vocabulary)), -9.0, dtype=np.float32)
+    emission[np.arange(len(path)), path] = -0.01
+    assert decoder.decode("a", emission)[0].text == "go home"
+
+
 @pytest.mark.fault("report-60")
 def test_words_that_the_lexicon_lacks_are_counted(tmp_path: Path, capfd) -> None:
     words = [f"W{chr(65 + n // 26)}{chr(65 + n % 26)}" for n in range(88)]
