@@ -20,6 +20,7 @@ from sewcli.decoding.k2.worker import K2
 from sewcli.decoding.viterbi import BestPath, align, path_score, require_fit
 from sewcli.decoding.writers import Span
 from sewcli.models.config import ModelConfig
+from sewcli.text.form import one_form
 from sewcli.text.tokens import Vocabulary
 
 TOLERANCE = 1e-4  # of a score, a sum of natural logarithms
@@ -161,14 +162,14 @@ def letter_spans(
 def _words(labels: Sequence[int], text: str, letters: Sequence[Span], vocabulary: Vocabulary) -> list[Span]:
     """A span for each word of the text, from its first letter to its last; `letters` are those of `labels`."""
     if vocabulary.separated:
-        return [word_span(word, [letter]) for word, letter in zip(text.split(), letters, strict=True)]
+        return [word_span(word, [letter]) for word, letter in zip(one_form(text).split(), letters, strict=True)]
     groups: list[list[Span]] = [[]]
     for label, letter in zip(labels, letters, strict=True):
         if label == vocabulary.boundary:
             groups.append([])
         else:
             groups[-1].append(letter)
-    words = text.split()
+    words = one_form(text).split()
     if not words:
         return []
     if vocabulary.boundary is None:  # words without anything between them: as many letters as each is spelled with

@@ -89,6 +89,14 @@ def test_alignment_names_what_does_not_fit() -> None:
     assert caught.value.where == "u1"
 
 
+@pytest.mark.fault("report-29", "report-35")
+@pytest.mark.parametrize("text", ["\ufeffA B", "\ufeff A\u00a0B \ufeff", "a\u2028b"])
+def test_alignment_of_odd_blanks_and_marks(text: str) -> None:
+    emission = np.log(np.full((9, len(LETTERS)), 1 / len(LETTERS), dtype=np.float32))
+    found = align_utterance("u1", emission, text, LETTERS, FrameTimes(320.0, 0.0), 1.0)
+    assert [word.text.upper() for word in found.words] == ["A", "B"]
+
+
 @pytest.mark.fault("report-36")
 def test_empty_references_and_hypotheses(tmp_path: Path) -> None:
     assert word_errors([""], [""]).wer == 0 and word_errors([" \t"], ["A"]).wer == 1
