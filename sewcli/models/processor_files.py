@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sewcli.base.errors import DataError
-from sewcli.base.files import read_json
+from sewcli.base.files import read_object
 
 PROCESSOR = "processor_config.json"
 PREPROCESSOR = "preprocessor_config.json"
@@ -48,9 +48,7 @@ def _settings(folder: Path) -> tuple[dict[str, Any] | None, Path]:
         path = folder / name
         if not path.is_file():
             continue
-        content = read_json(path)
-        if not isinstance(content, dict):
-            raise DataError("not a mapping", where=path)
+        content = read_object(path)
         if name == PREPROCESSOR:
             return content, path
         nested = next((content[key] for key in NESTED if key in content), None)

@@ -16,7 +16,7 @@ from typing import Any
 
 from sewcli.base import log
 from sewcli.base.errors import DataError
-from sewcli.base.files import read_json, write_json
+from sewcli.base.files import read_json, read_object, write_json
 from sewcli.text.token_roles import (
     BLANKS,
     BOUNDARIES,
@@ -78,7 +78,7 @@ def read_symbols(folder: Path, rows: int | None = None) -> Symbols:
     delimiter = _content(settings.get("word_delimiter_token", "|" if kind == LETTERS else None))
     if delimiter and delimiter not in by_id.values() and kind == LETTERS:
         by_id.setdefault(_next(by_id, ids, added), delimiter)
-    size = rows if rows is not None else max(by_id, default=-1) + 1
+    size = rows if rows is not None else max([*ids.values(), *added.values()]) + 1
     blank = _blank(named.get("pad_token"), by_id, size, config, folder)
     tokens, unused = _rows(by_id, size, blank)
     _tell_of_what_is_left(ids, size, folder)
@@ -143,10 +143,7 @@ def _mapping(path: Path) -> dict[str, Any] | None:
     """A JSON file that may be absent."""
     if not path.is_file():
         return None
-    content = read_json(path)
-    if not isinstance(content, dict):
-        raise DataError("not a mapping", where=path)
-    return content
+    return read_object(path)
 
 
 def _settings(folder: Path) -> dict[str, Any] | None:
