@@ -89,7 +89,7 @@ def model(folder: Path, *, pretrain: bool = False) -> None:
     """The config of a model folder: a report reads no weights."""
     config: ModelConfig = lookup("sew-micro")
     vocabulary = Vocabulary.letters()
-    head = ("ForPreTraining", None) if pretrain else ("ForCTC", len(vocabulary))
+    head = ("ForPreTraining", None) if pretrain else ("ForCTC", vocabulary)
     write_json(folder / "config.json", to_hugging_face(config, *head))
     if not pretrain:
         vocabulary.save(folder)
