@@ -168,7 +168,7 @@ def test_a_name_longer_than_any_file_system_takes(tmp_path: Path, sew_here) -> N
         ("transcribe", tmp_path / "t.txt", "--model", name),
         ("transcribe", tmp_path / "t.txt", "--model", f"{'d/' * 3000}x"),
         ("decode", "dev", "--model", name, "--data", tmp_path),
-        ("import", f"{name}.pt", "--out", tmp_path / "o"),
+        ("import", f"{name}.pt", tmp_path / "o"),
         ("rescore", tmp_path, "--lm", name),
     ):
         done = sew_here(*arguments)

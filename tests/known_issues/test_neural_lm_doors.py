@@ -90,7 +90,7 @@ def test_no_verb_asks_or_runs(verb: str, folder: Path, tmp_path: Path, sew_here,
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n" * 10))
     arguments = {
         "transcribe": ("transcribe", tmp_path / "t.wav", "--model", folder),
-        "import": ("import", folder, "--out", tmp_path / "imported"),
+        "import": ("import", folder, tmp_path / "imported"),
         "bench": ("bench", folder),
         "rescore": ("rescore", tmp_path / "decoded", "--lm", folder),
         "pseudo-label": ("pseudo-label", "x", "--model", folder, "--rescore", folder, "--data", tmp_path),
