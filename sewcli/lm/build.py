@@ -19,6 +19,7 @@ from sewcli.lm.ngram import SPECIAL, NgramModel, estimate, evaluate, thresholds_
 from sewcli.lm.store import Store, half_of_the_memory
 from sewcli.lm.symbols import symbols_for
 from sewcli.lm.texts import all_sentences, default_texts, in_form, sentences
+from sewcli.text.agreement import case_note
 from sewcli.text.spacing import has_words
 from sewcli.text.tokens import Vocabulary
 
@@ -109,12 +110,15 @@ def build_ngram(
 
 def _require_words(sources: Sequence[Path], alphabet: Vocabulary, *, letters: bool) -> None:
     """Refuse a model of words where there are none: phones, and texts without blanks."""
+    sample = [" ".join(words) for words in itertools.islice(sentences(sources[0]), 1000)]
+    if note := case_note(sample, alphabet):
+        log.info(f"{sources[0]}: {note}")
     if letters:
         return
     use = "estimate a model of letters, which is searched without a lexicon: --unit letter --order 6"
     if alphabet.boundary is None:
         raise UsageError("these symbols have no word boundary, as phones have none: they spell no words", mend=use)
-    if not has_words(" ".join(words) for words in itertools.islice(sentences(sources[0]), 1000)):
+    if not has_words(sample):
         raise DataError("its words are not separated by blanks", where=sources[0], mend=f"separate them, or {use}")
 
 

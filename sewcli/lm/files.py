@@ -16,7 +16,7 @@ from sewcli.base.files import is_there
 from sewcli.lm.arpa import read_header, read_words
 from sewcli.lm.kenlm import check_file, is_binary
 from sewcli.lm.lexicon import words_of
-from sewcli.text.form import LOWER, UPPER, case_of
+from sewcli.text.form import LOWER, UPPER, case_of, one_form
 from sewcli.text.tokens import Vocabulary
 
 FOLDER = "lm"
@@ -124,9 +124,14 @@ def _report_coverage(model: Path, listed: set[str], lexicon: Path | None) -> Non
     missing = [word for word in words if word not in listed]
     if len(missing) > LACKING * len(words):
         shown = ", ".join(map(repr, missing[:5]))
+        forms = set(map(one_form, listed))
+        twins = sum(one_form(word) in forms for word in missing)
+        cause = (
+            f"; {twins:,} of them are there in another Unicode form (NFC, NFD): bring both into one" if twins else ""
+        )
         log.warn(
             f"{lexicon} has {len(words) - len(missing):,} of the {len(words):,} words of {model}; the others cannot be "
-            f"recognised: {shown}{', ...' if len(missing) > 5 else ''}"
+            f"recognised: {shown}{', ...' if len(missing) > 5 else ''}{cause}"
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from sewcli.base import log
@@ -102,6 +103,7 @@ def in_form(texts: Iterable[list[str]], form: TextForm) -> Iterator[list[str]]:
     Raises:
         DataError: one of <s>, </s>, <unk> in a sentence.
     """
+    written = lru_cache(maxsize=1 << 18)(form)  # words come again
     for number, words in enumerate(texts, start=1):
         refuse_marks(number, words)
-        yield form(" ".join(words)).split()
+        yield list(map(written, words))

@@ -77,6 +77,8 @@ def score_folder(
         **asdict(errors.total),
     }
     if stm := _stm(decoded, data):
+        if not texts.spaced:
+            log.warn(f"{stm}: NIST's rules count words, and blanks separate none in these texts: look at the CER")
         score["nist"] = _nist(stm, folder, cuts, tool)
     write_jsonl(folder / UTTERANCES, _utterance_rows(rows, counts))
     write_text(folder / ERRORS, "".join(f"{line}\n" for line in _report(rows, errors, speakers, score)))

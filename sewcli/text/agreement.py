@@ -63,6 +63,14 @@ def mismatches(references: Iterable[str], vocabulary: Vocabulary) -> Iterator[st
         )
 
 
+def case_note(texts: Iterable[str], vocabulary: Vocabulary) -> str | None:
+    """A sentence on texts that are in another case than a vocabulary, which reads them in its own."""
+    own, given = vocabulary.text_form.case, case_of(texts)
+    if own not in (UPPER, LOWER) or given in (own, NONE):
+        return None
+    return f"texts in {given} case are read in {own} case, the only one that the vocabulary has"
+
+
 def counterpart_missing(texts: Iterable[str], form: TextForm) -> list[str]:
     """Words in the other case whose letters have no single counterpart in the form's (ß and SS, İ and i)."""
     words = dict.fromkeys(word for text in texts for word in text.split())

@@ -35,6 +35,7 @@ from sewcli.models.source import is_model
 from sewcli.models.sparsity import hold_zeros, zero_facts
 from sewcli.models.zoo import lookup
 from sewcli.nn.masking import span_mask
+from sewcli.text.agreement import case_note
 from sewcli.text.tokens import Vocabulary, frames_needed
 from sewcli.training.amounts import require_hours, training_splits
 from sewcli.training.config import FinetuneConfig, RecogniserConfig, RunConfig
@@ -292,6 +293,8 @@ def run(config: FinetuneConfig, exp: Path, device_name: str, *, dry: bool = Fals
     left_out = LeftOut(config.data.max_rejected)
     train = select(read_parts(splits), config, model, vocabulary, left_out)
     require_hours(config.data, train)
+    if note := case_note((u.text for u in train), vocabulary):
+        log.info(f"{config.data.dir}: {note}")
     valid = select(read_parts(valid_splits), config, model, vocabulary, left_out, validation=True)
     reader = Reader(train, None if dry else exp, config.data.max_rejected, left_out)
     task = Finetuning(config, model, vocabulary, train, valid, reader)

@@ -87,9 +87,10 @@ def test_words_that_cannot_be_spelled_are_listed_and_many_are_an_error(tmp_path:
 
 
 @pytest.mark.fault("report-8", "report-29", "report-30")
-def test_text_takes_the_form_of_the_recogniser(tmp_path: Path) -> None:
+def test_text_takes_the_form_of_the_recogniser(tmp_path: Path, capfd) -> None:
     (tmp_path / "text_train.txt").write_bytes("\ufeffturn it’s\u00a0on\r\n\ufeffTURN\tIT’S\u3000OFF\r\n".encode())
     build_ngram([], 2, tmp_path, None)
+    assert "texts in mixed case are read in upper case" in capfd.readouterr().err
     assert [e.word for e in read_lexicon(tmp_path / "lm/lexicon.txt", Vocabulary.letters())] == [
         "IT'S",
         "OFF",
@@ -196,6 +197,15 @@ def test_words_that_the_lexicon_lacks_are_counted(tmp_path: Path, capfd) -> None
     (tmp_path / "lm/lexicon.txt").write_text("".join(f"{word}\t{' '.join(word)} |\n" for word in words[:20]))
     resolve(str(model), tmp_path, Vocabulary.letters())
     assert "has 20 of the 88 words of" in capfd.readouterr().err
+
+
+@pytest.mark.fault("report-31", "report-60")
+def test_words_in_another_unicode_form_are_named(tmp_path: Path, capfd) -> None:
+    model = arpa(tmp_path / "lm/own.arpa", ["CAFÉ", "NOËL"])
+    words = [unicodedata.normalize("NFD", word) for word in ("CAFÉ", "NOËL")]
+    (tmp_path / "lm/lexicon.txt").write_text("".join(f"{word}\tC A F |\n" for word in words))
+    resolve(str(model), tmp_path, Vocabulary.letters())
+    assert "2 of them are there in another Unicode form" in capfd.readouterr().err
 
 
 @pytest.mark.fault("report-29")
