@@ -1,7 +1,8 @@
 """LibriSpeech, and any corpus in its layout: PART/SPEAKER/CHAPTER/{S-C-NNNN.flac, S-C.trans.txt}.
 
-Paper: Panayotov et al. 2015, table 1. The cuts equal those of lhotse's own recipe on a corpus without faults (a test
-holds them together); that recipe stops at the first broken file and passes over missing ones, so this reads by itself.
+The audio may be of any form that is read, .wav or .mp3 as well as .flac. Paper: Panayotov et al. 2015, table 1. The cuts equal
+those of lhotse's own recipe on a corpus without faults (a test holds them together); that recipe stops at the first broken
+file and passes over missing ones, so this reads by itself.
 """
 
 from __future__ import annotations
@@ -33,6 +34,25 @@ PUBLISHED = {
 PARTS = (*PUBLISHED, "dev-clean-2")  # the last two are mini LibriSpeech (OpenSLR 31)
 NAME = "LibriSpeech"
 TRANSCRIPT = ".trans.txt"
+SOUNDS = (  # in capitals too
+    *(
+        ".flac",
+        ".wav",
+        ".mp3",
+        ".ogg",
+        ".oga",
+        ".opus",
+        ".aif",
+        ".aiff",
+        ".aifc",
+        ".au",
+        ".snd",
+        ".caf",
+        ".w64",
+        ".rf64",
+    ),
+    *(".sph", ".nist", ".m4a", ".mp4", ".aac", ".webm", ".wma", ".amr", ".mka", ".mkv", ".ac3", ".ape", ".wv"),
+)
 CORPORA = "SEW_CORPORA"
 
 
@@ -101,7 +121,12 @@ def find_splits(
     if held_out:
         return _with_held_out(corpus, parts, held_out)
     published = {} if (corpus / MARK).is_file() else PUBLISHED
-    return [Split(name, corpus / name, read_part, published.get(name)) for name in parts]
+    return [Split(name, corpus / name, read_part, published.get(name), language=_language([name])) for name in parts]
+
+
+def _language(parts: Sequence[str]) -> str | None:
+    """LibriSpeech is English; what others have in its layout does not say."""
+    return "English" if set(parts) <= set(PARTS) else None
 
 
 def _with_held_out(corpus: Path, parts: Sequence[str], held_out: Mapping[str, Sequence[str]]) -> list[Split]:
@@ -121,10 +146,15 @@ def _with_held_out(corpus: Path, parts: Sequence[str], held_out: Mapping[str, Se
             )
     away = frozenset(speakers)
     choice = f"without {' '.join(sorted(away))}"
-    splits = [Split(part, corpus / part, partial(_read_chosen, leave=away), None, choice) for part in parts]
+    language = _language(parts)
+    splits = [
+        Split(part, corpus / part, partial(_read_chosen, leave=away), None, choice, language=_language([part]))
+        for part in parts
+    ]
     for name, names in held_out.items():
         read = partial(_read_speakers, parts=tuple(parts), keep=frozenset(names))
-        splits.append(Split(name, corpus, read, None, f"{' '.join(sorted(names))} of {' '.join(parts)}"))
+        choice = f"{' '.join(sorted(names))} of {' '.join(parts)}"
+        splits.append(Split(name, corpus, read, None, choice, language=language))
     return splits
 
 
@@ -160,39 +190,48 @@ def found_parts(corpus: Path) -> list[str]:
 
 def read_part(folder: Path) -> Listing:
     """Read all transcripts of a part, and find the audio without one."""
-    transcripts, audio = [], set()
+    transcripts: list[Path] = []
+    files: dict[Path, dict[str, list[str]]] = {}  # names by the place and by what stands before their ending
     for place, _, names in os.walk(folder, followlinks=True):
         transcripts += [Path(place, name) for name in names if name.endswith(TRANSCRIPT)]
-        audio |= {Path(place, name) for name in names if name.endswith(".flac")}
+        by_stem = files.setdefault(Path(place), {})
+        for name in names:
+            if not name.endswith(TRANSCRIPT):
+                by_stem.setdefault(os.path.splitext(name)[0], []).append(name)  # noqa: PTH122 (pathlib is slow)
     candidates: dict[str, Candidate] = {}
     rejections: list[Rejection] = []
-    unreadable: dict[Path, str] = {}
+    unread: dict[Path, str] = {}
+    known: set[Path] = set()
     for transcript in sorted(transcripts):
         try:
             lines = read_lines(transcript)
         except DataError as error:
-            unreadable[transcript.parent] = f"{transcript.name} cannot be read: {error.what}"
             rejections.append(Rejection(transcript.name.removesuffix(TRANSCRIPT), transcript, error.what))
+            unread.setdefault(transcript.parent, f"its transcript cannot be read: {transcript.name}, {error.what}")
             continue
         for line in filter(None, map(str.strip, lines)):
             identity, *text = line.split(maxsplit=1)
-            candidate = Candidate(
-                identity,
-                transcript.parent / f"{identity}.flac",
-                normalize.librispeech("".join(text)),
-                identity.split("-")[0],
-            )
-            if fault := _fault(candidate, candidates, audio):
+            there = files[transcript.parent].get(identity, [])
+            sounds = [transcript.parent / name for name in sorted(there) if _is_sound(name)]
+            known.update(sounds)
+            path = next((path for path in sounds if path.suffix == ".flac"), next(iter(sounds), None))
+            words = normalize.librispeech("".join(text))
+            if fault := (identity not in candidates and _audio_fault(there, sounds)) or _text_fault(
+                identity, words, candidates
+            ):
                 rejections.append(Rejection(identity, transcript, fault))
-            else:
-                candidates[identity] = candidate
-    used = {candidate.path for candidate in candidates.values()}
-    told = {rejection.file.parent / f"{rejection.id}.flac" for rejection in rejections}
-    rejections += [
-        Rejection(path.stem, path, unreadable.get(path.parent, "audio without a transcript"))
-        for path in sorted(audio - used - told)
-    ]
+            elif path is not None:
+                candidates[identity] = Candidate(identity, path, words, identity.split("-")[0])
+    audio = {
+        place / name for place, stems in files.items() for names in stems.values() for name in names if _is_sound(name)
+    }
+    for path in sorted(audio - known):
+        rejections.append(Rejection(path.stem, path, unread.get(path.parent, "audio without a transcript")))
     return Listing(list(candidates.values()), rejections)
+
+
+def _is_sound(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in SOUNDS  # noqa: PTH122 (pathlib is slow)
 
 
 def download(folder: Path, parts: Sequence[str], *, server: str = "http://www.openslr.org/resources") -> None:
@@ -237,16 +276,25 @@ def download(folder: Path, parts: Sequence[str], *, server: str = "http://www.op
         ) from None
 
 
-def _fault(candidate: Candidate, before: dict[str, Candidate], audio: set[Path]) -> str | None:
+def _text_fault(identity: str, text: str, before: Collection[str]) -> str | None:
     """What is wrong with a line of a transcript, or None."""
-    if candidate.id in before:
+    if identity in before:
         return "a second transcript of the same utterance"
-    if candidate.path not in audio:
-        return "transcript without audio"
-    if not candidate.text:
+    if not text:
         return "empty transcript"
-    if symbols := normalize.outside(candidate.text):
+    if symbols := normalize.outside(text):
         return f"symbols outside A-Z and ': {' '.join(symbols)}"
+    return None
+
+
+def _audio_fault(files: Sequence[str], sounds: Sequence[Path]) -> str | None:
+    """What is wrong with the files that have the name of an utterance, of which some are sounds, or None."""
+    if not files:
+        return "transcript without audio"
+    if not sounds:
+        return f"its audio is of a kind that is not read: {min(files)}"
+    if len(sounds) > 1 and [path.suffix for path in sounds].count(".flac") != 1:
+        return f"more than one sound file: {', '.join(path.name for path in sounds)}"
     return None
 
 

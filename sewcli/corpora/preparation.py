@@ -39,7 +39,7 @@ from sewcli.corpora.vocabulary import write_report
 
 __all__ = ["Candidate", "Listing", "Published", "Rejection", "Split", "prepare", "prepare_shard"]
 
-FORMAT = 2  # raise it when the same input gives other output: everything is then prepared anew
+FORMAT = 3  # raise it when the same input gives other output: everything is then prepared anew
 SUMMARY, REJECTED = "prep.json", "rejected.jsonl"
 SCORE = "score"  # sub-folder: references in the form that a test was published with
 
@@ -163,7 +163,7 @@ def _prepare_split(out: Path, corpus: str, split: Split, inputs: str, jobs: int,
             where=split.folder,
             mend=f"see {out / REJECTED}" if rejections else "see the layout that sew prep CORPUS --mini writes",
         )
-    write_jsonl(out / cuts_name(split.name), cut_rows(pieces, root))
+    write_jsonl(out / cuts_name(split.name), cut_rows(pieces, root, split.language))
     write_text(out / text_name(split.name), "".join(f"{piece.text}\n" for piece in pieces))
     for suffix, paths in split.score.items():
         write_bytes(out / SCORE / f"{split.name}{suffix}", b"".join(map(_content, paths)))

@@ -86,6 +86,8 @@ class Split:
     """What its sound files must have, in Hz."""
     convert: bool = False
     """Decode each channel once, and write it at 16 kHz to `audio/<split>/<stem>-<A|B>.flac`."""
+    language: str | None = "English"
+    """What is spoken; None where the corpus does not say."""
     score: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     """What it is scored against, by suffix: these files, one after the other, become `score/<split><suffix>`."""
 
@@ -105,12 +107,13 @@ class Piece:
     custom: Mapping[str, Any]
 
 
-def cut_rows(pieces: Iterable[Piece], root: Path | None) -> Iterator[dict[str, Any]]:
+def cut_rows(pieces: Iterable[Piece], root: Path | None, language: str | None) -> Iterator[dict[str, Any]]:
     """Rows of a lhotse manifest: one MonoCut an utterance, with its recording and its one supervision.
 
     Args:
         pieces: the utterances.
         root: paths are written relative to this folder; None writes absolute ones.
+        language: what is spoken; None writes none.
 
     Raises:
         UsageError: a sound file is not below `root`.
@@ -134,7 +137,7 @@ def cut_rows(pieces: Iterable[Piece], root: Path | None) -> Iterator[dict[str, A
             duration=duration,
             channel=0,
             text=piece.text,
-            language="English",
+            language=language,
             speaker=piece.speaker,
             custom=dict(piece.custom) or None,
         )

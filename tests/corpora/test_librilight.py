@@ -306,7 +306,7 @@ def test_recordings_without_voice_activity(light: Path, tmp_path: Path) -> None:
     ("broken", "reason"),
     [
         (b"{", "its .json cannot be read"),
-        (b"[]", "its .json is not an object"),
+        (b"[]", "an object with names was expected"),
         (b'{"voice_activity": [[3.0, 1.0]]}', "a stretch that ends before it begins"),
         (b'{"voice_activity": [3.0]}', "not a list of pairs of seconds"),
         (None, "cannot be read as sound"),

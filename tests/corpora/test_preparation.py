@@ -197,8 +197,9 @@ def test_a_transcript_in_another_encoding(corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(PartialError):
         _prep(corpus, tmp_path / "out", part=["dev-clean"])
     reasons = _rejected(tmp_path / "out")
-    assert reasons.pop(path.name.removesuffix(".trans.txt")) == "not UTF-8 text"
-    assert set(reasons.values()) == {"audio without a transcript"} and len(reasons) == 3
+    why = reasons.pop(path.name.removesuffix(".trans.txt"))
+    assert why == "line 4: not UTF-8 text (byte 0xc9); Latin-1 or Windows-1252 perhaps"
+    assert set(reasons.values()) == {f"its transcript cannot be read: {path.name}, {why}"} and len(reasons) == 3
 
 
 def test_an_empty_split(corpus: Path, tmp_path: Path) -> None:
