@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -29,8 +29,9 @@ from sewcli.base import dist
 PLAIN_EVERY = 20.0  # seconds between two progress lines in a pipe
 PIPE_WIDTH = 160  # columns of a table in a pipe
 
-stderr = Console(stderr=True, highlight=False, soft_wrap=True)
-stdout = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+PLAIN: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}  # names of others may be [red] or :x:
+stderr = Console(stderr=True, soft_wrap=True, **PLAIN)
+stdout = Console(soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH, **PLAIN)
 
 T = TypeVar("T")
 
@@ -71,13 +72,13 @@ def progress(description: str, total: int | None, *, done: int = 0) -> Iterator[
     elif stderr.is_terminal:
         columns = (
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
         )
         with Progress(*columns, console=stderr, transient=False) as bars:
             task = bars.add_task(description, total=total, completed=done, note="")

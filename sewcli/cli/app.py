@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -130,6 +131,9 @@ def main() -> None:
     """Run a command; a `SewError` becomes one clear line and its exit code, anything else is a bug with its traceback."""
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, _stop)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files need not be text; within JSON this is an escape, too
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except SewError as error:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sewcli.base.config import read_yaml
 from sewcli.base.errors import DataError, SewError, UsageError
-from sewcli.base.files import TEMPORARY, read_json
+from sewcli.base.files import TEMPORARY, is_there, read_object
+from sewcli.scoring.report.results import Data, Decoded, Run, Score, checked, read_checked
 
 if TYPE_CHECKING:
     from sewcli.models.config import ModelConfig
@@ -131,36 +132,29 @@ def _names(folders: list[Path]) -> dict[Path, str]:
 
 def _experiment(folder: Path, name: str, decoded: Iterable[Path]) -> Experiment:
     exp = Experiment(folder, name)
-    exp.config = _noted(exp, folder / CONFIG, read_yaml)
+    exp.config = _noted(exp, folder / CONFIG, _read_config)
     exp.stage = next((stage for key, stage in STAGES.items() if key in exp.config), "")
-    train = _noted(exp, folder / "data.json", read_json).get("train")
-    exp.hours = train.get("hours") if isinstance(train, dict) else None
+    train = _noted(exp, folder / "data.json", partial(read_checked, Data)).get("train")
+    exp.hours = train.get("hours") if train else None
     for place in decoded:
         _add_decoding(exp, place)
     for part in sorted((folder / "decode").glob(f"*{SHARDS}")):
         if there := len(list(part.glob("*-of-*"))):
             exp.notes.append(f"{part.name}: {there} shards are decoded, others are missing")
     _add_model(exp)
-    source = Path(str(exp.config.get("model", "")))
-    exp.pretrained = bool(exp.config) and source.is_dir()
-    ancestor = source.parent / CONFIG
+    source = Path(str(exp.config.get("model") or ""))
+    exp.pretrained = bool(exp.config) and is_there(source, folder=True)
     if exp.pretrained:
-        exp.pretrain_updates = _noted(exp, ancestor, read_yaml).get("updates") if ancestor.is_file() else None
+        exp.pretrain_updates = _noted(exp, source.parent / CONFIG, _read_config).get("updates")
     return exp
 
 
 def _add_decoding(exp: Experiment, folder: Path) -> None:
     try:
-        decoded: Any = read_json(folder / "decode.json")
+        decoded = read_checked(Decoded, folder / "decode.json")
         if not (folder / "score.json").is_file():
             raise DataError("decoded, but not scored: sew score does it", where=folder)
-        score: Any = read_json(folder / "score.json")
-        if (
-            not isinstance(decoded, dict)
-            or not isinstance(score, dict)
-            or not isinstance(score.get("wer"), float | int)
-        ):
-            raise DataError("its summary or its score is damaged: run sew score again", where=folder)
+        score = read_checked(Score, folder / "score.json")
     except SewError as error:
         exp.notes.append(f"{error.where}: {error.what}")
         return
@@ -172,15 +166,15 @@ def _add_decoding(exp: Experiment, folder: Path) -> None:
 def _add_model(exp: Experiment) -> None:
     """Name and size of the model, from its config alone: the experiment's own, or the one that it decoded with."""
     named = [Path(str(decoding.decoded.get("model"))) for decoding in exp.decodings]
-    folder = next((path for path in (exp.folder / "model", *named) if (path / "config.json").is_file()), None)
+    folder = next((path for path in (exp.folder / "model", *named) if is_there(path / "config.json")), None)
     if folder is None:
         exp.model = str(exp.config.get("model") or (named[0].name if named else "")) or None
         return
     try:
-        card = read_json(folder / "config.json")
-        exp.model = card.get("sew", {}).get("name") or card.get("model_type")
+        card = read_object(folder / "config.json")
+        exp.model = str(card.get("sew", {}).get("name") or card.get("model_type"))
         exp.parameters = _parameters(folder, str((card.get("architectures") or [""])[0]))
-    except (SewError, AttributeError, TypeError) as error:
+    except (SewError, AttributeError, TypeError, KeyError, ValueError, OverflowError, RuntimeError) as error:
         exp.notes.append(f"{folder}: its config cannot be read ({error})")
 
 
@@ -206,12 +200,14 @@ def _count(config: ModelConfig, vocabulary: int | None) -> int:
         return count(CTCModel(config, vocabulary) if vocabulary else PretrainingModel(config))
 
 
+def _read_config(path: Path) -> dict[str, Any]:
+    return checked(Run, read_yaml(path), path)
+
+
 def _noted(exp: Experiment, path: Path, read: Callable[[Path], Any]) -> dict[str, Any]:
     """A file's mapping; empty when it is not there, or cannot be read, which is noted."""
-    if not path.is_file():
-        return {}
     try:
-        content = read(path)
+        content = read(path) if is_there(path, folder=False) else {}
     except SewError as error:
         exp.notes.append(f"{error.where}: {error.what}")
         return {}
