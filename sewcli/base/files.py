@@ -124,7 +124,8 @@ def write_text(path: str | Path, text: str) -> None:
 
 def write_json(path: str | Path, value: Any) -> None:
     """Write indented JSON atomically (NaN and infinities refused: they are not JSON)."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n")
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n"
+    write_bytes(path, text.encode(errors="backslashreplace"))  # the name of a file that is not UTF-8: JSON's own escape
 
 
 def write_jsonl(path: str | Path, rows: Iterable[dict[str, Any]]) -> None:
@@ -250,10 +251,7 @@ def _reason(error: Exception) -> str:
 
 
 def _json_line(row: dict[str, Any]) -> bytes:
-    try:
-        return (json.dumps(row, ensure_ascii=False) + "\n").encode()
-    except UnicodeEncodeError:  # the name of a file that is not UTF-8
-        return (json.dumps(row) + "\n").encode()
+    return (json.dumps(row, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
 
 
 def sha256(path: str | Path) -> str:

@@ -20,7 +20,7 @@ DEEPEST = 200  # levels of nesting
 LONGEST_NUMBER = 300  # digits: within float64; transformers writes model_max_length with 31
 LARGEST_YAML = 1_000_000  # values of a YAML file, an alias counted as what it stands for
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-OF_FILES = frozenset({"source", "path", "file", "recording", "audio", "audio_filepath"})
+OF_FILES = frozenset({"source", "path", "file", "files", "older", "recording", "audio", "audio_filepath"})
 """Keys whose values may be names of files, and these may be bytes that are not UTF-8 (Python's surrogateescape)."""
 
 

@@ -122,3 +122,30 @@ def test_names_of_files_that_are_not_utf8_stay_readable(tmp_path: Path) -> None:
     (tmp_path / "b.jsonl").write_text(json.dumps({"id": "caf\udce9"}) + "\n")
     with pytest.raises(SewError, match="line 1"):
         list(read_jsonl(tmp_path / "b.jsonl"))
+
+
+@pytest.mark.fault("input-23")
+def test_a_recording_whose_name_is_not_utf8_is_transcribed(tmp_path: Path, sew_here) -> None:
+    import os
+
+    import numpy as np
+
+    from sewcli.audio.io import RATE, encode_flac
+    from sewcli.models.ctc import CTCModel
+    from sewcli.models.folder import save_ctc
+    from sewcli.models.zoo import lookup
+
+    vocabulary = Vocabulary.letters()
+    save_ctc(CTCModel(lookup("sew-micro"), len(vocabulary)), vocabulary, tmp_path / "m")
+    (tmp_path / "in").mkdir()
+    sound = np.random.default_rng(0).normal(0, 0.1, RATE).astype(np.float32)
+    with open(os.fsencode(tmp_path / "in") + b"/caf\xe9.flac", "wb") as file:
+        file.write(encode_flac(sound))
+    forms = "text,jsonl,srt,ctm,textgrid"
+    for _ in range(2):  # and is known to be done
+        done = sew_here("transcribe", tmp_path / "in", "--model", tmp_path / "m", "--out", tmp_path / "o", "-f", forms)
+        assert done.returncode == 0, done.stderr
+    (line,) = (path for path in (tmp_path / "o").iterdir() if path.suffix == ".jsonl")
+    assert all(json.loads(each) for each in line.read_text().splitlines())
+    done = sew_here("transcribe", tmp_path / "in", "--model", tmp_path / "m", "-f", "jsonl")
+    assert done.returncode == 0 and all(json.loads(each) for each in done.stdout.splitlines()), done.stderr

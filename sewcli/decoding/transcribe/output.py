@@ -270,7 +270,7 @@ def _naming(recording: Recording) -> Iterator[None]:
 def _opened(path: Path) -> Iterator[TextIO]:
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(path, "w", encoding="utf-8")  # noqa: SIM115 - closed below
+        file = open(path, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115 - closed below
     try:
         yield file
     finally:
