@@ -35,7 +35,7 @@ class PrecisionName(StrEnum):
 
 
 Data = Annotated[
-    Path | None, typer.Option("--data", help="Folder that `sew prep` wrote.", show_default="data/librispeech")
+    Path | None, typer.Option("--data", help="What `sew prep` wrote, or lhotse cuts.", show_default="data/librispeech")
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 Recipe = Annotated[str | None, typer.Option("--config", "-c", help="A recipe by name, or a YAML file of what differs.")]

@@ -25,9 +25,10 @@ def contents(split: str, files: Sequence[Path]) -> Iterator[Finding]:
     segments, computed, unused = Counter[str](), Counter[str](), Counter[str]()
     cuts = 0
     try:
-        for file in files if not is_pair(files) else ():
-            for row in read_jsonl(file):
+        for file in files[:1] if is_pair(files) else files:
+            for line in read_jsonl(file):
                 cuts += 1
+                row = {"recording": line} if is_pair(files) else line
                 segments.update(_segments(row))
                 computed.update(_computed(row))
                 unused.update(_unused(row))

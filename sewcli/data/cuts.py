@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 Row = dict[str, Any]
 TOLERANCE = 0.025  # seconds by which a rounded duration may reach beyond its cut or its file; lhotse's for long
@@ -27,8 +26,7 @@ class Unsupported(Exception):
         super().__init__(what)
 
 
-@dataclass(frozen=True, slots=True)
-class Single:
+class Single(NamedTuple):
     """A cut of one utterance.
 
     Args:
@@ -161,7 +159,10 @@ def _of_mixture(row: Row) -> Iterator[Single]:
                 "a supervision of a part of a mixture that has transforms of its own, which lhotse loses in trimming it",
                 "write the audio first: CutSet.save_audios, then CutSet.trim_to_supervisions",
             )
-        part = cut.truncate(offset=begin / rate, duration=(end - begin) / rate, keep_excessive_supervisions=False)
+        offset, duration = begin / rate, (end - begin) / rate
+        part = cut.truncate(
+            offset=offset, duration=duration, keep_excessive_supervisions=False, preserve_id=True
+        )  # else lhotse draws ids
         single = part.to_dict()
         if single["type"] == PADDING:
             fault, single = "lies in a stretch of the mixture without a recording", row

@@ -7,6 +7,7 @@ truncated file is an error here too, nothing is fetched, and no program is run, 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
@@ -14,10 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from sewcli.audio.io import read_wave
+from sewcli.audio.io import RATE, read_wave
 from sewcli.base.errors import DataError
 from sewcli.data.cuts import MIXED, TOLERANCE, Row, Unsupported, samples_of, transforms_of
 
+LONGEST = 24 * 3600.0  # seconds of a mixture, whose padding needs no file
+FURTHEST = 100  # times one rate may be another
+LARGEST_FILTER = 1 << 29  # numbers: 2 GB
 NEEDS_NOTHING = ("Speed", "Resample", "Volume", "ReverbWithImpulseResponse", "Clipping", "Compress")
 LEFT_OUT = ("supervisions", "custom", "features")  # of a cut: not needed for its samples
 
@@ -88,9 +92,15 @@ def opened(row: Row) -> Any:
 
 
 def rate_and_samples(row: Row) -> tuple[int, int, int]:
-    """(rate in Hz, first sample, samples) of a cut."""
+    """(rate in Hz, first sample, samples) of a cut.
+
+    Raises:
+        Unsupported: a mixture of more than a day.
+    """
     if row.get("type") == MIXED:
         cut = opened(row)
+        if not 0 < cut.duration <= LONGEST:
+            raise Unsupported(f"a mixture of {cut.duration:.0f} s", f"cut it: it may have {LONGEST:.0f} s")
         return int(cut.sampling_rate), 0, int(cut.num_samples)
     rate = int(row["recording"]["sampling_rate"])
     return rate, samples_of(row["start"], rate), samples_of(row["duration"], rate)
@@ -133,6 +143,7 @@ def of_source(kind: object) -> tuple[str, str]:
 def _require_transforms(row: Row) -> None:
     for transform in transforms_of(row):
         name, options = transform["name"], transform.get("kwargs") or {}
+        _require_filter(name, options, row)
         if reason := _reason(str(name), str(options.get("codec", ""))):
             raise Unsupported(reason, "write the audio of these cuts where it can be computed: CutSet.save_audios")
         if name == "ReverbWithImpulseResponse" and options.get("rir") is None:
@@ -140,6 +151,26 @@ def _require_transforms(row: Row) -> None:
                 "a generated impulse response, which lhotse draws from torch's own random numbers: other audio each time",
                 "give reverb_rir a recording of an impulse response, or write the audio: CutSet.save_audios",
             )
+
+
+def _require_filter(name: str, options: Row, row: Row) -> None:
+    """Refuse rates whose common divisor is so small that lhotse's filter for them would fill the memory."""
+    if name == "Resample":
+        rates = int(options["source_sampling_rate"]), int(options["target_sampling_rate"])
+    elif name in ("Speed", "Tempo"):
+        rate = int((row.get("recording") or {}).get("sampling_rate", RATE))
+        rates = round(rate * float(options["factor"])), rate
+    else:
+        return
+    if min(rates) <= 0 or max(rates) > FURTHEST * min(rates):
+        raise Unsupported(f"{name} from {rates[0]} to {rates[1]} Hz", "make the manifest again")
+    source, target = (rate // math.gcd(*rates) for rate in rates)
+    width = math.ceil(6 * source / (0.99 * min(source, target)))
+    if (numbers := target * (source + 2 * width)) > LARGEST_FILTER:
+        raise Unsupported(
+            f"{name} from {rates[0]} to {rates[1]} Hz: lhotse's filter for it has {numbers:,} numbers",
+            "take a rate or factor with a larger common divisor, e.g. a factor of two decimals",
+        )
 
 
 @cache

@@ -35,6 +35,10 @@ __all__ = [
 ]
 
 
+NOT_A_CUT = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, AssertionError, RuntimeError)
+"""What comes of reading as a cut what is none; lhotse asserts, and raises RuntimeError."""
+
+
 @dataclass(frozen=True, slots=True)
 class Utterance:
     """One cut of one channel of one file. `start` and `samples` count samples at `rate` Hz.
@@ -153,14 +157,16 @@ def _taken_apart(rows: Iterable[tuple[str | Path, Row, Path | Packed]]) -> Itera
                 known.add(utterance.id)
                 if not own:
                     made.add(utterance.id)
-                alone = {**single.row, "id": utterance.id}
+                alone = single.row
+                if alone.get("id") != utterance.id:
+                    alone = {**alone, "id": utterance.id}
                 if single.supervision and "tracks" in alone:  # whose supervisions are in its tracks
-                    alone["supervisions"] = [single.supervision]
+                    alone = {**alone, "supervisions": [single.supervision]}
                 yield alone, utterance
         except Unsupported as error:
             what = f"line {number}: cut {str(row.get('id'))!r:.80}: {error.what}"
             raise DataError(what, where=manifest, mend=error.mend) from None
-        except (KeyError, TypeError, IndexError, ValueError, AttributeError, OverflowError, AssertionError) as error:
+        except NOT_A_CUT as error:
             reason = foreign_row(row) or f"not a cut that can be read ({type(error).__name__}: {str(error)[:80]})"
             raise DataError(f"line {number}: {reason}", where=manifest, mend=_again(Path(manifest))) from None
 

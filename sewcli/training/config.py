@@ -38,7 +38,7 @@ class DataConfig(ReadingConfig):
     """Which cuts, and how they are cut."""
 
     dir: str = "data/librispeech"
-    """Folder that `sew prep` wrote."""
+    """Folder that `sew prep` wrote, or one with lhotse cuts, or a manifest."""
     train: Names | None = None
     """Splits to train on, e.g. `10h` or `train-clean-100,train-clean-360`; all `train*` when not given. `FOLDER/SPLIT` is one
     of another prepared folder, and `SPLIT*4` one that is taken four times an epoch."""
@@ -300,7 +300,7 @@ class TextsConfig(ReadingConfig):
     """Texts of a language model, a sentence a line (.gz too)."""
 
     dir: str = "data/librispeech"
-    """Folder that `sew prep` wrote."""
+    """Folder that `sew prep` wrote, or one with lhotse cuts, or a manifest."""
     train: Names = ()
     """Files to train on; the training transcripts `text_train*.txt` and `lm/text.txt.gz` when none is given."""
     valid: Names = ()

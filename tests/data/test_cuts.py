@@ -2,7 +2,9 @@
 transform and mixture of lhotse, our samples are those of `cut.load_audio()`."""
 
 import json
+import random
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -311,3 +313,105 @@ def test_plain_cuts_are_read_as_before(tmp_path: Path) -> None:
     start = round(cut.start * RATE)
     assert np.array_equal(found.wave(), soundfile.read(tmp_path / "one.flac", dtype="float32")[0][start : start + RATE])
     assert next(read_jsonl(tmp_path / "cuts_a.jsonl")) == next(read_cuts(tmp_path, "a"))[0]
+
+
+def test_derived_audio_is_the_same_from_every_thread_and_each_time(tmp_path: Path) -> None:
+    """What a resumed run reads is what the first one read."""
+    cut = long_cut(sound(tmp_path))
+    noise = long_cut(sound(tmp_path, "noise.wav", 6.0)).drop_supervisions()
+    CutSet.from_cuts([cut.perturb_speed(1.1), cut.mix(noise, snr=10), cut.narrowband("mulaw")]).to_file(
+        tmp_path / "cuts_a.jsonl.gz"
+    )
+    found = read_split(tmp_path, "a")
+    once = [u.wave() for u in found]
+    with ThreadPoolExecutor(8) as pool:
+        again = list(pool.map(lambda n: (n % len(found), found[n % len(found)].wave()), range(6 * len(found))))
+    assert all(np.array_equal(wave, once[n]) for n, wave in again)
+    assert read_split(tmp_path, "a") == found
+
+
+@pytest.mark.fault("input-3")
+def test_filters_that_would_fill_the_memory_are_refused(tmp_path: Path) -> None:
+    cut = long_cut(sound(tmp_path)).drop_supervisions()
+    row = cut.resample(8000).to_dict()
+    for rates in ((999_983, 999_979), (1, 16_000), (0, 16_000), (16_000, -1), (10**30, 16_000)):
+        row["recording"]["transforms"][0]["kwargs"] = dict(
+            zip(("source_sampling_rate", "target_sampling_rate"), rates, strict=True)
+        )
+        write_jsonl(tmp_path / "cuts_a.jsonl.gz", [row])
+        with pytest.raises(DataError, match="Resample from"):
+            read_split(tmp_path, "a")
+    mixture = cut.pad(duration=5.0).to_dict()
+    for track in mixture["tracks"]:
+        if track["type"] == "PaddingCut":
+            track["cut"] |= {"duration": 1e9, "num_samples": 16_000 * 10**9}
+    write_jsonl(tmp_path / "cuts_a.jsonl.gz", [mixture])
+    with pytest.raises(DataError, match="a mixture of"):
+        read_split(tmp_path, "a")
+
+
+VALUES = (
+    None,
+    True,
+    0,
+    1,
+    -1,
+    10**30,
+    0.5,
+    -0.5,
+    1e30,
+    "",
+    "a",
+    "x" * 300,
+    [],
+    {},
+    [None],
+    [0, 1],
+    {"a": 1},
+    "MixedCut",
+    "shar",
+)
+
+
+def changed(row: dict, rng: random.Random) -> dict:
+    """A copy in which something is gone or something else."""
+    copy = json.loads(json.dumps(row))
+    places: list[tuple[dict | list, object]] = []
+    waiting = [copy]
+    while waiting:
+        at = waiting.pop()
+        for key, value in at.items() if isinstance(at, dict) else enumerate(at):
+            places.append((at, key))
+            if isinstance(value, dict | list):
+                waiting.append(value)
+    where, key = rng.choice(places)
+    if rng.random() < 0.2:
+        del where[key]
+    else:
+        where[key] = rng.choice(VALUES)
+    return copy
+
+
+@pytest.mark.fault("input-3", "input-23")
+def test_changed_cuts_are_read_or_refused(tmp_path: Path) -> None:
+    rng = random.Random(0)
+    cut = long_cut(sound(tmp_path))
+    noise = long_cut(sound(tmp_path, "noise.wav", 6.0)).drop_supervisions()
+    kinds = [
+        cut,
+        cut.perturb_speed(1.1),
+        cut.mix(noise, snr=10),
+        cut.pad(duration=5.0),
+        cut.resample(8000).resample(RATE),
+    ]
+    rows = [json.loads(json.dumps(kind.to_dict())) for kind in kinds]
+    refused = 0
+    for _ in range(300):
+        (tmp_path / "cuts_a.jsonl").write_text(json.dumps(changed(rng.choice(rows), rng)) + "\n")
+        try:
+            for utterance in read_split(tmp_path, "a")[:2]:
+                utterance.wave()
+        except DataError as error:
+            assert len(str(error)) < 1500
+            refused += 1
+    assert 50 < refused < 250
