@@ -87,7 +87,8 @@ def report_unspelled(words: Sequence[str], count: int, total: int, vocabulary: V
     if not words:
         return
     unknown = dict.fromkeys(c for word in words[:1000] for c in vocabulary.outside(word[: LONGEST + 1]))
-    symbols = f" (no symbol for {', '.join(map(repr, list(unknown)[:8]))})" if unknown else ""
+    lacking = f"no symbol for {', '.join(map(repr, list(unknown)[:8]))}" if unknown else f"over {LONGEST} letters"
+    symbols = f" ({lacking})"
     what = f"{count:,} of {total:,} words cannot be spelled in the recogniser's symbols{symbols}"
     shown = f"{', '.join(map(repr, words[:LISTED]))}{', ...' if len(words) > LISTED else ''}"
     if len(words) > MANY and count > MANY_SHARE * total:

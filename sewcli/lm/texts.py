@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import re
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from sewcli.base import log
-from sewcli.base.errors import DataError
 from sewcli.base.texts import open_text
 from sewcli.corpora.lm_text import TEXT
 from sewcli.lm.counts import refuse_marks
+from sewcli.lm.not_sentences import LINES, refuse_tables
 from sewcli.text.form import TextForm, one_form
 
 FOLDER = "lm"
 REPORT_EVERY = 100_000  # sentences between two notes on the progress
-
-_LOOKED_AT = 100  # lines of a file that tell whether ids stand before its sentences
-_ID = re.compile(
-    r"(?=.*\d)(?=.*[-_./])\S{4,}|(?=.*\d)(?=.*[^\W\d_])\S{6,}"
-)  # 84-121123-0000, spk1_utt2, common_voice_17
-_SURE = 0.95  # share of lines with an id
 
 
 def default_texts(data: Path) -> list[Path]:
@@ -33,39 +27,19 @@ def sentences(path: Path) -> Iterator[list[str]]:
     """The words of each line that has any, in one form (`text.form.one_form`).
 
     Raises:
-        DataError: missing, not UTF-8 text, a broken gzip file, or lines that begin with the ids of utterances.
+        DataError: missing, not UTF-8 text, a broken gzip file, or no plain sentences (`not_sentences`).
     """
-    head: list[list[str]] = []
+    head: list[str] = []
     with open_text(path) as lines:
         for line in lines:
+            if line.strip():
+                head.append(line)
+            if len(head) == LINES:
+                break
+        refuse_tables(head, path)
+        for line in itertools.chain(head, lines):
             if words := one_form(line).split():
-                if len(head) < _LOOKED_AT:
-                    head.append(words)
-                    if len(head) == _LOOKED_AT:
-                        refuse_ids(head, path)
-                        yield from head
-                else:
-                    yield words
-    if len(head) < _LOOKED_AT:
-        refuse_ids(head, path)
-        yield from head
-
-
-def refuse_ids(lines: Sequence[Sequence[str]], path: Path) -> None:
-    """Refuse a table of transcripts (LibriSpeech's .trans.txt, Kaldi's text) where plain sentences are expected.
-
-    Raises:
-        DataError: nearly all lines begin with an id, all of them different.
-    """
-    first = [words[0] for words in lines if len(words) > 1]
-    if len(first) < max(2, _SURE * len(lines)) or len(set(first)) < len(first):
-        return
-    if sum(bool(_ID.fullmatch(word)) for word in first) >= _SURE * len(lines):
-        raise DataError(
-            f"its lines begin with the ids of utterances ({', '.join(first[:2])}, ...), which would become words",
-            where=path,
-            mend=f"give the sentences alone, for example: cut -d' ' -f2- {path.name} > sentences.txt",
-        )
+                yield words
 
 
 def lines_of(paths: Iterable[Path], size: int = 4096) -> Iterator[list[str]]:

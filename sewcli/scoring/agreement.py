@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sewcli.text.agreement import PHONE, WORD, counterpart_missing
-from sewcli.text.form import LOWER, MIXED, UPPER, TextForm, case_of, one_form
+from sewcli.text.form import LOWER, MIXED, NONE, UPPER, TextForm, case_of, one_form
 from sewcli.text.spacing import has_words
 
 FEW = 5  # reference words below which nothing in common may be chance
@@ -49,10 +49,11 @@ def compared(references: Sequence[str], hypotheses: Sequence[str], facts: Mappin
     own, given = str(facts.get("case") or case_of(said)), case_of(written)
     notes: list[str] = []
     case = None
+    known = facts.get("symbols")
+    symbols = frozenset(map(str, known)) if isinstance(known, list) and known else frozenset("".join(said))
     if own in (UPPER, LOWER) and ((given == MIXED and "case" in facts) or {own, given} == {UPPER, LOWER}):
-        symbols = facts.get("symbols") or {c for text in said for c in text}
-        form = TextForm(own, frozenset(map(str, symbols)) | {" "})
-        written, case = list(map(form, written)), own
+        form = TextForm(own, symbols | {" "})
+        written, case = [one_form(form(text)) for text in written], own
         odd = counterpart_missing(references, form)
         lost = f"; {len(odd):,} words such as {odd[0]!r} have letters without one counterpart there" if odd else ""
         notes.append(f"the references are in {given} case, the model writes {own} case: compared in {own} case{lost}")
@@ -61,6 +62,9 @@ def compared(references: Sequence[str], hypotheses: Sequence[str], facts: Mappin
             f"the references are in {given} case, the hypotheses in {own} case: words in another case count as errors "
             "(hint: bring both into one case before they are scored)"
         )
+    if case is None:  # apostrophes, and letters that the model writes with their marks apart
+        plain = TextForm(NONE, symbols | {" "})
+        written = [one_form(plain(text)) for text in written]
     spaced = unit == PHONE or has_words(written)
     notes += _strangers(written, said, spaced=spaced)
     if not spaced:

@@ -6,6 +6,7 @@ the text as it was given); what happens around them: SCTK's csrfilt.sh with `-dh
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -85,7 +86,7 @@ def read_glm(path: str | Path, *, side: str) -> SpellingMap:
         DataError: it cannot be read, or a line is no rule.
     """
     try:
-        lines = Path(path).read_text(encoding="latin-1").splitlines()
+        lines = Path(path).read_bytes().removeprefix(codecs.BOM_UTF8).decode("latin-1").splitlines()
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror})", where=path) from None
     try:

@@ -14,6 +14,7 @@ from sewcli.text.tokens import Vocabulary
 
 WORD, PHONE = "word", "phone"
 TEXT = "text"  # of decode.json
+ALPHABET = 500  # symbols at most; a vocabulary of Chinese has thousands
 MANY = 0.02  # share of words with symbols outside the vocabulary that is worth a warning
 SHOWN = 8
 
@@ -24,17 +25,19 @@ def unit_of(vocabulary: Vocabulary) -> str:
 
 
 def text_facts(vocabulary: Vocabulary) -> dict[str, Any]:
-    """What scoring must know of a model's texts, for `decode.json`: unit, case, and the symbols of a cased alphabet."""
+    """What scoring must know of a model's texts, for `decode.json`: unit, case, and the symbols of an alphabet."""
     form = vocabulary.text_form
-    symbols = sorted(form.symbols - {" "}) if form.case in (UPPER, LOWER) else None
+    symbols = sorted(form.symbols - {" "})
+    symbols = symbols if len(symbols) <= ALPHABET else []
     return {"unit": unit_of(vocabulary), "case": form.case, "symbols": symbols}
 
 
 def form_of(facts: Any) -> Callable[[str], str]:
     """What brings a reference into the form of a model's texts, by its `text_facts`; without any, `one_form`."""
-    if not isinstance(facts, Mapping) or facts.get("case") not in (UPPER, LOWER):
+    known = facts.get("symbols") if isinstance(facts, Mapping) else None
+    if not isinstance(known, list) or not known:
         return one_form
-    return TextForm(str(facts["case"]), frozenset(map(str, facts.get("symbols") or ())) | {" "})
+    return TextForm(str(facts.get("case")), frozenset(map(str, known)) | {" "})
 
 
 def mismatches(references: Iterable[str], vocabulary: Vocabulary) -> Iterator[str]:

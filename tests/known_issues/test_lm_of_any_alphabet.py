@@ -136,6 +136,31 @@ def test_tables_of_transcripts_are_no_sentences(tmp_path: Path, name: str) -> No
     assert "cut -d' ' -f2-" in str(caught.value.mend)
 
 
+@pytest.mark.fault("report-61")
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("GO HOME NOW (spk1-utt{n:03d})", "sclite's trn"),
+        ("talk 1 spk {n}.5 {n}.9 <o,f0> GO HOME", "STM or CTM"),
+        ("talk 1 {n}.52 0.31 HOME 0.99", "STM or CTM"),
+        ('{{"id": "u{n}", "text": "GO HOME"}}', "JSON lines"),
+        ("client{n}\tclip{n}.mp3\tGO HOME\t2", "ids of utterances|a table with columns"),
+        ("abc\tclip.mp3\tGO HOME NOW {n}\t2", "a table with columns"),
+        ("{n}\n00:00:01,000 --> 00:00:02,000\nGO HOME", "subtitles"),
+    ],
+)
+def test_other_files_with_sentences_are_named(tmp_path: Path, line: str, said: str) -> None:
+    (tmp_path / "a.txt").write_text("".join(f"{line.format(n=n)}\n" for n in range(1, 30)))
+    with pytest.raises(DataError, match=said):
+        build_ngram([tmp_path / "a.txt"], 2, tmp_path, None)
+
+
+@pytest.mark.fault("report-61")
+def test_a_language_model_is_no_text(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="ARPA"):
+        build_ngram([arpa(tmp_path / "own.arpa", ["GO"])], 2, tmp_path, None)
+
+
 @pytest.mark.parametrize(
     "text", ["COVID-19 IS\nB2B-2 TRADE\nCOVID-19 WAS\n", "GO 2-1\nWIN 3-2\n", "U2-3\nV2-4\n", "ONE-1 TIME\n"]
 )
