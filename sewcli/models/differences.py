@@ -76,7 +76,7 @@ CODE = (
         "beam search",
         "beam 50, weights 2 and -1 (SEW section 4.1)",
         "and threshold 25, 100 symbols a frame, silence = blank",
-        "beam and weights; the surroundings are adaptive",
+        "beam and weights, the surroundings adaptive; `--search wav2letter` is exactly theirs",
     ),
     ("kernel of the position convolution in SEW tables 1, 3 and 4", "128", "127 fits all counts, 128 none", "127"),
     (

@@ -25,6 +25,7 @@ from sewcli.data.reader import Reader
 from sewcli.data.utterances import Utterance, check_rate
 from sewcli.data.utterances import splits as find_splits
 from sewcli.models.folder import load_pretraining, save_pretraining
+from sewcli.models.paper import TIMES
 from sewcli.models.pretraining import PretrainingModel, PretrainingOutput
 from sewcli.models.source import is_model
 from sewcli.models.zoo import lookup
@@ -44,6 +45,7 @@ from sewcli.training.schedule import polynomial, temperature
 from sewcli.training.stop import StopFlag
 
 SAMPLE_RATE = 16_000
+PRINTED = {row.model for row in TIMES}  # the models of the SEW paper
 HOLD_OUT = "hold-out"  # in place of the name of a split
 HELD_OUT_SECONDS = 36_000.0  # LibriSpeech's 9.6 h; more would only make validations slow
 
@@ -237,9 +239,14 @@ def run(config: PretrainConfig, exp: Path, device_name: str, *, dry: bool = Fals
 def _warn_of_micro_batches(name: str, config: PretrainConfig) -> None:
     """The papers' tiny models see twice the audio of the others in a forward pass, which BatchNorm normalises over."""
     usual = PretrainConfig.model_fields["batch"].default.micro_seconds
-    if "-tiny" in name.partition("+")[0] and config.batch.micro_seconds == usual:
+    tiny, base = 2 * usual, name.partition("+")[0]
+    if "-tiny" in base and config.batch.micro_seconds == usual:
         log.warn(
             f"{name} in micro-batches of {usual:g} s; the paper's tiny models had 175 s: --config tiny-100k or tiny-400k"
+        )
+    if base in PRINTED and "-tiny" not in base and config.batch.micro_seconds == tiny:
+        log.warn(
+            f"{name} in micro-batches of {tiny:g} s, which the paper has for its tiny models alone: --config 100k or 400k"
         )
 
 

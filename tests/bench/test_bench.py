@@ -18,7 +18,7 @@ from sewcli.bench.layers import measure_layers
 from sewcli.bench.peaks import MemoryMark, product_peak
 from sewcli.bench.run import Plan, measure
 from sewcli.bench.speech import DEV_CLEAN, dev_clean, real_cuts
-from sewcli.bench.subject import BASE, chosen, known_wer, megabytes, operations, subjects
+from sewcli.bench.subject import BASE, chosen, known_wer, megabytes, operations, paper_seconds, subjects
 from sewcli.decoding.greedy import greedy
 from sewcli.decoding.runtimes.recogniser import Recogniser
 from sewcli.lm.build import build_ngram
@@ -130,6 +130,28 @@ def test_ratios_to_w2v2_base_have_the_papers_beside_them() -> None:
     found = run._beside(other, [other, base])
     assert found["ratio"] == 0.4 and found["ratio_to"] == BASE
     assert found["paper_ratio"] == pytest.approx(16.5 / 30.8)
+
+
+@pytest.mark.fault("W11", "W12")
+@pytest.mark.parametrize(
+    ("config", "base", "precision", "expected"),
+    [
+        ("sew-d-mid", BASE, "tf32", None),
+        ("sew-d-mid", BASE, "bf16", None),
+        ("sew-d-tiny-k127", "sew-small-k127", "fp32", 8.5 / 12.9),
+        ("sew-mid-k127", BASE, "fp32", 21.0 / 30.8),
+        ("sew-micro", BASE, "fp32", None),
+    ],
+)
+def test_the_papers_ratio_is_shown_where_it_compares(config: str, base: str, precision: str, expected) -> None:
+    """The paper measures in fp32, and prints seconds for the models with long kernels."""
+    rows = [
+        {"model": name, "config": name, "runtime": "torch", "precision": precision, "mean": 1.0}
+        | {"paper_seconds": paper_seconds(name)}
+        for name in (base, config)
+    ]
+    found = run._beside(rows[1], rows)["paper_ratio"]
+    assert found is None if expected is None else found == pytest.approx(expected)
 
 
 def test_a_worker_that_is_killed_is_an_error(tmp_path: Path, monkeypatch) -> None:

@@ -123,6 +123,20 @@ def test_a_tiny_model_in_the_others_micro_batches_is_warned_of(options, warned, 
     assert done.returncode == 2 and ("the paper's tiny models had 175 s" in done.stderr) is warned, done.stderr
 
 
+@pytest.mark.fault("F5")
+@pytest.mark.parametrize(
+    ("options", "warned"),
+    [
+        (("--model", "sew-d-mid", "--config", "tiny-100k"), True),
+        (("--model", "sew-d-mid", "--config", "100k"), False),
+        (("--model", "sew-micro", "--config", "tiny-100k"), False),
+    ],
+)
+def test_another_model_in_the_tiny_ones_micro_batches_is_warned_of(options, warned, tmp_path: Path, sew_here) -> None:
+    done = sew_here("pretrain", *options, "--data", tmp_path, "--device", "cpu")
+    assert done.returncode == 2 and ("for its tiny models alone" in done.stderr) is warned, done.stderr
+
+
 def test_an_update_is_5600_seconds_on_any_number_of_devices() -> None:
     """64 micro-batches of 1.4 M samples, or 32 of 2.8 M; the plan knows nothing of ranks, which share them out."""
     for name, number, samples in (("100k", 64, 1_400_000), ("tiny-100k", 32, 2_800_000)):
