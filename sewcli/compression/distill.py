@@ -31,13 +31,22 @@ from sewcli.decoding.emissions import dealt_out, emissions
 from sewcli.decoding.runtimes.pytorch import TorchModel
 from sewcli.models.ctc import CTCModel, CTCOutput
 from sewcli.models.folder import load_ctc, save_ctc
+from sewcli.models.source import is_model
 from sewcli.models.sparsity import hold_zeros, zero_facts
 from sewcli.text.tokens import Vocabulary
 from sewcli.training.amounts import require_hours, training_splits
 from sewcli.training.experiment import training_facts
 from sewcli.training.feed import plan_batches
 from sewcli.training.finetune import AugmentedBatch, augmented, ctc_loss, greedy_errors, select, validation_splits
-from sewcli.training.health import Finding, Row, finetuning_findings, finetuning_panel, loss_findings
+from sewcli.training.health import (
+    Finding,
+    Row,
+    finetuning_findings,
+    finetuning_panel,
+    frozen_at_random,
+    loss_findings,
+    warn_of,
+)
 from sewcli.training.loop import StepResult
 from sewcli.training.run import carry_out
 from sewcli.training.schedule import linear
@@ -211,6 +220,8 @@ def run(config: DistillConfig, exp: Path, device: torch.device, *, dry: bool = F
     seed_torch(config.seed, "initial-weights")
     model = new_student(config, vocabulary)
     require_equal_rates(model.config, teacher.config)
+    if config.init == "random" or not is_model(config.model):
+        warn_of(frozen_at_random(config.model, model.config.extractor_gradient))
     teacher.to(device)
     train, valid = (read_parts(each) for each in (training_splits(config.data), validation_splits(config)))
     require_hours(config.data, train)

@@ -44,7 +44,16 @@ from sewcli.training.experiment import (
     training_facts,
 )
 from sewcli.training.feed import plan_batches
-from sewcli.training.health import Finding, Row, crowding, finetuning_findings, finetuning_panel
+from sewcli.training.health import (
+    Finding,
+    Row,
+    crowding,
+    finetuning_findings,
+    finetuning_panel,
+    frozen_at_random,
+    guessing_loss,
+    warn_of,
+)
 from sewcli.training.loop import StepResult
 from sewcli.training.recipes import overridden
 from sewcli.training.run import carry_out
@@ -85,6 +94,7 @@ class Finetuning:
         self.facts: dict[str, str] = {}
         self.rate = chosen_rate(config.select, vocabulary, [u.text for u in self.valid])
         self.labels = [vocabulary.encode(u.text) for u in self.train]
+        self.guess = guessing_loss(self.labels)
         self.plan = plan_batches([u.samples for u in self.train], config.batch, config.seed)
 
     def learning_rate(self, done: int) -> float:
@@ -129,8 +139,8 @@ class Finetuning:
         return finetuning_panel(row)
 
     def findings(self, train: Sequence[Row], valid: Sequence[Row], window: int) -> list[Finding]:
-        """Whether the model still says nothing."""
-        return finetuning_findings(train, valid, window)
+        """Whether the model still writes nothing, or nothing but the commonest letters."""
+        return finetuning_findings(train, valid, window, self.guess)
 
 
 def ctc_loss(output: CTCOutput, batch: LabelledBatch, blank: int, device: torch.device) -> torch.Tensor:
@@ -262,7 +272,7 @@ def select(
         log.info(f"left out: {dropped}")
     crowded = reasons["more labels than frames"]
     if found := crowding(crowded, len(kept) + crowded):
-        log.warn(f"{found.what}\n  mend: {found.mend}")
+        warn_of([found])
     return kept
 
 
@@ -288,6 +298,8 @@ def run(config: FinetuneConfig, exp: Path, device_name: str, *, dry: bool = Fals
     vocabulary = chosen_vocabulary(config)
     seed_torch(config.seed, "initial-weights")
     model = new_or_pretrained(config, vocabulary)
+    if not is_model(config.model):
+        warn_of(frozen_at_random(config.model, config.extractor_gradient, config.freeze_updates))
     splits = training_splits(config.data)
     valid_splits = validation_splits(config)
     left_out = LeftOut(config.data.max_rejected)

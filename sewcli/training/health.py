@@ -2,14 +2,15 @@
 
 Pre-training of wav2vec 2.0 and SEW fails in a few known ways: the loss lies flat at chance, log2(K + 1) bits; all frames
 get one code (code perplexity near G); or every distractor equals the target (loss 0 with accuracy 1). Fine-tuning stays
-at empty hypotheses. Each finding says what people do about it. A row's losses are nats a frame; None is not finite.
+at empty hypotheses, or at the commonest letters. Each finding says what people do about it. A row's losses are nats a
+frame; None is not finite.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, pstdev
 from typing import Any
@@ -25,13 +26,29 @@ FEW_CODES = 0.0125  # share of the unused part of the codebooks: 10 of 2 x 320
 NO_LOSS, ALL_RIGHT = 0.01, 0.99
 NOT_FINITE = 0.1  # share of updates
 EMPTY = 0.95  # share of hypotheses
-EMPTY_VALIDATIONS = 3
+COMMON, MORE_COMMON = (
+    0.8,
+    0.3,
+)  # share of the three commonest letters among those written, and how far above the true one
+PLATEAU_VALIDATIONS, PLATEAU_WINDOWS = 3, 4  # that runs which learn well have been seen to rest there
+BETTER = 0.01  # of the character error rate, from validations to the next ones
+NEAR_GUESS = 0.25  # of the loss of guessing
+SHOWN = 40  # characters of a hypothesis
 STILL_FALLING = 0.05  # of the training loss from one window to the next
 CROWDED = 0.01  # share of utterances with more labels than frames
 
 LOWER_RATE = "lower the learning rate (--set optim.lr=1e-4 has saved others)"
 WHOLE_BATCH = "keep 5600 s an update (batch.seconds), reached by accumulation if need be"
 SMALL_CODEBOOKS = "smaller codebooks train more calmly (--config ablation/codebook-8x8)"
+OFF_BLANKS = (
+    "raise the learning rate (--set optim.lr=...), unfreeze earlier (freeze_updates), mask less "
+    "(time_mask.probability), train longer, and look at the transcripts (sew check)"
+)
+OFF_LETTERS = (
+    "lower the learning rate (--set optim.lr=...) or lengthen its warm-up (schedule.warmup), begin without masks and dropouts "
+    "(time_mask.probability=0, channel_mask.probability=0, overrides.layer_drop=0), see that the model is a pre-trained one "
+    "and that its encoder learns (freeze_updates), and look at the transcripts (sew check)"
+)
 ANEW = "start anew with another --exp: a collapsed run does not come back"
 
 
@@ -140,34 +157,98 @@ def _collapse(
     return found
 
 
-def finetuning_findings(train: Sequence[Row], valid: Sequence[Row], window: int) -> list[Finding]:
-    """Losses that are not finite, and a model that says nothing, validation after validation.
+def finetuning_findings(
+    train: Sequence[Row], valid: Sequence[Row], window: int, guess: float | None = None
+) -> list[Finding]:
+    """Losses that are not finite, and a model that writes nothing, or nothing but the commonest letters.
+
+    Both are known plateaus of CTC: what is written does not depend on the audio. A run may rest on one for a while, so only
+    several validations in a row tell; and only a loss that lies flat tells that it stays there.
 
     Args:
         train: rows of updates with their loss, in order.
-        valid: rows of validations with `empty`, the share of hypotheses without a word.
+        valid: rows of validations with `empty`, the share of hypotheses without a word, and `commonest`, the share of the
+            three commonest letters in hypotheses and in references.
         window: updates that are judged together.
+        guess: see `guessing_loss`; None where the loss is not CTC's alone.
     """
     found = loss_findings(train, window)
-    silent = 0
-    for row in reversed(valid):
-        if row["empty"] < EMPTY:
-            break
-        silent += 1
-    if silent >= EMPTY_VALIDATIONS:
-        before, after = _series(train[-2 * window : -window], "loss"), _series(train[-window:], "loss")
-        falling = not before or not after or fmean(after) < (1 - STILL_FALLING) * fmean(before)
-        what = f"{silent} validations in a row without a word: the model gives blanks alone"
-        if falling:
-            mend = "the loss still falls: the first thousands of updates often look so; wait"
-            found.append(Finding("only-blanks", what, mend, fatal=False))
-        else:
-            mend = (
-                "raise the learning rate (--set optim.lr=...), unfreeze earlier (freeze_updates), mask less "
-                "(time_mask.probability), train longer, and look at the transcripts (sew check)"
-            )
-            found.append(Finding("stuck-at-blanks", f"{what}, and the loss does not fall", mend))
+    plateaus = [plateau_of(row) for row in valid]
+    resting = len(plateaus) - max((n + 1 for n, plateau in enumerate(plateaus) if plateau is None), default=0)
+    if resting < PLATEAU_VALIDATIONS:
+        return found
+    rest = valid[-resting:]
+    before, after = _series(train[-2 * window : -window], "loss"), _series(train[-window:], "loss")
+    falling = not before or not after or fmean(after) < (1 - STILL_FALLING) * fmean(before)
+    if plateaus[-1] == "blanks":
+        kind, learning, mend = "blanks", falling, OFF_BLANKS
+        what = f"{resting} validations in a row without a word: the model gives blanks alone"
+    else:
+        short = rest[-1]["step"] - rest[0]["step"] < PLATEAU_WINDOWS * window
+        kind, learning, mend = "letters", falling or short or _improves(rest), OFF_LETTERS
+        text = str((rest[-1].get("sample") or {}).get("hypothesis", ""))[:SHOWN]
+        what = f"{resting} validations in a row with little but the commonest letters{f' ({text})' if text else ''}"
+    if guess and after and abs(fmean(after) / guess - 1) < NEAR_GUESS:
+        what += f"; the loss, {fmean(after):.1f} a sentence, is near that of guessing letters by their frequency, {guess:.1f}"
+    if learning:
+        wait = "the loss or the error rate still falls: the first thousands of updates often look so; wait"
+        return [*found, Finding(f"only-{kind}", what, wait, fatal=False)]
+    return [*found, Finding(f"stuck-at-{kind}", f"{what}, and the loss does not fall", mend)]
+
+
+def _improves(rest: Sequence[Row]) -> bool:
+    """Whether the best of the newest validations writes more characters right than the best before them."""
+    rates = [row.get("cer", row.get("per")) for row in rest]
+    known = [rate for rate in rates if rate is not None]
+    earlier = known[:-PLATEAU_VALIDATIONS] or known[:1]
+    return bool(known) and min(known[-PLATEAU_VALIDATIONS:]) <= (1 - BETTER) * min(earlier)
+
+
+def plateau_of(row: Row) -> str | None:
+    """What a validation's hypotheses are: `blanks`, `letters` (the commonest alone), or None, texts of some kind."""
+    if row["empty"] >= EMPTY:
+        return "blanks"
+    written, true = row.get("commonest") or (0.0, 0.0)
+    return "letters" if written >= COMMON and written - true >= MORE_COMMON else None
+
+
+def guessing_loss(labels: Sequence[Sequence[int]]) -> float:
+    """CTC's loss, nats a sentence, of a model that knows how often each label comes and how many come, but not which.
+
+    The entropy of the labels times their number; that the places must be guessed too adds some per cent.
+    """
+    counts = Counter(label for sentence in labels for label in sentence)
+    total = counts.total()
+    entropy = -sum(count / total * math.log(count / total) for count in counts.values()) if total else 0.0
+    return entropy * total / max(len(labels), 1)
+
+
+def frozen_at_random(
+    name: str, extractor_gradient: float, freeze_updates: int = 0, setting: str = "extractor_gradient=1"
+) -> list[Finding]:
+    """What a model with new weights can never learn.
+
+    Args:
+        name: of the model, whose weights are all new.
+        extractor_gradient: scale of the gradient into the wave feature extractor.
+        freeze_updates: updates in which only the output layer learns.
+        setting: what lets the extractor learn.
+    """
+    found = []
+    trained = "or --model FOLDER of a pre-trained model"
+    if not extractor_gradient:
+        what = f"the wave feature extractor of {name} has new, random weights and gets no gradient: it stays random"
+        found.append(Finding("random-extractor", what, f"--set {setting}, {trained}", fatal=False))
+    if freeze_updates:
+        what = f"the encoder of {name} has new, random weights, and {freeze_updates} updates pass before it learns"
+        found.append(Finding("random-encoder", what, f"--set freeze_updates=0, {trained}", fatal=False))
     return found
+
+
+def warn_of(findings: Iterable[Finding]) -> None:
+    """Say what was found before a run."""
+    for finding in findings:
+        log.warn(f"{finding.what}\n  mend: {finding.mend}")
 
 
 def loss_findings(train: Sequence[Row], window: int) -> list[Finding]:

@@ -36,7 +36,7 @@ from sewcli.training.experiment import (
     training_facts,
 )
 from sewcli.training.feed import plan_batches
-from sewcli.training.health import Finding, Row, pretraining_findings, pretraining_panel
+from sewcli.training.health import Finding, Row, frozen_at_random, pretraining_findings, pretraining_panel, warn_of
 from sewcli.training.loop import StepResult
 from sewcli.training.precision import autocast, precision
 from sewcli.training.recipes import overridden
@@ -228,6 +228,9 @@ def run(config: PretrainConfig, exp: Path, device_name: str, *, dry: bool = Fals
     seed_torch(config.seed, "initial-weights")
     model = new_or_loaded(config)
     _warn_of_micro_batches(model.config.name, config)
+    if not is_model(config.model):
+        gradient = model.config.extractor_gradient
+        warn_of(frozen_at_random(config.model, gradient, setting="overrides.extractor_gradient=0.1"))
     train, valid = _select_cuts(config)
     reader = Reader(train, None if dry else exp, config.data.max_rejected)
     task = Pretraining(config, model, train, valid, reader)
