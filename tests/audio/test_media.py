@@ -132,7 +132,7 @@ def test_a_recording_of_a_browser_states_no_size(tmp_path: Path) -> None:
             verify(path)
 
 
-@pytest.mark.fault("report-47", "report-10")
+@pytest.mark.fault("report-47")
 def test_without_pyav_the_container_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content, path = encode("m4a", noise("m4a")), tmp_path / "talk.m4a"
     path.write_bytes(content)

@@ -96,7 +96,7 @@ def test_a_wav_that_ends_early_in_a_pipe(model: Path, tmp_path: Path, sew_of_std
         assert ("stdin: truncated: 4478 of 16000 samples came through the pipe" in done.stderr) == bool(code)
 
 
-@pytest.mark.fault("report-47", "report-10")
+@pytest.mark.fault("report-47")
 def test_a_folder_with_a_container_beside_a_wav(
     tmp_path: Path, model: Path, sew_here: Sew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
