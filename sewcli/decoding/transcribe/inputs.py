@@ -147,8 +147,12 @@ def _sounds(folder: str, vain: list[DataError]) -> Iterator[Path]:
                     continue
             if is_folder:
                 (links if entry.is_symlink() else folders).append(entry.path)
-            elif Path(entry.name).suffix.lower() in SOUND_ENDINGS and not _is_other(entry):
-                yield Path(entry.path)
+            elif Path(entry.name).suffix.lower() in SOUND_ENDINGS:
+                if _is_other(entry):
+                    what, mend = "a named pipe, a socket or a device in a folder", "give it by its name"
+                    vain.append(DataError(what, where=name_of(entry.path), mend=mend))
+                else:
+                    yield Path(entry.path)
 
 
 def _unsearched(place: str, error: OSError) -> DataError:
