@@ -20,6 +20,7 @@ from typing import Any
 
 from sewcli.base.errors import DataError, SewError, UsageError, quoted
 from sewcli.base.parsing import parse_json
+from sewcli.base.regular import require_regular
 from sewcli.base.texts import open_text
 
 UMASK = os.umask(0)  # the only way to read it is to set it
@@ -146,8 +147,9 @@ def refuse_pointer(path: str | Path) -> None:
     """Refuse what git leaves in a file's place when its large-file storage (LFS) was not asked.
 
     Raises:
-        DataError: the file is such a pointer.
+        DataError: the file is such a pointer, or a named pipe.
     """
+    require_regular(path)
     with open(path, "rb") as file:
         if file.read(len(POINTER)) == POINTER:
             raise DataError(

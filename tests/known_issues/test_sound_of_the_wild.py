@@ -25,6 +25,7 @@ from sewcli.audio.io import open_channels, probe, read_wave, verify
 from sewcli.audio.packed import Packed
 from sewcli.audio.streams import PIPE, open_stream
 from sewcli.base.errors import DataError
+from sewcli.data.shar import scan
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import save_ctc
 from sewcli.models.zoo import lookup
@@ -271,7 +272,8 @@ def test_ctrl_c_ends_the_waiting(tmp_path: Path, model: Path, written: int) -> N
 def test_named_pipes_elsewhere_are_refused_by_name(tmp_path: Path, sew_here: Sew) -> None:
     os.mkfifo(tmp_path / "a.tar")
     os.mkfifo(tmp_path / "a.flac")
-    for read in (lambda: Packed(tmp_path / "a.tar", "x", 0, 9).read_bytes(), lambda: verify(tmp_path / "a.flac")):
+    packed = Packed(tmp_path / "a.tar", "x", 0, 9)
+    for read in (lambda: scan(tmp_path / "a.tar"), packed.read_bytes, lambda: verify(tmp_path / "a.flac")):
         with pytest.raises(DataError, match="a named pipe, not a regular file"):
             read()
     folder = tmp_path / "L/train-clean-5/1/2"
