@@ -8,6 +8,7 @@ address. Encoder delay and padding are removed as far as the container states th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -19,6 +20,7 @@ from sewcli.base.errors import DataError
 if TYPE_CHECKING:
     import av
 
+NO_PROTOCOL = {"protocol_whitelist": "none"}
 SCALES = {"u8": 128.0, "s16": 32768.0, "s32": 2147483648.0, "s64": 2.0**63, "flt": 1.0, "dbl": 1.0}
 TIMED = frozenset({"mov", "asf", "avi", "wv", "tta", "ape", "caf", "wav"})  # demuxers that state a track's length
 MOST_MEASURED = 100_000
@@ -26,6 +28,22 @@ _MEASURED: dict[tuple[object, ...], tuple[int, int, int]] = {}  # rate, channels
 SHORT = (
     0.25  # seconds by which a track may fall short of the length that is stated: the last frame, the encoder's delay
 )
+
+
+def stated_seconds(file: BinaryIO, demuxer: str) -> float:
+    """The length that a container states, or that ffmpeg guesses, without decoding it; 0 where there is none.
+
+    Args:
+        file: open for reading, and for going back and forth; without a name.
+        demuxer: ffmpeg's name of the format.
+    """
+    import av
+
+    try:
+        with av.open(file, mode="r", format=demuxer, options=NO_PROTOCOL) as container:
+            return max(container.duration or 0, 0) / 1e6
+    except (av.error.FFmpegError, ValueError):
+        return 0.0
 
 
 class MediaSound:
@@ -125,7 +143,7 @@ class MediaSound:
 
         self._file.seek(0)
         try:
-            return av.open(self._file, mode="r", format=self._demuxer, options={"protocol_whitelist": "none"})
+            return av.open(self._file, mode="r", format=self._demuxer, options=NO_PROTOCOL)
         except (av.error.FFmpegError, ValueError) as error:
             raise self._damaged(error) from None
 
@@ -163,7 +181,8 @@ def require(kind: str, name: str) -> None:
     try:
         import av  # noqa: F401
     except ImportError:
-        mend = "pip install 'sewcli[media]', or convert it: ffmpeg -i IN OUT.wav"
+        convert = f"ffmpeg -i {name} {Path(name).stem}.wav" if Path(name).suffix else "ffmpeg -i IN OUT.wav"
+        mend = f"pip install 'sewcli[media]', or convert it: {convert}"
         raise DataError(f"{kind}, which is read by PyAV, and that is not installed", where=name, mend=mend) from None
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import soundfile
 
 from sewcli.audio import kinds, lengths, sphere
-from sewcli.audio.media import MediaSound, require
+from sewcli.audio.media import MediaSound, require, stated_seconds
 from sewcli.audio.packed import Packed, Source
 from sewcli.audio.views import Behind
 from sewcli.base import log
@@ -115,6 +115,25 @@ def opened(path: Source, *, say: bool = False) -> Iterator[tuple[Sound, AudioInf
         if say and extent is not None and extent.end is None:
             log.info(f"{shown(path)}: its header does not state a length: read to the end of the file")
         yield sound, AudioInfo(sound.samplerate, sound.channels, samples, "NIST" if header else sound.format)
+
+
+def guessed_seconds(path: Source) -> float:
+    """About how long a recording is, for a progress bar: by its header, or by its container, without decoding it.
+
+    Raises:
+        DataError: as `opened`.
+    """
+    with ExitStack() as stack:
+        file = _file(path)
+        stack.callback(file.close)
+        base = lengths.skip_id3(file)
+        file.seek(base)
+        kind = kinds.of(file.read(LOOKED_AT))
+        if kind is not None and kind.reader not in (kinds.SOUND, kinds.NONE):
+            require(kind.name, shown(path))
+            return stated_seconds(io.BufferedReader(Behind(file, b"", base)), kind.reader)
+    with opened(path) as (_, info):
+        return info.seconds
 
 
 def truncated(path: Source, read: int, stated: int) -> DataError:

@@ -76,7 +76,8 @@ def transcribe(
     """Write down what is said in recordings of any format, rate and length.
 
     Every format of libsndfile is read (WAV, FLAC, Ogg, Opus, MP3, AIFF, SPHERE
-    and more). The model hears windows of 24 s, one goes on where the other ends
+    and more), and with pip install 'sewcli\\[media]' M4A, MP4, WebM, WMA, AMR, AAC
+    and more. The model hears windows of 24 s, one goes on where the other ends
     between two words, and memory does not grow with the recording. A line is
     what is said between two pauses of half a second.
 
@@ -89,8 +90,8 @@ def transcribe(
     end; the rest is done all the same, and the exit code is then 4.
 
     - reads a pipe, as does the name of one: a WAV as it comes, any other
-    sound file at its end, everything else but text as raw mono samples of
-    16 bits at --rate. Lines appear some seconds after they are said; Ctrl-C
+    sound file at its end, and what is no known kind of file as raw mono samples
+    of 16 bits at --rate. Lines appear some seconds after they are said; Ctrl-C
     ends the recording.
 
         sew transcribe talk.mp3 --model exp/sew-tiny-ft

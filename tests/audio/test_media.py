@@ -11,6 +11,7 @@ from media_files import CONTAINERS, encode, noise
 
 from sewcli.audio import kinds, media
 from sewcli.audio.io import open_channels, probe, read_blocks, read_channels, read_wave, verify
+from sewcli.audio.opening import guessed_seconds
 from sewcli.audio.streams import PIPE, open_stream
 from sewcli.base.errors import DataError
 
@@ -145,7 +146,8 @@ def test_without_pyav_the_container_is_named(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(
-        DataError, match=r"talk.m4a: an MP4 file.*PyAV.*\n.*pip install 'sewcli\[media\]', or convert it: ffmpeg"
+        DataError,
+        match=r"talk.m4a: an MP4 file.*PyAV.*\n.*pip install 'sewcli\[media\]', or convert it: ffmpeg -i .*talk.m4a talk.wav",
     ):
         probe(path)
     with pytest.raises(DataError, match="stdin: an MP4 file"), open_stream(PIPE, pipe=io.BytesIO(content)):
@@ -158,6 +160,16 @@ def test_a_length_is_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert probe(path).samples == 48_000
     monkeypatch.setattr(media.MediaSound, "measure", lambda _self: pytest.fail("counted again"))
     assert probe(path) == verify(path)
+
+
+@pytest.mark.parametrize("ending", CONTAINERS)
+def test_lengths_for_a_progress_bar_decode_nothing(
+    tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"a.{ending}"
+    path.write_bytes(encode(ending, noise(ending, 3.0)))
+    monkeypatch.setattr(media.MediaSound, "measure", lambda _self: pytest.fail("decoded"))
+    assert abs(guessed_seconds(path) - 3) < 0.5
 
 
 def test_a_container_opens_no_other_file(tmp_path: Path) -> None:

@@ -21,8 +21,9 @@ from types import FrameType
 import numpy as np
 import torch
 
-from sewcli.audio.io import RATE, probe
+from sewcli.audio.io import RATE
 from sewcli.audio.level import Loudest, is_quiet
+from sewcli.audio.opening import guessed_seconds
 from sewcli.audio.streams import Mode, Stream, is_pipe, name_of, open_stream
 from sewcli.base import log
 from sewcli.base.errors import DataError, SewError, UsageError
@@ -280,7 +281,7 @@ def _seconds(recording: Recording) -> float | None:
     if is_pipe(recording.source):
         return None
     try:
-        return probe(recording.source).seconds
+        return guessed_seconds(recording.source)
     except DataError:
         return 0.0
 
