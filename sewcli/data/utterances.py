@@ -35,6 +35,9 @@ __all__ = [
 ]
 
 
+ELSEWHERE = (
+    "relative paths begin in the working directory, as lhotse's do: run the command there, or set SEW_ROOT=FOLDER"
+)
 NOT_A_CUT = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, AssertionError, RuntimeError)
 """What comes of reading as a cut what is none; lhotse asserts, and raises RuntimeError."""
 
@@ -74,9 +77,14 @@ class Utterance:
         if self.derived is not None:
             return derived_wave(self.derived, self.samples, self.id)
         short = round(TOLERANCE * self.rate)
-        return read_wave(
-            self.path, start=self.start, samples=self.samples, channel=self.channel, rate=self.rate, short=short
-        )
+        try:
+            return read_wave(
+                self.path, start=self.start, samples=self.samples, channel=self.channel, rate=self.rate, short=short
+            )
+        except DataError as error:
+            if isinstance(self.path, Path) and not self.path.is_absolute() and not self.path.exists():
+                raise DataError(error.what, where=error.where, mend=ELSEWHERE) from None
+            raise
 
 
 def check_rate(utterance: Utterance) -> None:

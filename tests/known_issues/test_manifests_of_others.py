@@ -334,3 +334,67 @@ def test_half_a_surrogate_pair_is_no_text(field: str, data: Path, tmp_path: Path
     (tmp_path / "cuts_dev.jsonl").write_text(json.dumps(row) + "\n")
     with pytest.raises(DataError, match="surrogate"):
         read_split(tmp_path, "dev")
+
+
+@pytest.mark.fault("report-26")
+def test_a_relative_path_says_where_it_begins(data: Path, tmp_path: Path, monkeypatch) -> None:
+    rows = list(read_jsonl(data / "cuts_dev.jsonl.gz"))
+    for row in rows:
+        source = row["recording"]["sources"][0]
+        source["source"] = Path(source["source"]).name
+    write_jsonl(tmp_path / "cuts_dev.jsonl", rows)
+    with pytest.raises(DataError, match="SEW_ROOT"):
+        read_split(tmp_path, "dev")[0].wave()
+    monkeypatch.setenv("SEW_ROOT", str(data))
+    assert len(read_split(tmp_path, "dev")[0].wave()) == 17_600
+    monkeypatch.delenv("SEW_ROOT")
+    monkeypatch.chdir(data)
+    assert len(read_split(tmp_path, "dev")[0].wave()) == 17_600
+
+
+@pytest.mark.fault("report-52", "report-53")
+def test_runs_on_long_and_perturbed_cuts_come_to_the_same_weights(data: Path, tmp_path: Path, sew_here) -> None:
+    """What icefall makes of a corpus (three speeds) and what Kaldi's import makes of one (long cuts with segments)."""
+    soundfile.write(tmp_path / "long.flac", np.random.default_rng(1).normal(0, 0.1, 16_000 * 8), 16_000)
+    long = Recording.from_file(tmp_path / "long.flac").to_cut()
+    long.supervisions = [
+        SupervisionSegment(f"seg{n}", long.recording.id, n + 0.1, 0.9, text="TEN TREES") for n in range(7)
+    ]
+    plain = CutSet.from_file(data / "cuts_train.jsonl.gz").subset(first=6)
+    folder = tmp_path / "data"
+    folder.mkdir()
+    cuts = [
+        long,
+        *plain,
+        *plain.perturb_speed(0.9),
+        *plain.perturb_speed(1.1),
+        long.perturb_volume(0.5).with_id("quiet"),
+    ]
+    CutSet.from_cuts(cuts).to_file(folder / "own_cuts_train.jsonl")
+    shutil.copy(data / "cuts_dev.jsonl.gz", folder)
+    model = tiny_model(tmp_path / "model")
+
+    weights = []
+    for exp in ("whole", "again"):
+        command = [
+            "finetune",
+            "--model",
+            model,
+            "--data",
+            folder,
+            "--exp",
+            tmp_path / exp,
+            "--updates",
+            3,
+            "--device",
+            "cpu",
+        ]
+        done = sew_here(*command, *TRAINING)
+        assert done.returncode == 0, done.stderr
+        weights.append((tmp_path / exp / "model" / "model.safetensors").read_bytes())
+    assert weights[0] == weights[1]
+    facts = json.loads((tmp_path / "whole" / "data.json").read_text())
+    assert facts["train"]["utterances"] == 7 + 3 * 6 + 7
+    done = sew_here("check", folder, "--allow", "speaker", "--out", tmp_path / "check.jsonl")
+    kinds = {(row["kind"], row["split"]) for row in read_jsonl(tmp_path / "check.jsonl")}
+    assert done.returncode == 0 and {("segments", "train"), ("transforms", "train")} <= kinds, done.stdout
