@@ -74,6 +74,9 @@ class TextScorer(Protocol):
         """Their log-probabilities."""
 
 
+LEAST_AUDIO = 1e-3  # seconds
+
+
 @dataclass(frozen=True)
 class Lists:
     """The n-best lists of a decode folder with their neural scores.
@@ -126,7 +129,7 @@ def score_lists(folder: Path, scorer: TextScorer) -> Lists:
         references = {str(row["id"]): str(row["reference"]) for row in rows if row.get("reference") is not None}
     inputs = _digest(folder / NBEST, scorer.folder)
     known = _known(out_folder(folder, scorer.name), inputs)
-    if known is not None:
+    if known is not None and all(h.text in known[0].get(name, ()) for name, found in lists for h in found):
         log.info(f"{folder}: scored already by {scorer.folder}")
         scores, seconds = known
         nn = [[scores[name][h.text] for h in found] for name, found in lists]
@@ -212,7 +215,7 @@ def rescore(lists: Lists, scorer: TextScorer, weights: RescoreWeights, tuned: di
         "neural_lm": str(scorer.folder),
         **weights.model_dump(),
         "neural_seconds": round(lists.seconds, 6),
-        "real_time_factor": round(work / audio, 8) if audio else 0.0,
+        "real_time_factor": round(work / audio, 8) if audio >= LEAST_AUDIO else 0.0,
         "inputs": lists.inputs,
     }
     with atomic_folder(out) as temporary:

@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional
 
 from sewcli.base import log
-from sewcli.base.errors import DataError, UsageError
+from sewcli.base.errors import DataError, UsageError, quoted
 from sewcli.base.files import is_there, read_object
 from sewcli.lm.counts import SPECIAL
 from sewcli.lm.foreign import (
@@ -65,6 +65,7 @@ class NeuralLanguageModel:
         check_folder(self.folder)
         try:
             self.tokenizer: Any = AutoTokenizer.from_pretrained(str(self.folder), **CLOSED)
+            self._encoded(["a"])
             found: Any = AutoModelForCausalLM.from_pretrained(
                 str(self.folder), use_safetensors=True, dtype=torch.float32, output_loading_info=True, **CLOSED
             )
@@ -82,6 +83,14 @@ class NeuralLanguageModel:
         self.begin = _first(self.tokenizer.bos_token_id, config.bos_token_id, self.end)
         if self.begin is None:
             raise DataError("it has no token to begin a sentence with (bos_token, eos_token)", where=self.folder)
+        rows = int(config.get_text_config().vocab_size)
+        if any(
+            type(token) is not int or not 0 <= token < rows for token in (self.begin, self.end) if token is not None
+        ):
+            raise DataError(
+                f"its first and last tokens are {quoted((self.begin, self.end))}, and it has {rows:,}",
+                where=self.folder,
+            )
         self.context = int(getattr(config, "max_position_embeddings", None) or 1 << 30)
         vocabulary = self.tokenizer.get_vocab()
         self.case = case_of([token for token in vocabulary if token not in SPECIAL])
@@ -110,10 +119,16 @@ class NeuralLanguageModel:
         """
         distinct = list(dict.fromkeys(texts))
         sequences = [self._sequence(ids) for ids in self._encoded(distinct)]
+        width = int(self.model.config.get_text_config().vocab_size)
+        if any(ids and not 0 <= min(ids) <= max(ids) < width for ids in sequences):
+            raise DataError(
+                f"its tokenizer has other tokens than its {width:,}",
+                where=self.folder,
+                mend="tokenizer and model are of two models: copy the folder again",
+            )
         pieces = [piece for number, ids in enumerate(sequences) for piece in self._pieces(number, ids)]
         pieces.sort(key=lambda piece: -len(piece.ids))
         totals = [0.0] * len(distinct)
-        width = int(self.model.config.vocab_size)
         with log.progress(title, len(pieces)) as bar:
             while pieces:
                 number = max(1, LOGITS // (width * len(pieces[0].ids)))
@@ -130,7 +145,7 @@ class NeuralLanguageModel:
         if not texts:
             return []
         ids: list[list[int]] = self.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
-        return ids
+        return [[int(token) for token in each] for each in ids]
 
     def _sequence(self, ids: list[int]) -> list[int]:
         assert self.begin is not None
@@ -138,6 +153,7 @@ class NeuralLanguageModel:
 
     def _counted(self, sequences: dict[str, list[int]], texts: Sequence[str]) -> tuple[int, int]:
         mark = self.tokenizer.unk_token_id
+        mark = mark if type(mark) is int else None
         mark = None if mark in (self.begin, self.end) else mark  # GPT-2 has one token for all three
         tokens = sum(len(sequences[text]) - 1 for text in texts)
         unknown = sum(sequences[text].count(mark) for text in texts) if mark is not None else 0

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sewcli.base import log
-from sewcli.base.errors import DataError
+from sewcli.base.errors import DataError, quoted
 from sewcli.base.files import read_json, read_object, write_json
 from sewcli.text.token_roles import (
     BLANKS,
@@ -157,9 +157,9 @@ def _settings(folder: Path) -> dict[str, Any] | None:
 
 def _kind(settings: Mapping[str, Any], config: Mapping[str, Any], folder: Path) -> str:
     name = settings.get("tokenizer_class") or config.get("tokenizer_class") or LETTERS
-    if name not in CLASSES:
+    if not isinstance(name, str) or name not in CLASSES:
         raise DataError(
-            f"its tokenizer is a {name}",
+            f"its tokenizer is a {quoted(name) if not isinstance(name, str) else name[:80]}",
             where=folder / TOKENIZER,
             mend=f"sew reads the symbols of {LETTERS} and {PHONES}",
         )
