@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sewcli.base.errors import UsageError
+from sewcli.data.manifests import JSONL, split_of
 from sewcli.data.utterances import Utterance, read_split, require_splits
 
 MOST = 100_000_000  # utterances of a part that is taken several times
@@ -29,7 +30,7 @@ class Part:
 
 
 def parts(data: str | Path, wanted: Sequence[str] | None, *, default_prefix: str) -> list[Part]:
-    """What `wanted` names: SPLIT, FOLDER/SPLIT, and either of them with *N behind it.
+    """What `wanted` names: SPLIT, FOLDER/SPLIT or a manifest of cuts, and each of them with *N behind it.
 
     Args:
         data: folder of the splits that are named without one.
@@ -73,4 +74,7 @@ def _part(data: Path, name: str) -> Part:
             f"{name!r} names no split",
             mend="SPLIT, or FOLDER/SPLIT for one of another folder; *N behind it takes it N times, e.g. 10h*4",
         )
-    return Part(place.parent if len(place.parts) > 1 else data, place.name, int(form["times"] or 1))
+    times = int(form["times"] or 1)
+    if place.name.endswith(JSONL) and place.is_file():
+        return Part(place, split_of(place), times)
+    return Part(place.parent if len(place.parts) > 1 else data, place.name, times)

@@ -16,6 +16,7 @@ from sewcli.base.errors import DataError, UsageError
 from sewcli.base.files import read_jsonl, write_jsonl
 from sewcli.data.foreign import foreign_folder
 from sewcli.data.manifests import manifests, require_splits, splits
+from sewcli.data.mixing import parts, read_parts
 from sewcli.data.reader import Reader, listed
 from sewcli.data.utterances import read_split
 from sewcli.models.ctc import CTCModel
@@ -398,3 +399,11 @@ def test_runs_on_long_and_perturbed_cuts_come_to_the_same_weights(data: Path, tm
     done = sew_here("check", folder, "--allow", "speaker", "--out", tmp_path / "check.jsonl")
     kinds = {(row["kind"], row["split"]) for row in read_jsonl(tmp_path / "check.jsonl")}
     assert done.returncode == 0 and {("segments", "train"), ("transforms", "train")} <= kinds, done.stdout
+
+
+@pytest.mark.fault("report-26")
+def test_manifests_by_their_paths_in_a_config(data: Path, tmp_path: Path) -> None:
+    shutil.copy(data / "cuts_train.jsonl.gz", tmp_path / "mine.jsonl.gz")
+    chosen = parts(data, [f"{tmp_path}/mine.jsonl.gz*2", "dev"], default_prefix="train")
+    assert [(part.split, part.times) for part in chosen] == [("mine", 2), ("dev", 1)]
+    assert len(read_parts(chosen)) == 2 * 30 + 3
