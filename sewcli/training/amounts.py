@@ -35,7 +35,7 @@ def training_splits(data: DataConfig) -> list[Part]:
 
 
 def require_hours(data: DataConfig, train: Sequence[Utterance]) -> None:
-    """Refuse labels that are not the amount which the recipe is named by, and say how many there are.
+    """Refuse labels that are not the amount which the recipe is named by (warn of them where the user named the splits).
 
     Raises:
         UsageError: less than half of the recipe's hours, or more than twice as many.
@@ -49,7 +49,13 @@ def require_hours(data: DataConfig, train: Sequence[Utterance]) -> None:
             mend=f"to train on them all the same: --set data.train={','.join(data.train or ())}; "
             "or take the recipe for their amount (sew recipes)",
         )
-    log.info(f"{hours_text(hours)} of labels: {names}")
+    meant = data.other_hours
+    if meant and not meant / FACTOR <= hours <= meant * FACTOR:
+        log.warn(
+            f"{hours_text(hours)} of labels in {names}; rate and updates of this recipe are for {hours_text(meant)}"
+        )
+    else:
+        log.info(f"{hours_text(hours)} of labels: {names}")
 
 
 def hours_text(hours: float) -> str:

@@ -45,6 +45,8 @@ class DataConfig(ReadingConfig):
     hours: Positive | None = None
     """Hours of labels that a recipe means by its `train`: less than half of them, or more than twice as many, are refused. It
     goes with the recipe's own `train` and not with another that is given in its place."""
+    other_hours: Positive | None = None
+    """The recipe's hours where another `train` is given: labels that differ so much are only warned of."""
     valid: Names | None = None
     """Splits to validate on. Not given: dev-other in fine-tuning where it is prepared, or else all `dev*`. `hold-out`: 1 % of
     the training cuts, 10 h at most (pre-training), as also where there is no `dev*`."""

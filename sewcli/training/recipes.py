@@ -101,13 +101,15 @@ def read(verb: str, recipe: str) -> Recipe:
 
 
 def layered(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings laid over each other. `data.hours` belongs to the `data.train` beside it: another `train` does away with it."""
+    """Settings laid over each other. `data.hours` belongs to the `data.train` beside it: with another, it is `other_hours`."""
     settings: dict[str, Any] = {}
     for layer in layers:
         settings = merge(settings, layer)
         data = layer.get("data")
         if isinstance(data, Mapping) and "train" in data and "hours" not in data:
-            settings["data"].pop("hours", None)
+            hours = settings["data"].pop("hours", None)
+            if hours and "other_hours" not in data:
+                settings["data"]["other_hours"] = hours
     return settings
 
 

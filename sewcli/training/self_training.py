@@ -201,7 +201,7 @@ class _Run:
     def _finetuning(self, begin: str, differs: dict[str, Any], labels: list[str], recipe: str | None) -> FinetuneConfig:
         times = f"*{self.config.labelled_times}" if labels and self.config.labelled_times > 1 else ""
         train = [*(f"{name}{times}" for name in self.config.labelled or ()), *labels]
-        fixed = {"model": begin, "data": {"dir": self.config.data, "train": train}}
+        fixed = {"model": begin, "data": {"dir": self.config.data, "train": train, "other_hours": None}}
         own = Path(self.config.model) / VOCABULARY
         basis = {"vocabulary": str(own)} if own.is_file() else {}
         return compose(FinetuneConfig, "finetune", recipe, merge(basis, self.config.finetune, differs, fixed), [])

@@ -34,6 +34,7 @@ def test_recipes_select_the_labels_of_their_name(kind: str) -> None:
 
 @pytest.mark.fault("F1")
 def test_labels_that_are_named_take_the_place_of_the_recipes_with_its_hours(tmp_path: Path) -> None:
+    assert finetuning("10h", "data.train=mine").data.other_hours == 10
     for data in (finetuning("10h", "data.train=mine").data, finetuning("prune").data, finetuning(None).data):
         assert data.hours is None and data.train in (("mine",), None)
     assert finetuning("10h", "data.train=mine", "data.hours=5").data.hours == 5
@@ -42,6 +43,7 @@ def test_labels_that_are_named_take_the_place_of_the_recipes_with_its_hours(tmp_
     assert finetuning("ablation-10h").data.train == ("10h",)
     plain = compose(FinetuneConfig, "finetune", "10h", {"model": "m", "data": {"dir": "d", "train": ["10h*4"]}}, [])
     assert plain.data.hours is None, "as sew selftrain gives them"
+    assert finetuning("prune").data.other_hours is None
 
 
 def finetune(sew_here, tmp_path: Path, data: Path, *words: str):
@@ -88,6 +90,7 @@ def test_labels_of_ones_own_are_taken_when_they_are_named_and_without_a_recipe(t
     data = write_noise(tmp_path / "data", {"train": [3.0] * 4, "dev": [1.0]})
     done = finetune(sew_here, tmp_path, data, "--config", "100h", "--set", "data.train=train", "--dry-run")
     assert done.returncode == 0, done.stderr
+    assert "12 s of labels in train; rate and updates of this recipe are for 100 h" in done.stderr
     plain = finetune(sew_here, tmp_path, data, "--dry-run")
     assert plain.returncode == 0, plain.stderr
     assert "12 s of labels: all train splits" in plain.stderr
