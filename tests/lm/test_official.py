@@ -73,6 +73,24 @@ def test_decoding_finds_it_by_its_name(published: Path, data: Path) -> None:
     json.dumps(summary, allow_nan=False)
 
 
+@pytest.mark.fault("report-27", "report-59")
+def test_its_words_are_spelled_in_the_symbols_of_the_recogniser(published: Path, data: Path) -> None:
+    own = Vocabulary(("<pad>", "<s>", "</s>", "<unk>", "|", *"abcdefghijklmnopqrstuvwxyz'é"))
+    own.save(data)  # of the prepared corpus
+    (summary,) = install(published, data)
+    files = resolve("4gram", data, own)
+    entries = {entry.word: own.text(entry.spelling) for entry in read_lexicon(files.lexicon, own)}
+    assert entries == {word: word.lower() for word in [*WORDS, "A'B", "É"]}
+    assert summary["lexicon_words"] == len(entries)
+    (published / "symbols.txt").write_text("\n".join("ABCDEFGHIJKLMNOPQRSTUVWXYZ'"))
+    (again,) = install(published, data, symbols=published / "symbols.txt")  # other symbols: spelled again
+    assert again["lexicon_words"] == len(entries) - 1
+    (published / "symbols.txt").write_text("А\nБ\n")
+    with pytest.raises(DataError, match="spell none") as caught:
+        install(published, data, symbols=published / "symbols.txt")
+    assert "--vocab" in str(caught.value.mend)
+
+
 @pytest.mark.parametrize(
     ("name", "line"),
     [
