@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sewcli.base import dist, log
@@ -41,7 +40,7 @@ def average_run(task: Task, exp: Path, device: torch.device) -> None:
         if dist.any_rank(dist.is_main() and card.is_file() and told in card.read_text(encoding="utf-8")):
             log.info(f"{exp / FOLDER}: {told}, averaged already")
         else:
-            task.model.load_state_dict(mean_weights(load_file(folder / checkpoint.WEIGHTS) for folder in chosen))
+            task.model.load_state_dict(mean_weights(checkpoint.read_weights(folder, task.model) for folder in chosen))
             measure_norms(task, device)
             task.model.eval()
             outcome = task.validate(task.config.updates, device, StopFlag())

@@ -154,20 +154,29 @@ def load(checkpoint: Path, model: torch.nn.Module, optimizer: torch.optim.Optimi
         DataError: the checkpoint is of another model, or no run wrote what it holds.
     """
     record = _read_record(checkpoint)
-    weights = _read_tensors(checkpoint / WEIGHTS)
-    own = _weights(model)
-    if wrong := sorted(k for k in own.keys() | weights.keys() if _form(own.get(k)) != _form(weights.get(k))):
-        raise DataError(
-            f"weights of another model ({wrong[0]} and {len(wrong) - 1} others differ)",
-            where=checkpoint / WEIGHTS,
-            mend=RESTORE,
-        )
+    weights = read_weights(checkpoint, model)
     moments = _read_tensors(checkpoint / OPTIMIZER)
     _check_moments(checkpoint / OPTIMIZER, moments, dict(model.named_parameters()), record.step)
     model.load_state_dict(weights)
     _restore_optimizer(model, optimizer, moments)
     position = Position(record.position.epoch, record.position.offset)
     return TrainingState(record.step, position, record.best, record.validation_due, record.scaler)
+
+
+def read_weights(checkpoint: Path, model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The weights of a whole checkpoint.
+
+    Raises:
+        DataError: they are not those of this model.
+    """
+    weights, own = _read_tensors(checkpoint / WEIGHTS), _weights(model)
+    if wrong := sorted(k for k in own.keys() | weights.keys() if _form(own.get(k)) != _form(weights.get(k))):
+        raise DataError(
+            f"weights of another model ({wrong[0]} and {len(wrong) - 1} others differ)",
+            where=checkpoint / WEIGHTS,
+            mend=RESTORE,
+        )
+    return weights
 
 
 class _Place(BaseModel):

@@ -15,6 +15,7 @@ from sewcli.base.files import sha256
 from sewcli.data.plan import BatchPlan, Position
 from sewcli.data.reader import REJECTED, Reader
 from sewcli.training import checkpoint
+from sewcli.training.average import mean_weights
 from sewcli.training.checkpoint import OPTIMIZER, STATE, WEIGHTS, TrainingState
 from sewcli.training.feed import _in_order
 from sewcli.training.meters import Metrics
@@ -154,6 +155,15 @@ def test_odd_weights(how: str, saved: Path) -> None:
     save_file(weights, saved / WEIGHTS)
     seal(saved)
     refused(saved, WEIGHTS)
+
+
+@pytest.mark.fault("input-25")
+def test_odd_weights_among_those_that_are_averaged(saved: Path) -> None:
+    save_file({**load_file(saved / WEIGHTS), "1.bias": torch.zeros(3)}, saved / WEIGHTS)
+    seal(saved)
+    with pytest.raises(DataError, match="and 0 others differ") as caught:
+        mean_weights(checkpoint.read_weights(folder, model()) for folder in checkpoint.last(saved.parent, 1))
+    assert caught.value.where == saved / WEIGHTS
 
 
 @pytest.mark.fault("input-25")
