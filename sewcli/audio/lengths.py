@@ -80,7 +80,7 @@ def is_definite(size: int, bits: int = 32) -> bool:
     for most in (1 << bits, 1 << bits - 1):
         if most - (1 << 20) <= size <= most + (1 << 16):
             return False
-    return size > 0
+    return size > 0 and not 0 <= size - 0x7F000000 < 1 << 10  # SoX's, of an AIFF in a pipe
 
 
 Data = tuple[int, int]  # where samples begin, and how many bytes they take: 0 when that is not known

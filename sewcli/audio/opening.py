@@ -215,6 +215,8 @@ def _as_libsndfile_wants_it(
     """The file's name, or what it holds in another form: it stumbles over tags, BW64's name and a length of 0."""
     if head.startswith(b"BW64"):
         return Behind(file, b"RF64", base + 4)
+    if extent is not None and extent.end is None and head.startswith((b"RF64", b"caff", b".snd")):
+        return _with_length(file, base, extent)
     if head.startswith((b"RIFF", b"RIFX")) and extent is not None and extent.end is None:
         order: Literal["big", "little"] = "big" if head.startswith(b"RIFX") else "little"
         left = extent.size - extent.start
@@ -229,6 +231,20 @@ def _as_libsndfile_wants_it(
     if isinstance(path, Packed) or (base and head.startswith(lengths.MAGICS)):
         return Behind(file, b"", base if head.startswith(lengths.MAGICS) else 0)
     return os.fsencode(path)
+
+
+def _with_length(file: BinaryIO, base: int, extent: lengths.Extent) -> Behind:
+    """A file whose header says that its length is not known, with a header that says it."""
+    left = max(extent.size - extent.start, 0)
+    file.seek(base)
+    header = file.read(extent.start - base)
+    if header.startswith(b".snd"):
+        header = header[:8] + min(left, 0xFFFFFFFF).to_bytes(4, "big") + header[12:]
+    elif header.startswith(b"caff"):
+        header = header[:-12] + (left + 4).to_bytes(8, "big") + header[-4:]
+    elif (at := header.find(b"ds64")) > 0:
+        header = header[: at + 16] + left.to_bytes(8, "little") + header[at + 24 : -4] + b"\xff\xff\xff\xff"
+    return Behind(file, header, extent.start)
 
 
 def _is_chunk(file: BinaryIO, extent: lengths.Extent) -> bool:

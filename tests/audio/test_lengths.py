@@ -147,3 +147,31 @@ def test_valid_oddities(tmp_path: Path, form: str, before: bytes) -> None:
     path.write_bytes(before + content[:9000])
     with pytest.raises(DataError, match=r"truncated|lost sync"):
         verify(path)
+
+
+def rewritten(form: str, magic: bytes, skip: int, size: bytes) -> bytes:
+    content = made(form, "PCM_16")
+    at = content.index(magic) + skip
+    return content[:at] + size + content[at + len(size) :]
+
+
+@pytest.mark.fault("report-39")
+@pytest.mark.parametrize(
+    ("form", "magic", "skip", "sizes"),
+    [
+        ("CAF", b"data", 4, ["ff" * 8]),
+        ("AU", b".snd", 8, ["00000000", "ffffffff", "7fffffff"]),
+        ("AIFF", b"SSND", 4, ["00000000", "ffffffff", "7fffffff", "7f000008"]),
+        ("RF64", b"ds64", 16, ["00" * 8, "ff" * 8]),
+        ("W64", b"data\xf3", 16, ["00" * 8, "ff" * 8, "ff" * 7 + "7f"]),
+    ],
+)
+def test_lengths_that_other_formats_do_not_know(
+    tmp_path: Path, form: str, magic: bytes, skip: int, sizes: list[str]
+) -> None:
+    expected, path = made(form, "PCM_16"), tmp_path / "a.bin"
+    path.write_bytes(expected)
+    wave = read_channels(path)[0]
+    for size in sizes:
+        path.write_bytes(rewritten(form, magic, skip, bytes.fromhex(size)))
+        np.testing.assert_array_equal(read_channels(path)[0], wave)
