@@ -23,12 +23,26 @@ _STORE: list[Any] = []  # the job's key-value store, from `start` on
 
 
 def rank() -> int:
-    """This process's number in the job, from 0."""
-    return _number("RANK", 0)
+    """This process's number in the job, from 0.
+
+    Raises:
+        UsageError: RANK and WORLD_SIZE are no numbers, or do not go together.
+    """
+    found, size = _number("RANK", 0), world_size()
+    if found >= size or (size > 1 and not os.environ.get("RANK", "").strip()):
+        raise UsageError(
+            f"the environment says WORLD_SIZE={size} and RANK={os.environ.get('RANK', '')}, and ranks count from 0",
+            mend="torchrun sets both for each process; in a shell of your own: unset RANK WORLD_SIZE",
+        )
+    return found
 
 
 def world_size() -> int:
-    """How many processes train together."""
+    """How many processes train together.
+
+    Raises:
+        UsageError: WORLD_SIZE is no number.
+    """
     return max(1, _number("WORLD_SIZE", 1))
 
 

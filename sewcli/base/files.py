@@ -10,11 +10,12 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from sewcli.base.texts import open_text
 
 UMASK = os.umask(0)  # the only way to read it is to set it
 os.umask(UMASK)
+OS_ERROR = re.compile(r"os error (\d+)")  # as libraries written in Rust say it
 TEMPORARY = ".tmp-"  # marks what a kill may leave behind; `remove_leftovers` clears it
 
 
@@ -48,7 +50,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             os.replace(temporary, path)
             sync(path.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # on a file system that cannot be written, even of what is not there
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -280,10 +283,14 @@ def explained(path: str | Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise explain_os_error(error, path) from error
-    except Exception as error:
-        if "No space left on device" in str(error) or "os error 28" in str(error):  # writers with errors of their own
-            raise explain_os_error(OSError(errno.ENOSPC, str(error)), path) from error
+    except SewError:
         raise
+    except Exception as error:  # of writers with errors of their own
+        found = OS_ERROR.search(str(error))
+        number = int(found[1]) if found else errno.ENOSPC if "No space left on device" in str(error) else None
+        if number is None:
+            raise
+        raise explain_os_error(OSError(number, os.strerror(number)), path) from error
 
 
 def explain_os_error(error: OSError, path: str | Path) -> SewError:
@@ -291,8 +298,11 @@ def explain_os_error(error: OSError, path: str | Path) -> SewError:
     mends: dict[int | None, str] = {
         errno.ENOSPC: "free some space or choose another folder, then run the same command again; nothing older was lost",
         errno.EDQUOT: "free some of your quota or choose another folder, then run the same command again",
+        errno.EFBIG: "allow larger files (ulimit -f) or choose another file system, then run the same command again",
         errno.EACCES: "choose a folder you may write to",
         errno.EROFS: "choose a folder on a file system that can be written",
+        errno.EMFILE: "allow more open files, with ulimit -n 1024",
+        errno.ENAMETOOLONG: "give a shorter name",
     }
     reason = "no disk space left" if error.errno == errno.ENOSPC else f"cannot write ({error.strerror or error})"
     return UsageError(reason, where=path, mend=mends.get(error.errno))

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol, TypeVar
 
 from rich.console import Console
@@ -31,7 +31,7 @@ PIPE_WIDTH = 160  # columns of a table in a pipe
 
 PLAIN: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}  # names of others may be [red] or :x:
 stderr = Console(stderr=True, soft_wrap=True, **PLAIN)
-stdout = Console(soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH, **PLAIN)
+stdout = Console(soft_wrap=True, width=None if sys.stdout and sys.stdout.isatty() else PIPE_WIDTH, **PLAIN)
 
 T = TypeVar("T")
 
@@ -39,18 +39,23 @@ T = TypeVar("T")
 def info(message: str) -> None:
     """One line of the log."""
     if dist.is_main():
-        stderr.print(message, markup=False)
+        _print(message)
 
 
 def warn(message: str, *, every_rank: bool = False) -> None:
     """A line that should not be missed; `every_rank`: about something that this rank alone may know."""
     if every_rank or dist.is_main():
-        stderr.print(f"{_rank()}warning: {message}", style="yellow", markup=False)
+        _print(f"{_rank()}warning: {message}", "yellow")
 
 
 def error(message: str) -> None:
     """What stopped the command."""
-    stderr.print(f"{_rank()}error: {message}", style="bold red", markup=False)
+    _print(f"{_rank()}error: {message}", "bold red")
+
+
+def _print(message: str, style: str | None = None) -> None:
+    with suppress(OSError):  # a log that cannot be written stops nothing
+        stderr.print(message, style=style, markup=False)
 
 
 def _rank() -> str:
@@ -125,4 +130,6 @@ class _Lines:
         if self.total and self.done > self.first:
             seconds = (now - self.started) / (self.done - self.first) * (self.total - self.done)
             left = f", {seconds:.0f} s left"
-        print(f"{self.description}: {self.done}{of}{left}{', ' + note if note else ''}", file=sys.stderr, flush=True)
+        line = f"{self.description}: {self.done}{of}{left}{', ' + note if note else ''}"
+        with suppress(OSError):
+            print(line, file=sys.stderr, flush=True)

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import errno
-import io
-import os
+import itertools
 import signal
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 import typer.core
 
 from sewcli import __version__
-from sewcli.base import log
+from sewcli.base import log, standard
 from sewcli.base.errors import (
     EXIT_BUG,
     EXIT_INTERRUPTED,
     EXIT_REQUEUE,
-    EXIT_USAGE,
+    DataError,
     PartialError,
     PoliteStop,
     SewError,
-    quoted,
+    UsageError,
 )
+from sewcli.base.refusals import refusal
 from sewcli.cli import (
     align,
     bench,
@@ -53,11 +55,9 @@ from sewcli.cli import (
     tune,
 )
 
-PATHS = (errno.ENAMETOOLONG, errno.ELOOP)  # of a path that no file system can look up
-
 
 class Stopped(BaseException):
-    """SIGTERM or SIGUSR1 came where nobody waits for it; no handler of errors on the way shall take it for one."""
+    """A signal came where nobody waits for it; no handler of errors on the way shall take it for one."""
 
 
 class ReaderGone(Exception):
@@ -65,7 +65,19 @@ class ReaderGone(Exception):
 
 
 class Verbs(typer.core.TyperGroup):
-    """The verbs; tells a reader that has gone from an error, which typer does not."""
+    """The verbs; tells what typer has its own answers to: a reader that has gone, Ctrl-C, values that are empty."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse `--exp ""`, an unset variable, which as a path would be the folder that the command runs in."""
+        for before, argument in itertools.pairwise(["", *args]):
+            option, equals, value = argument.partition("=")
+            if not argument or (option.startswith("--") and equals and not value):
+                named = option or (before if before.startswith("-") and before.strip("-") else "")
+                name = named or "an argument"
+                raise UsageError(
+                    f"{name} is empty: an unset variable?", mend=f"give {named or 'it'} a value, or leave it out"
+                )
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the verb and write all of its output."""
@@ -74,6 +86,10 @@ class Verbs(typer.core.TyperGroup):
             sys.stdout.flush()
         except BrokenPipeError:
             raise ReaderGone from None
+        except KeyboardInterrupt:
+            raise Stopped(signal.SIGINT) from None
+        except EOFError as error:
+            raise DataError("a file ends too early", mend="copy or make it again") from error
         return result
 
 
@@ -129,45 +145,78 @@ def _options(
 
 def main() -> None:
     """Run a command; a `SewError` becomes one clear line and its exit code, anything else is a bug with its traceback."""
+    standard.open_closed()
+    standard.write_what_can_be()
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, _stop)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # names of files need not be text; within JSON this is an escape, too
-            stream.reconfigure(errors="backslashreplace")
+    came: list[int] = []
+    with _interrupts(came):
+        try:
+            app()
+        except ReaderGone:
+            standard.give_up_stdout()  # for what is still in Python's buffer
+            sys.exit(0)
+        except (KeyboardInterrupt, Stopped) as stopped:
+            _leave_stopped(stopped)
+        except Exception as error:
+            _answer_no_more()
+            if came:  # Ctrl-C within a library, which made an error of it
+                _leave_stopped(KeyboardInterrupt())
+            _leave_failed(error)
+
+
+def _leave_stopped(stopped: BaseException) -> NoReturn:
+    _answer_no_more()
+    number = stopped.args[0] if isinstance(stopped, Stopped) else signal.SIGINT
+    how = "interrupted" if number == signal.SIGINT else f"stopped by {signal.Signals(number).name}"
+    log.info(f"{how}; what was finished is on disk\n  mend: run the same command to go on")
+    sys.exit(EXIT_INTERRUPTED if number == signal.SIGINT else EXIT_REQUEUE)
+
+
+def _leave_failed(error: Exception) -> NoReturn:
+    if fault := standard.stdout_fault(error):
+        reason = "no disk space left" if fault.errno == errno.ENOSPC else fault.strerror
+        mend = "redirect it elsewhere; what the command writes to files is there"
+        error = UsageError(f"the output cannot be written ({reason})", where="stdout", mend=mend)
+    shown = error if isinstance(error, SewError) else refusal(error)
+    if shown is not None:
+        show = log.info if isinstance(shown, PoliteStop) else log.warn if isinstance(shown, PartialError) else log.error
+        show(str(shown))
+        sys.exit(shown.exit_code)
+    with suppress(OSError):
+        traceback.print_exception(error)
+    log.error(f"this is a bug in sew {__version__}, not in what you typed; please report the lines above")
+    sys.exit(EXIT_BUG)
+
+
+@contextmanager
+def _interrupts(came: list[int]) -> Iterator[None]:
+    """Note Ctrl-C as well as raise it: libraries make other errors of it, or none."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:  # ignored, in the background of a shell; or of another's process
+        yield
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, note)
     try:
-        app()
-    except SewError as error:
-        _answer_no_more()
-        show = log.info if isinstance(error, PoliteStop) else log.warn if isinstance(error, PartialError) else log.error
-        show(str(error))
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        log.info("interrupted")
-        sys.exit(EXIT_INTERRUPTED)
-    except Stopped as stopped:
-        _answer_no_more()
-        log.info(f"stopped by {stopped}; what was finished is on disk\n  mend: run the same command to go on")
-        sys.exit(EXIT_REQUEUE)
-    except ReaderGone:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still in Python's buffer
-        sys.exit(0)
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno in PATHS:
-            log.error(f"{quoted(error.filename)}: {error.strerror}")
-            sys.exit(EXIT_USAGE)
-        traceback.print_exc()
-        log.error(f"this is a bug in sew {__version__}, not in what you typed; please report the lines above")
-        sys.exit(EXIT_BUG)
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is note:
+            signal.signal(signal.SIGINT, before)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
     """The training loop, which can save first, has a handler of its own while it runs."""
-    raise Stopped(signal.Signals(number).name)
+    raise Stopped(number)
 
 
 def _answer_no_more() -> None:
     """A further signal (torchrun sends one when a rank has left) shall not break into the leaving."""
-    for number in (signal.SIGTERM, signal.SIGUSR1):
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
 
 

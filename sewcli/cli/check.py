@@ -51,7 +51,7 @@ def check(
         Path | None, typer.Option(help="The list of what was found.", show_default="DATA/check.jsonl")
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="Threads that read.", show_default="all cores")
+        int | None, typer.Option("--jobs", "-j", min=1, max=1024, help="Threads that read.", show_default="all cores")
     ] = None,
     json: options.Json = False,
 ) -> None:

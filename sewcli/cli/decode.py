@@ -60,7 +60,9 @@ def decode(
     weights: options.SearchWeights = DEFAULT,
     nbest: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Write the N best texts and their scores too.", show_default="no"),
+        typer.Option(
+            metavar="N", min=1, max=100_000, help="Write the N best texts and their scores too.", show_default="no"
+        ),
     ] = None,
     keep_emissions: Annotated[
         Kept | None, typer.Option(help="Keep the model's output, for sew tune and other searches.", show_default="no")

@@ -79,8 +79,10 @@ def distill(
     resolved = compose(DistillConfig, "distill", config, flags, sets or [])
     if print_config:
         from sewcli.base.config import dump_yaml
+        from sewcli.training.checked import check_run
 
         print(dump_yaml(resolved), end="")
+        check_run(resolved)
         return
 
     from sewcli.compression.sweep import sweep

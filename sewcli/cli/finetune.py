@@ -52,8 +52,10 @@ def finetune(
     resolved = compose(FinetuneConfig, "finetune", config, flags, sets or [])
     if print_config:
         from sewcli.base.config import dump_yaml
+        from sewcli.training.checked import check_run
 
         print(dump_yaml(resolved), end="")
+        check_run(resolved)
         return
     if config is None:
         log.info(

@@ -50,9 +50,9 @@ Recogniser = Annotated[
         show_default="the newest below exp/",
     ),
 ]
-Beam = Annotated[int, typer.Option("--beam", min=1, help="Hypotheses kept at each frame.")]
+Beam = Annotated[int, typer.Option("--beam", min=1, max=100_000, help="Hypotheses kept at each frame.")]
 Jobs = Annotated[
-    int | None, typer.Option("--jobs", "-j", min=0, help="Decoder processes; 0: none.", show_default="a few")
+    int | None, typer.Option("--jobs", "-j", min=0, max=1024, help="Decoder processes; 0: none.", show_default="a few")
 ]
 Shard = Annotated[
     str | None,
@@ -144,7 +144,7 @@ def shard(text: str) -> tuple[int, int]:
     """
     index, _, count = text.partition("/")
     mend = "for example --shard 1/8, to --shard 8/8"
-    if not (index.isdigit() and count.isdigit()):
+    if not (text.isascii() and index.isdigit() and count.isdigit() and len(text) < 40):
         raise UsageError(f"--shard {text!r} is not of the form I/N", mend=mend)
     if not 1 <= int(index) <= int(count):
         raise UsageError(

@@ -63,7 +63,7 @@ def prep(
     ] = None,
     jobs: Annotated[
         int | None,
-        typer.Option("--jobs", "-j", min=1, help="Threads and processes.", show_default="all cores"),
+        typer.Option("--jobs", "-j", min=1, max=1024, help="Threads and processes.", show_default="all cores"),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Prepare again what is done.")] = False,
     json: options.Json = False,

@@ -55,8 +55,10 @@ def pretrain(
     resolved = compose(PretrainConfig, "pretrain", config, flags, sets or [])
     if print_config:
         from sewcli.base.config import dump_yaml
+        from sewcli.training.checked import check_run
 
         print(dump_yaml(resolved), end="")
+        check_run(resolved)
         return
 
     from sewcli.training.pretrain import run

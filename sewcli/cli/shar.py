@@ -20,7 +20,7 @@ def shar(
     ] = None,
     shard_size: Annotated[int, typer.Option(min=1, help="Cuts a shard.")] = 1000,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="Threads that read.", show_default="all cores")
+        int | None, typer.Option("--jobs", "-j", min=1, max=1024, help="Threads that read.", show_default="all cores")
     ] = None,
     json: options.Json = False,
 ) -> None:

@@ -110,9 +110,15 @@ def _check(command: list[str]) -> None:
     if command[0] == "decode":
         return
     shown = [sys.executable, "-m", "sewcli.cli.app", *command, "--print-config"]
-    done = subprocess.run(shown, stdout=subprocess.DEVNULL, check=False)
+    done = subprocess.run(shown, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise typer.Exit(done.returncode)
+
+    import yaml
+
+    data = Path(yaml.safe_load(done.stdout)["data"]["dir"])
+    if not data.is_dir():
+        raise UsageError("no such data folder", where=data, mend="first run: sew prep, or give --data")
 
 
 def _pair(text: str) -> tuple[str, str]:

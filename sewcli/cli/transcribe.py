@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from sewcli.base import log
+from sewcli.base import log, standard
 from sewcli.base.errors import DataError, PartialError, UsageError, nearest
 from sewcli.cli import options
 from sewcli.cli.decode import recogniser as find
 from sewcli.decoding.weights import DEFAULT, find_weights
 
 if TYPE_CHECKING:
+    from sewcli.decoding.transcribe.inputs import Recording
     from sewcli.decoding.transcribe.run import Report
 
 LISTED = 5  # failures named in the last line
@@ -103,10 +105,12 @@ def transcribe(
     """
     formats, tuned = _formats(form), find_weights(weights)
 
-    from sewcli.audio.streams import is_pipe, name_of
+    from sewcli.audio.streams import PIPE, is_pipe
     from sewcli.decoding.transcribe.inputs import expand
 
     recordings, vain = expand(files)
+    if standard.is_closed(0) and any(recording.source == PIPE for recording in recordings):
+        raise UsageError("stdin is closed, and - reads it", mend="give files, or the pipe that is to be read")
     if out is None:
         _check_stdout(formats, len(recordings), channels)
     elif out.exists() and not out.is_dir():
@@ -128,11 +132,7 @@ def transcribe(
     recogniser = Transcriber(
         resolve(chosen), None if lm == "none" else lm, lexicon, search, lambda: choose_device(device), by
     )
-    for error in vain:
-        log.error(str(error))
-    for recording in recordings:
-        if out and recording.renamed:
-            log.warn(f"{name_of(recording.source)}: its transcript is called {name_of(out / recording.place)}")
+    _tell_of_inputs(vain, recordings, out)
     target: Folder | Stdout = Stdout(formats[0], sys.stdout, labelled=len(recordings) > 1)
     if out:
         target = Folder(out, formats, f"{recogniser.digest} {channels}", force)
@@ -175,11 +175,24 @@ def _formats(given: str) -> list[str]:
 
 
 def _check_stdout(formats: list[str], recordings: int, channels: Channels) -> None:
-    """Refuse what would make a mixture of files on stdout."""
+    """Refuse what would make a mixture of files on stdout, or go nowhere."""
+    if standard.is_closed(1):
+        raise UsageError("stdout is closed, and transcripts would go there", mend="--out DIR, or > FILE")
     if len(formats) > 1:
         raise UsageError(f"{len(formats)} formats on stdout", mend="--out DIR, or a single --format")
     if formats[0] in (Format.SRT, Format.VTT, Format.TEXTGRID) and (recordings > 1 or channels is Channels.SPLIT):
         raise UsageError(f"several transcripts as {formats[0]} on stdout", mend="--out DIR gives each a file")
+
+
+def _tell_of_inputs(vain: Sequence[DataError], recordings: Sequence[Recording], out: Path | None) -> None:
+    """What was given in vain, and transcripts that cannot have the name of their recording."""
+    from sewcli.audio.streams import name_of
+
+    for error in vain:
+        log.error(str(error))
+    for recording in recordings:
+        if out and recording.renamed:
+            log.warn(f"{name_of(recording.source)}: its transcript is called {name_of(out / recording.place)}")
 
 
 def _summary(report: Report) -> str:

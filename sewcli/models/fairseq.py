@@ -8,6 +8,7 @@ cannot tell (strides, heads, dropouts) comes from that config. Tensor names are 
 from __future__ import annotations
 
 import ast
+import io
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -189,9 +190,34 @@ def save_fairseq(model: CTCModel | PretrainingModel, vocabulary: Vocabulary | No
         "extra_state": {"train_iterator": {"epoch": 1}},
         "task_state": {},
     }
-    with atomic_path(folder / "model.pt") as temporary:
-        torch.save(checkpoint, temporary)
+    with atomic_path(folder / "model.pt") as temporary, open(temporary, "wb", buffering=0) as file:
+        noting = _Noting(file)
+        torch.save(checkpoint, noting)
+        if noting.fault is not None:
+            raise noting.fault
     return folder / "model.pt"
+
+
+class _Noting(io.BytesIO):
+    """A file whose faults are kept: PyTorch's writer says of a full disk that it is at an unexpected position."""
+
+    def __init__(self, file: io.FileIO) -> None:
+        super().__init__()
+        self._file = file
+        self.fault: OSError | None = None
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        done = 0
+        while self.fault is None and done < len(view):
+            try:
+                done += self._file.write(view[done:])
+            except OSError as error:
+                self.fault = error
+        return len(view)
 
 
 def parse_convolutions(text: str, where: Path) -> list[tuple[int, int, int]]:

@@ -304,6 +304,8 @@ def _put(file: TextIO, text: str) -> None:
     except BrokenPipeError:  # nobody reads any more, which is no fault
         raise
     except OSError as error:
-        if file is sys.stdout:  # what is in its buffer still would fail again at the end, with another exit code
+        if (
+            is_stdout := file is sys.stdout
+        ):  # what is in its buffer still would fail again at the end, with another exit code
             os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
-        raise explain_os_error(error, file.name) from error
+        raise explain_os_error(error, "stdout" if is_stdout else file.name) from error
