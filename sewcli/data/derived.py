@@ -101,6 +101,8 @@ def rate_and_samples(row: Row) -> tuple[int, int, int]:
         cut = opened(row)
         if not 0 < cut.duration <= LONGEST:
             raise Unsupported(f"a mixture of {cut.duration:.0f} s", f"cut it: it may have {LONGEST:.0f} s")
+        if cut.sampling_rate <= 0:
+            raise ValueError(f"a rate of {cut.sampling_rate} Hz")
         return int(cut.sampling_rate), 0, int(cut.num_samples)
     rate = int(row["recording"]["sampling_rate"])
     return rate, samples_of(row["start"], rate), samples_of(row["duration"], rate)
