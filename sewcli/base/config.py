@@ -13,7 +13,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sewcli.base.errors import UsageError, nearest, quoted
-from sewcli.base.parsing import ParseError, parse_yaml
+from sewcli.base.parsing import ParseError
+from sewcli.base.yaml_text import parse_yaml
 
 
 class Config(BaseModel):

@@ -1,24 +1,18 @@
-"""JSON and YAML of unknown origin: plain data, or one error that names the fault; whatever the text, in bounded time.
+"""JSON of unknown origin (and what YAML shares with it): plain data, or one error that names the fault, in bounded time.
 
-Python's own parsers let pass, or answer with any exception: the same key twice (the last one wins in silence), NaN, numbers
-beyond float64, half of a UTF-16 pair (which no file can be written with), 10,000 brackets, and YAML aliases that unfold to
-more than the memory holds. All of these are a `ParseError` here.
+Python's own parser lets pass, or answers with any exception: the same key twice (the last one wins in silence), NaN, numbers
+beyond float64, half of a UTF-16 pair (which no file can be written with), 10,000 brackets: here a `ParseError`.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Hashable, Iterator
 from typing import Any
-
-import yaml
 
 from sewcli.base.errors import quoted
 
-DEEPEST = 200  # levels of nesting
 LONGEST_NUMBER = 300  # digits: within float64; transformers writes model_max_length with 31
-LARGEST_YAML = 1_000_000  # values of a YAML file, an alias counted as what it stands for
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 OF_FILES = frozenset({"source", "path", "file", "files", "older", "recording", "audio", "audio_filepath"})
 """Keys whose values may be names of files, and these may be bytes that are not UTF-8 (Python's surrogateescape)."""
@@ -39,29 +33,7 @@ def parse_json(text: str) -> Any:
     except RecursionError:
         raise ParseError("nested too deeply") from None
     if SURROGATE.search(text):
-        _check_strings(value)
-    return value
-
-
-def parse_yaml(text: str) -> Any:
-    """The value of a YAML text: safe tags only, no key twice.
-
-    Raises:
-        ParseError: not YAML, or YAML that cannot be taken at its word.
-    """
-    try:
-        value = yaml.load(text, Loader=_Loader)
-        _check_size(value)
-        if SURROGATE.search(text):
-            _check_strings(value)
-    except ParseError:
-        raise
-    except RecursionError:
-        raise ParseError("nested too deeply") from None
-    except yaml.YAMLError as error:
-        raise ParseError(" ".join(str(error).split())[:300]) from None
-    except Exception as error:  # PyYAML's constructors raise what they like on `!!int x`, `!!bool x`, 2001-99-99
-        raise ParseError(f"a value that its type does not have ({' '.join(str(error).split())[:80]})") from None
+        check_strings(value)
     return value
 
 
@@ -96,7 +68,7 @@ def _number(text: str) -> float:
 _JSON = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer, parse_float=_number)
 
 
-def _check_strings(value: Any, key: str = "") -> None:
+def check_strings(value: Any, key: str = "") -> None:
     """Refuse half of a UTF-16 pair; the parser has bounded the depth."""
     if isinstance(value, str):
         try:
@@ -105,64 +77,8 @@ def _check_strings(value: Any, key: str = "") -> None:
             raise ParseError(f"{quoted(value)} holds half of a surrogate pair, which is no text") from None
     elif isinstance(value, dict):
         for name, each in value.items():
-            _check_strings(name)
-            _check_strings(each, name)
+            check_strings(name)
+            check_strings(each, name)
     elif isinstance(value, list):
         for each in value:
-            _check_strings(each, key)
-
-
-class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, which refuses a key that stands twice."""
-
-    depth = 0
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        self.depth += 1
-        if self.depth > DEEPEST:
-            raise ParseError("nested too deeply")
-        node = super().compose_node(parent, index)
-        self.depth -= 1
-        return node
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Hashable] = set()
-        for name, _ in node.value if isinstance(node, yaml.MappingNode) else ():
-            key = (name.tag, name.value) if isinstance(name, yaml.ScalarNode) else None
-            if key in seen:
-                raise ParseError(f"line {name.start_mark.line + 1}: the key {quoted(name.value)} stands twice")
-            seen |= {key} - {None}
-        return super().construct_mapping(node, deep=deep)
-
-    def construct_yaml_int(self, node: Any) -> int:
-        if len(node.value) > LONGEST_NUMBER:
-            raise ParseError(f"a number of {len(node.value):,} digits")
-        return int(super().construct_yaml_int(node))
-
-
-_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
-
-
-def _check_size(value: Any) -> None:
-    """Refuse aliases that stand for themselves, or unfold to too much: each is counted wherever it stands."""
-    sizes: dict[int, int] = {}
-    open_now: set[int] = set()
-    waiting: list[tuple[Any, Iterator[Any]]] = [(value, _children(value))]
-    while waiting:
-        at, rest = waiting[-1]
-        open_now.add(id(at))
-        child = next((each for each in rest if isinstance(each, dict | list) and id(each) not in sizes), None)
-        if child is not None:
-            if id(child) in open_now:
-                raise ParseError("an alias that stands for itself")
-            waiting.append((child, _children(child)))
-            continue
-        sizes[id(at)] = 1 + sum(sizes.get(id(each), 1) for each in _children(at))
-        open_now.discard(id(at))
-        waiting.pop()
-        if sizes[id(at)] > LARGEST_YAML:
-            raise ParseError(f"its aliases unfold to more than {LARGEST_YAML:,} values")
-
-
-def _children(value: Any) -> Iterator[Any]:
-    return iter(value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())
+            check_strings(each, key)

@@ -10,7 +10,6 @@ import typer
 
 from sewcli.base import log
 from sewcli.base.errors import DataError, UsageError
-from sewcli.base.files import read_object
 
 if TYPE_CHECKING:
     from sewcli.decoding.runtimes.recogniser import RuntimeOptions
@@ -95,6 +94,8 @@ def newest_model(ending: str, *, mend: str) -> Path:
     Raises:
         UsageError: there is none; `mend` tells the command that comes first.
     """
+    from sewcli.base.files import read_object
+
     found = []
     for config in EXPERIMENTS.glob("**/model/config.json"):
         try:

@@ -8,6 +8,7 @@ wav2vec 2.0 (appendix, "Transf." rows) adds its Transformer. Shapes: U utterance
 from __future__ import annotations
 
 import hashlib
+import math
 import shutil
 import time
 from collections.abc import Sequence
@@ -215,7 +216,7 @@ def rescore(lists: Lists, scorer: TextScorer, weights: RescoreWeights, tuned: di
         "neural_lm": str(scorer.folder),
         **weights.model_dump(),
         "neural_seconds": round(lists.seconds, 6),
-        "real_time_factor": round(work / audio, 8) if audio >= LEAST_AUDIO else 0.0,
+        "real_time_factor": round(work / audio, 8) if audio >= LEAST_AUDIO and math.isfinite(work) else 0.0,
         "inputs": lists.inputs,
     }
     with atomic_folder(out) as temporary:
