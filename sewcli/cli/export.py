@@ -43,6 +43,9 @@ def export(
         sew export exp/sew-d-mid/model exp/sew-d-mid/fairseq --format fairseq
     """
     require_new(out)
+    from sewcli.base.lock import writing
     from sewcli.models.export import export_model
 
-    export_model(model, out, format.value, as_json=json)
+    with writing(out):
+        require_new(out)  # of another process that was quicker
+        export_model(model, out, format.value, as_json=json)

@@ -36,9 +36,14 @@ def import_model(
         sew import asapp/sew-tiny-100k-ft-ls100h exp/sew-tiny/model    # needs pip install 'sewcli\\[hub]'
     """
     require_new(out)
+    from sewcli.base.lock import writing
     from sewcli.models.folder import describe_folder, load_source, open_source, save_model
 
     source = open_source(model, trust_pickle=trust_pickle, dictionary=dictionary)
     loaded, vocabulary = load_source(source)
-    save_model(loaded, vocabulary, out, facts={"Imported from": Path(model).name if source.where.is_file() else model})
+    with writing(out):
+        require_new(out)  # of another process that was quicker
+        save_model(
+            loaded, vocabulary, out, facts={"Imported from": Path(model).name if source.where.is_file() else model}
+        )
     describe_folder(loaded, source.kind, out, as_json=json)

@@ -104,20 +104,23 @@ def ngram(
         sew lm ngram --order 4 --vocab exp/french --data data/french books.txt
         sew lm ngram --order 4 books.txt.gz transcripts.txt --out data/librispeech/lm/books.arpa.gz
     """
+    from sewcli.base.lock import writing
     from sewcli.lm.build import build_ngram
 
     budget = None if memory is None else int(memory * 1e9)
-    summary = build_ngram(
-        texts or [],
-        order,
-        data or options.DATA,
-        out,
-        vocabulary,
-        prune=_thresholds(prune),
-        memory=budget,
-        letters=unit == Unit.LETTER,
-        symbols=vocab,
-    )
+    letter = "-letter" if unit == Unit.LETTER else ""
+    with writing(out or (data or options.DATA) / "lm" / f"{order}gram{letter}"):
+        summary = build_ngram(
+            texts or [],
+            order,
+            data or options.DATA,
+            out,
+            vocabulary,
+            prune=_thresholds(prune),
+            memory=budget,
+            letters=unit == Unit.LETTER,
+            symbols=vocab,
+        )
     if json:
         print(json_module.dumps(summary, ensure_ascii=False))
     else:

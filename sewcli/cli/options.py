@@ -121,6 +121,8 @@ def runtime_options(model: Path, runtime: RuntimeName, precision: PrecisionName,
     chosen = runtime_of(model, runtime.value)
     if chosen == "openvino" and device not in ("auto", "cpu"):
         raise UsageError(f"--device {device}: OpenVINO computes on the CPU here", mend="leave out --device")
+    if chosen == "openvino" and precision in (PrecisionName.FP16, PrecisionName.TF32):
+        raise UsageError(f"--precision {precision} is for GPUs", mend="with OpenVINO: --precision fp32 or bf16")
     return RuntimeOptions(chosen, precision.value)
 
 

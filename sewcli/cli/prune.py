@@ -54,17 +54,19 @@ def prune(
         sew prune exp/w2v2-base-ft exp/slim/model --feedforward 2048 --heads 8 --drop-layers 2
         sew finetune --model exp/half/model --config prune --exp exp/half-ft      # zeros stay zero
     """
+    from sewcli.base.lock import writing
     from sewcli.compression.prune import Wish
     from sewcli.compression.prune import prune as run
 
     wish = Wish(magnitude, scope.value, heads, feedforward, drop_layers)
-    run(
-        recogniser(model),
-        out,
-        wish,
-        data=data or options.DATA,
-        split=split,
-        seconds=seconds,
-        device_name=device,
-        as_json=json,
-    )
+    with writing(out):
+        run(
+            recogniser(model),
+            out,
+            wish,
+            data=data or options.DATA,
+            split=split,
+            seconds=seconds,
+            device_name=device,
+            as_json=json,
+        )

@@ -40,15 +40,17 @@ def quantize(
         sew quantize exp/sew-tiny-ft exp/sew-tiny-int8/model --data data/mine --split dev --clips 200
         sew transcribe talk.mp3 --model exp/sew-d-mid-int8
     """
+    from sewcli.base.lock import writing
     from sewcli.compression.quantize import quantize as run
     from sewcli.models.source import resolve
 
-    run(
-        resolve(recogniser(model)),
-        out,
-        data=data or options.DATA,
-        split=split,
-        clips=clips,
-        seed=1 if seed is None else seed,
-        as_json=json,
-    )
+    with writing(out):
+        run(
+            resolve(recogniser(model)),
+            out,
+            data=data or options.DATA,
+            split=split,
+            clips=clips,
+            seed=1 if seed is None else seed,
+            as_json=json,
+        )

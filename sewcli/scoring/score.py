@@ -57,6 +57,12 @@ def score_folder(
     if silent:
         log.warn(f"{folder}: {silent} hypotheses have no reference and are not in the rate")
     cuts = read_cuts(decoded, data)
+    if foreign := [str(row["id"]) for row in rows if cuts and row["id"] not in cuts]:
+        raise DataError(
+            f"{len(foreign)} hypotheses are of no utterance of {decoded.get('split')}, such as {foreign[0][:200]}",
+            where=folder / HYPOTHESES,
+            mend="decode it again; or give the corpus that it is of: --data",
+        )
     speakers = speakers_of(rows, cuts, required=by_speaker)
     counts = errors.utterances
     groups = speakers if by_speaker else None
@@ -266,6 +272,13 @@ def _read(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
             raise DataError(f"line {line}: {fault}", where=folder / HYPOTHESES, mend="mend it, or decode it again")
         lines[row["id"]] = line
         rows.append(row)
+    written = decoded.get("utterances")
+    if type(written) is int and written != len(rows):
+        raise DataError(
+            f"{len(rows)} hypotheses, where {DECODED} says that {written} were written",
+            where=folder / HYPOTHESES,
+            mend="lines were lost or added: decode it again",
+        )
     with_reference = [row for row in rows if row.get("reference") is not None]
     if not any(row["reference"].strip() for row in with_reference):
         raise DataError("no hypothesis here has a reference to compare with", where=folder / HYPOTHESES)
