@@ -59,7 +59,7 @@ def score_folder(
     cuts = read_cuts(decoded, data)
     if foreign := [str(row["id"]) for row in rows if cuts and row["id"] not in cuts]:
         raise DataError(
-            f"{len(foreign)} hypotheses are of no utterance of {decoded.get('split')}, such as {foreign[0][:200]}",
+            f"{len(foreign)} of the hypotheses are of cuts that the corpus does not have, such as {foreign[0][:200]}",
             where=folder / HYPOTHESES,
             mend="decode it again; or give the corpus that it is of: --data",
         )

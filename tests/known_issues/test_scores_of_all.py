@@ -28,7 +28,7 @@ def test_an_utterance_that_is_missing_is_refused(tmp_path: Path) -> None:
 @pytest.mark.fault("report-38")
 def test_an_utterance_of_another_corpus_is_refused(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "data" / "cuts_test.jsonl.gz", [{"id": "a"}, {"id": "b"}])
-    with pytest.raises(DataError, match="1 hypotheses are of no utterance of test, such as x"):
+    with pytest.raises(DataError, match="1 of the hypotheses are of cuts that the corpus does not have, such as x"):
         score_folder(decoded(tmp_path / "d", ["a", "x"], 2, tmp_path / "data"))
 
 
