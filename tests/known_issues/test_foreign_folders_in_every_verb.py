@@ -131,6 +131,22 @@ def test_finetuning_goes_on_with_the_symbols_of_a_recogniser(
     assert losses[0] and losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
+@pytest.mark.fault("report-1")
+def test_pruning_keeps_the_symbols_and_cuts_the_same(
+    pair: tuple[Path, Path], prepared: Path, tmp_path: Path, sew_here: Sew
+) -> None:
+    texts = []
+    for number, folder in enumerate(pair):
+        out = tmp_path / f"slim-{number}"
+        done = sew_here(
+            "prune", folder, out, "--feedforward", 32, "--data", prepared, "--seconds", 10, "--device", "cpu"
+        )
+        assert done.returncode == 0, done.stderr
+        assert load_ctc(out)[1] == load_ctc(folder)[1]
+        texts.append(greedy_text(out, audio()))
+    assert texts[0] == texts[1] and len(texts[0]) > 20
+
+
 @pytest.mark.fault("W7", "report-8")
 def test_finetuning_on_phones(prepared: Path, tmp_path: Path, sew_here: Sew) -> None:
     """Texts of phones with blanks between: a label each, and what is written has blanks between phones again."""
