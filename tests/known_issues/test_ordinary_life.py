@@ -191,7 +191,7 @@ def test_values_beyond_reason(arguments, said: str, prepared: Path, model: Path,
         ({"RANK": "x"}, "RANK is"),
         ({"RANK": "3"}, "WORLD_SIZE=1 and RANK=3"),
         ({"WORLD_SIZE": "4"}, "WORLD_SIZE=4 and RANK=,"),
-        ({"WORLD_SIZE": "-2", "RANK": "-3"}, "is '-2', not a number"),
+        ({"WORLD_SIZE": "-2", "RANK": "-3"}, "is '-3', not a number"),
     ],
 )
 def test_ranks_that_make_no_sense(values, said: str, prepared, model, tmp_path, monkeypatch, sew_here: Sew) -> None:
