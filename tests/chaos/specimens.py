@@ -109,7 +109,7 @@ def _models() -> list[Specimen]:
 
 def _data() -> list[Specimen]:
     read = (
-        "check {folder} --split dev-clean --sample 1 --out {out}",
+        "check {folder} --split dev-clean --out {out}",
         "decode --data {folder} --split dev-clean --model {base}/exp/m/model --out {out}",
         "align {base}/exp/m/model {folder} --split dev-clean --out {out}",
         "shar {folder} {out} --split dev-clean",
