@@ -26,10 +26,10 @@ from sewcli.base.files import read_json, write_json
 from sewcli.base.memory import keep_freed_memory
 from sewcli.bench.peaks import product_peak
 from sewcli.compression.quantize import quantized_graph
-from sewcli.decoding.runtimes.pytorch import has_bf16
-from sewcli.models.anatomy import anatomy
+from sewcli.models.flops import anatomy
 from sewcli.models.folder import load_ctc, save_ctc
-from sewcli.models.graphs import complete_graph, open_graph, save_openvino
+from sewcli.runtimes.openvino_folder import complete_graph, open_graph, save_openvino
+from sewcli.runtimes.torch_runtime import has_bf16
 from sewcli.text.tokens import Vocabulary
 
 MODELS = ("w2v2-base", "sew-mid", "sew-tiny")

@@ -22,8 +22,8 @@ from pretrain_throughput import theirs as pretraining_class
 
 from sewcli.base.rng import numpy_rng
 from sewcli.decoding.greedy import collapse
-from sewcli.models.anatomy import anatomy
 from sewcli.models.ctc import CTCModel
+from sewcli.models.flops import anatomy
 from sewcli.models.paper import TIMES
 from sewcli.models.pretraining import PretrainingModel
 from sewcli.models.zoo import lookup

@@ -35,11 +35,11 @@ from sewcli.base.files import read_json, write_json
 from sewcli.base.machine import instructions
 from sewcli.base.memory import keep_freed_memory
 from sewcli.bench.peaks import MemoryMark, product_peak
-from sewcli.decoding.runtimes.pytorch import has_bf16
 from sewcli.models.folder import load_ctc, save_ctc
-from sewcli.models.graphs import save_openvino
-from sewcli.models.portable import OUTPUTS, save_onnx
 from sewcli.models.zoo import lookup
+from sewcli.runtimes.onnx_graph import OUTPUTS, save_onnx
+from sewcli.runtimes.openvino_folder import save_openvino
+from sewcli.runtimes.torch_runtime import has_bf16
 from sewcli.text.tokens import Vocabulary
 
 RATE = 16_000

@@ -25,8 +25,8 @@ from lhotse.recipes import prepare_librispeech
 from machine import circumstances
 
 from sewcli.base.files import write_json
-from sewcli.corpora.casting import MARK
 from sewcli.corpora.librispeech import find_corpus, find_splits
+from sewcli.corpora.miniatures.casting import MARK
 from sewcli.corpora.preparation import prepare
 
 Program = Callable[[Path, list[str], Path], None]  # corpus, parts, a fresh folder

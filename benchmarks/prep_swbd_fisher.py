@@ -27,11 +27,11 @@ import numpy as np
 from machine import circumstances
 
 from sewcli.base.files import write_json
-from sewcli.corpora.casting import cast
 from sewcli.corpora.miniatures.calls import LINE, Call, Recording, Turn, record
+from sewcli.corpora.miniatures.casting import cast
 from sewcli.corpora.miniatures.fisher import write_fisher
+from sewcli.corpora.miniatures.sentences import sentences
 from sewcli.corpora.miniatures.switchboard import write_switchboard
-from sewcli.corpora.sentences import sentences
 
 ROUNDS = 3
 CALLS = 8  # of each corpus
@@ -170,7 +170,7 @@ def processor_seconds() -> float:
 
 
 def run_sew(corpus: Path, work: Path) -> None:
-    from sewcli.corpora import sounds
+    from sewcli.corpora import audio_jobs as sounds
     from sewcli.corpora.preparation import prepare
     from sewcli.corpora.swbd_fisher import find_corpus, find_splits
 

@@ -29,7 +29,7 @@ from machine import circumstances
 
 from sewcli.audio.io import RATE
 from sewcli.base.files import write_json
-from sewcli.corpora.casting import MARK
+from sewcli.corpora.miniatures.casting import MARK
 from sewcli.corpora.preparation import prepare
 from sewcli.corpora.stm import read_stm
 from sewcli.corpora.tedlium3 import find_splits

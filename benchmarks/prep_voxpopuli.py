@@ -28,7 +28,7 @@ from lhotse.recipes import prepare_voxpopuli
 from machine import circumstances
 
 from sewcli.base.files import write_json
-from sewcli.corpora import sounds
+from sewcli.corpora import audio_jobs as sounds
 from sewcli.corpora.preparation import prepare
 from sewcli.corpora.voxpopuli import ANNOTATIONS, CLIPS, SESSIONS, find_corpus, find_splits
 

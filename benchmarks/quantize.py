@@ -31,13 +31,13 @@ from sewcli.base.rng import numpy_rng
 from sewcli.compression.quantize import quantize, quantized_graph
 from sewcli.data.loading import padded_waves
 from sewcli.decoding.pipeline import decode
-from sewcli.decoding.runtimes.graph import GraphModel
-from sewcli.decoding.runtimes.pytorch import TorchModel, has_bf16
-from sewcli.decoding.runtimes.recogniser import Runtime, RuntimeOptions
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import count, load_ctc, save_ctc
-from sewcli.models.graphs import complete_graph, open_graph, save_openvino
-from sewcli.models.portable import write_onnx
+from sewcli.runtimes.onnx_graph import write_onnx
+from sewcli.runtimes.openvino_folder import complete_graph, open_graph, save_openvino
+from sewcli.runtimes.openvino_runtime import GraphModel
+from sewcli.runtimes.recogniser import Runtime, RuntimeOptions
+from sewcli.runtimes.torch_runtime import TorchModel, has_bf16
 from sewcli.scoring.score import score_folder
 from sewcli.text.tokens import Vocabulary
 

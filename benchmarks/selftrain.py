@@ -21,14 +21,14 @@ from typing import Any
 from machine import short_circumstances
 
 from sewcli.base.files import read_json, write_json, write_text
-from sewcli.corpora.sentences import sentences
+from sewcli.corpora.miniatures.sentences import sentences
 from sewcli.data.utterances import read_split
-from sewcli.decoding.labels.config import FilterConfig
-from sewcli.decoding.labels.judge import Candidate, judge
-from sewcli.decoding.labels.manifest import WORK
-from sewcli.decoding.labels.run import candidates_of
 from sewcli.scoring.wer import word_errors
-from sewcli.training.self_training_table import RESULTS, markdown
+from sewcli.self_training.filters import Candidate, judge
+from sewcli.self_training.label_config import FilterConfig
+from sewcli.self_training.manifest import WORK
+from sewcli.self_training.pseudo_labels import candidates_of
+from sewcli.self_training.table import RESULTS, markdown
 
 RECIPES = Path("egs/librispeech/conf")
 TRAIN, FEW, ROUNDS = "train-clean-100", "tenth", 2

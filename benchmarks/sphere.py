@@ -27,8 +27,8 @@ from machine import circumstances
 from sewcli.audio.io import read_channels
 from sewcli.audio.resample import to_16k
 from sewcli.base.files import write_json
-from sewcli.corpora.casting import cast
 from sewcli.corpora.miniatures.calls import LINE, record, write_sphere
+from sewcli.corpora.miniatures.casting import cast
 from sewcli.corpora.miniatures.hub5 import SPEAKERS, scripts
 
 CODINGS = ("pcm", "ulaw", "shorten")

@@ -25,15 +25,15 @@ import soundfile
 import torch
 from machine import today
 
+from sewcli.alignment.writers import Span
 from sewcli.audio.io import RATE, read_wave
 from sewcli.base.files import write_json
 from sewcli.base.machine import processor
 from sewcli.base.rng import numpy_rng
 from sewcli.decoding.beam import BeamOptions
-from sewcli.decoding.transcribe.run import OVERLAP, WINDOW, Listener, Transcriber
-from sewcli.decoding.transcribe.windows import Layout
-from sewcli.decoding.writers import Span
 from sewcli.scoring.wer import word_errors
+from sewcli.transcription.transcriber import OVERLAP, WINDOW, Listener, Transcriber
+from sewcli.transcription.windows import Layout
 
 NAMES = "learned.txt"  # of benchmarks/by_heart.py
 CLOSE = 0.1  # seconds

@@ -9,7 +9,8 @@ import signal
 import sys
 from types import FrameType
 
-from sewcli.base import collector, standard
+from sewcli.base import gc_tuning as collector
+from sewcli.base import standard
 
 
 def main() -> None:

@@ -23,9 +23,9 @@ from sewcli.base.errors import UsageError
 if TYPE_CHECKING:
     import numpy as np
 
-    from sewcli.decoding.outcome import DecodedSplit
-    from sewcli.decoding.transcribe.run import Transcriber
+    from sewcli.decoding.decode_folder import DecodedSplit
     from sewcli.text.tokens import Vocabulary
+    from sewcli.transcription.transcriber import Transcriber
 
 Runtime = Literal["auto", "torch", "openvino"]
 Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
@@ -101,8 +101,8 @@ class Recogniser:
     ) -> Iterator[Segment]:
         """As `transcribe`, but each segment as soon as it is final; memory does not grow with a file's length."""
         from sewcli.audio.streams import open_stream
-        from sewcli.decoding.transcribe.run import LINE, OVERLAP, WINDOW, Listener
-        from sewcli.decoding.transcribe.windows import Layout
+        from sewcli.transcription.transcriber import LINE, OVERLAP, WINDOW, Listener
+        from sewcli.transcription.windows import Layout
 
         layout = Layout.of(self._transcriber.config, WINDOW, OVERLAP)
 
@@ -167,10 +167,10 @@ def load(
         DataError: files that are broken or do not fit each other.
     """
     from sewcli.decoding.beam import BeamOptions
-    from sewcli.decoding.runtimes.recogniser import RuntimeOptions
-    from sewcli.decoding.transcribe.run import Transcriber
     from sewcli.models.source import resolve
+    from sewcli.runtimes.recogniser import RuntimeOptions
     from sewcli.training.experiment import choose_device
+    from sewcli.transcription.transcriber import Transcriber
 
     options = BeamOptions(beam=beam, lm_weight=lm_weight, word_score=word_score)
     transcriber = Transcriber(

@@ -12,6 +12,8 @@ from sew_command import run_sew
 
 interpreted_triton.choose()
 
+pytest_plugins = ["decoding_fixtures"]
+
 
 @pytest.fixture(autouse=True)
 def _seeded() -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from sewcli.alignment.k2.worker import find_python
 from sewcli.base.errors import UsageError
-from sewcli.decoding.k2.worker import find_python
 
 CHECKOUT = Path(__file__).parents[1]
 

@@ -12,7 +12,7 @@ import ctypes
 import os
 import sys
 
-from sewcli.base import collector
+from sewcli.base import gc_tuning as collector
 
 # mallopt's parameters and what they are set to
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3

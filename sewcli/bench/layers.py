@@ -16,8 +16,8 @@ from torch import nn
 from sewcli.base import log
 from sewcli.base.memory import keep_freed_memory
 from sewcli.bench.speech import LEVEL
-from sewcli.models.anatomy import RATE, SECONDS, anatomy, paper_flops
 from sewcli.models.ctc import CTCModel
+from sewcli.models.flops import RATE, SECONDS, anatomy, paper_flops
 from sewcli.models.listing import VOCABULARY
 from sewcli.models.zoo import lookup
 

@@ -16,9 +16,9 @@ import torch
 from sewcli.audio.io import RATE
 from sewcli.base.errors import SewError, UsageError, nearest
 from sewcli.base.files import read_json
-from sewcli.models.anatomy import anatomy
 from sewcli.models.config import ModelConfig
 from sewcli.models.ctc import CTCModel
+from sewcli.models.flops import anatomy
 from sewcli.models.folder import save_ctc
 from sewcli.models.paper import printed_time
 from sewcli.models.source import is_model, resolve

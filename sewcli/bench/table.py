@@ -20,8 +20,8 @@ from sewcli.base import log
 from sewcli.base.files import write_json, write_text
 from sewcli.base.machine import instructions, processor
 from sewcli.bench.subject import PAPER_PRECISION
-from sewcli.scoring.report.page import figure_page
-from sewcli.scoring.report.plots import Mark, scatter_figure
+from sewcli.report.page import figure_page
+from sewcli.report.plots import Mark, scatter_figure
 
 HEAD = (
     "parameters, M",

@@ -27,11 +27,11 @@ from sewcli.decoding.beam import BeamOptions
 from sewcli.decoding.emissions import plan_batches
 from sewcli.decoding.greedy import greedy
 from sewcli.decoding.plan import plan_decoder
-from sewcli.decoding.runtimes.acoustic import AcousticModel
-from sewcli.decoding.runtimes.recogniser import Recogniser, RuntimeOptions
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import count
 from sewcli.nn.blank import without_weights
+from sewcli.runtimes.acoustic_model import AcousticModel
+from sewcli.runtimes.recogniser import Recogniser, RuntimeOptions
 
 PAPER_SECONDS = 250.0  # of padded audio: the most that the paper has in a batch
 

@@ -71,14 +71,14 @@ def align(
     """
     from contextlib import ExitStack
 
+    from sewcli.alignment.k2.worker import K2
+    from sewcli.alignment.split import CHECKED, FAILED, SUMMARY, align_split, print_aligned
     from sewcli.cli.decode import folder_of, recogniser, splits_of
     from sewcli.data.utterances import read_split
-    from sewcli.decoding.aligned import CHECKED, FAILED, SUMMARY, align_split, print_aligned
-    from sewcli.decoding.k2.worker import K2
+    from sewcli.decoding.emission_source import owner_of
     from sewcli.decoding.places import OWNER, choose
-    from sewcli.decoding.runtimes.recogniser import Recogniser
-    from sewcli.decoding.source import owner_of
     from sewcli.models.source import resolve
+    from sewcli.runtimes.recogniser import Recogniser
     from sewcli.training.experiment import choose_device
 
     chosen = recogniser(model)

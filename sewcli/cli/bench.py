@@ -75,8 +75,8 @@ def bench(
     """
     from sewcli.bench.subject import chosen, subjects
     from sewcli.bench.table import print_layers, print_rows, write_folder
-    from sewcli.decoding.runtimes.acoustic import Precision
-    from sewcli.decoding.runtimes.recogniser import Runtime, RuntimeOptions
+    from sewcli.runtimes.acoustic_model import Precision
+    from sewcli.runtimes.recogniser import Runtime, RuntimeOptions
     from sewcli.training.experiment import choose_device
 
     where = choose_device(device)

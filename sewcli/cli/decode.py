@@ -129,7 +129,7 @@ def decode(
     corpus = data or options.DATA
 
     from sewcli.decoding.beam import EXHAUSTIVE, WAV2LETTER, BeamOptions
-    from sewcli.decoding.outcome import FAILED
+    from sewcli.decoding.decode_folder import FAILED
     from sewcli.decoding.pipeline import decode
     from sewcli.scoring.score import print_scores, score_folder
     from sewcli.training.experiment import choose_device
@@ -224,6 +224,6 @@ def folder_of(model: Path) -> Path:
 
 def _has_references(folder: Path) -> bool:
     from sewcli.base.files import read_jsonl
-    from sewcli.decoding.outcome import HYPOTHESES
+    from sewcli.decoding.decode_folder import HYPOTHESES
 
     return any(row.get("reference") for row in read_jsonl(folder / HYPOTHESES))

@@ -44,7 +44,7 @@ def export(
     """
     require_new(out)
     from sewcli.base.lock import writing
-    from sewcli.models.export import export_model
+    from sewcli.runtimes.export import export_model
 
     with writing(out):
         require_new(out)  # of another process that was quicker

@@ -160,9 +160,9 @@ def score(
     if not chosen:
         raise UsageError("no transcripts here", where=corpus, mend="first run: sew prep, or name text files")
 
-    from sewcli.decoding.perplexity import neural_fit, ngram_fit
     from sewcli.lm.files import locate_model
     from sewcli.lm.neural import NeuralLanguageModel, is_neural
+    from sewcli.lm.perplexity import neural_fit, ngram_fit
 
     if is_neural(model):
         from sewcli.training.experiment import choose_device

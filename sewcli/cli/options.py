@@ -12,7 +12,7 @@ from sewcli.base import log
 from sewcli.base.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from sewcli.decoding.runtimes.recogniser import RuntimeOptions
+    from sewcli.runtimes.recogniser import RuntimeOptions
 
 
 class RuntimeName(StrEnum):
@@ -116,7 +116,7 @@ def runtime_options(model: Path, runtime: RuntimeName, precision: PrecisionName,
     Raises:
         UsageError: PyTorch for a graph, or a GPU for OpenVINO.
     """
-    from sewcli.decoding.runtimes.recogniser import RuntimeOptions, runtime_of
+    from sewcli.runtimes.recogniser import RuntimeOptions, runtime_of
 
     chosen = runtime_of(model, runtime.value)
     if chosen == "openvino" and device not in ("auto", "cpu"):

@@ -61,7 +61,7 @@ def pseudo_label(
     mine = shard_of(shard)
 
     from sewcli.base.config import build, dump_yaml, merge, parse_sets
-    from sewcli.decoding.labels.config import LabelConfig
+    from sewcli.self_training.label_config import LabelConfig
 
     flags = options.given(lm=lm, rescore=str(rescore) if rescore else None, filter=options.given(keep=keep) or None)
     config = build(LabelConfig, merge(flags, parse_sets(sets or [])))
@@ -74,8 +74,8 @@ def pseudo_label(
     )
 
     from sewcli.data.utterances import require_splits
-    from sewcli.decoding.labels.run import print_labels
-    from sewcli.decoding.labels.run import pseudo_label as label
+    from sewcli.self_training.pseudo_labels import print_labels
+    from sewcli.self_training.pseudo_labels import pseudo_label as label
     from sewcli.training.experiment import choose_device
 
     splits = list(dict.fromkeys(require_splits(corpus, split, default_prefix="")))

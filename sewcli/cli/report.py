@@ -56,8 +56,8 @@ def report(
 
     from sewcli.base import log
     from sewcli.base.files import write_json, write_text
-    from sewcli.scoring.report.experiments import find_experiments
-    from sewcli.scoring.report.rows import print_rows, result_rows
+    from sewcli.report.experiments import find_experiments
+    from sewcli.report.rows import print_rows, result_rows
 
     roots = experiments or [options.EXPERIMENTS]
     found = find_experiments(roots)
@@ -68,9 +68,9 @@ def report(
             "nothing was scored here yet", where=roots[0], mend="first run: sew decode (which also scores)"
         )
     if pages:
-        from sewcli.scoring.report.content import gather
-        from sewcli.scoring.report.markdown import render_markdown
-        from sewcli.scoring.report.page import render_page
+        from sewcli.report.content import gather
+        from sewcli.report.markdown import render_markdown
+        from sewcli.report.page import render_page
 
         content = gather(found, roots, audio=audio if any(path.suffix == ".html" for path in pages) else 0, data=data)
         for path in pages:

@@ -60,10 +60,10 @@ def selftrain(
     import json as json_module
 
     from sewcli.base.config import dump_yaml
+    from sewcli.self_training.config import SelfTrainingConfig
+    from sewcli.self_training.rounds import self_train, started_from
+    from sewcli.self_training.table import print_rounds
     from sewcli.training.recipes import compose, read
-    from sewcli.training.self_training import self_train, started_from
-    from sewcli.training.self_training_config import SelfTrainingConfig
-    from sewcli.training.self_training_table import print_rounds
 
     named = read("selftrain", config).settings.get("model") if config else None
     start = model or named or started_from(exp)

@@ -18,8 +18,8 @@ from sewcli.cli.decode import recogniser as find
 from sewcli.decoding.weights import DEFAULT, find_weights
 
 if TYPE_CHECKING:
-    from sewcli.decoding.transcribe.inputs import Recording
-    from sewcli.decoding.transcribe.run import Report
+    from sewcli.transcription.inputs import Recording
+    from sewcli.transcription.transcriber import Report
 
 LISTED = 5  # failures named in the last line
 
@@ -106,7 +106,7 @@ def transcribe(
     formats, tuned = _formats(form), find_weights(weights)
 
     from sewcli.audio.streams import PIPE, is_pipe
-    from sewcli.decoding.transcribe.inputs import expand
+    from sewcli.transcription.inputs import expand
 
     recordings, vain = expand(files)
     if standard.is_closed(0) and any(recording.source == PIPE for recording in recordings):
@@ -122,10 +122,10 @@ def transcribe(
     chosen = find(model) if model else options.newest_model("ForCTC", mend="give --model, a folder or a Hub id")
 
     from sewcli.decoding.beam import BeamOptions
-    from sewcli.decoding.transcribe.output import Folder, Stdout
-    from sewcli.decoding.transcribe.run import Transcriber, transcribe
     from sewcli.models.source import resolve
     from sewcli.training.experiment import choose_device
+    from sewcli.transcription.output import Folder, Stdout
+    from sewcli.transcription.transcriber import Transcriber, transcribe
 
     search = BeamOptions(lm_weight=tuned.lm_weight, word_score=tuned.word_score)
     by = options.runtime_options(chosen, runtime, precision, device)

@@ -16,8 +16,8 @@ from sewcli.data.loading import LabelledBatch, labelled_batch
 from sewcli.data.utterances import Utterance, check_rate
 from sewcli.decoding.emissions import emissions, plan_batches
 from sewcli.decoding.greedy import greedy
-from sewcli.decoding.runtimes.pytorch import CPU_SECONDS, TorchModel
 from sewcli.models.ctc import CTCModel
+from sewcli.runtimes.torch_runtime import CPU_SECONDS, TorchModel
 from sewcli.text.tokens import Vocabulary, frames_needed
 
 RATE = 16_000

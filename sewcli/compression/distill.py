@@ -28,15 +28,15 @@ from sewcli.data.plan import MicroBatch
 from sewcli.data.reader import LeftOut, Reader
 from sewcli.data.utterances import Utterance, check_rate
 from sewcli.decoding.emissions import dealt_out, emissions
-from sewcli.decoding.runtimes.pytorch import TorchModel
 from sewcli.models.ctc import CTCModel, CTCOutput
 from sewcli.models.folder import load_ctc, save_ctc
 from sewcli.models.source import is_model
 from sewcli.models.sparsity import hold_zeros, zero_facts
+from sewcli.runtimes.torch_runtime import TorchModel
 from sewcli.text.tokens import Vocabulary
 from sewcli.training.amounts import require_hours, training_splits
+from sewcli.training.batch_stream import plan_batches
 from sewcli.training.experiment import training_facts
-from sewcli.training.feed import plan_batches
 from sewcli.training.finetune import AugmentedBatch, augmented, ctc_loss, greedy_errors, select, validation_splits
 from sewcli.training.health import (
     Finding,

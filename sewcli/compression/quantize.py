@@ -27,11 +27,11 @@ from sewcli.base.errors import DataError, SewError, UsageError
 from sewcli.base.files import atomic_folder, require_new, write_text
 from sewcli.base.rng import numpy_rng
 from sewcli.data.utterances import check_rate, read_split, require_splits, splits
-from sewcli.decoding.runtimes.graph import GraphModel
 from sewcli.models.card import FAMILIES
 from sewcli.models.folder import open_source
-from sewcli.models.graphs import WEIGHTS, XML, Graph, complete_graph, graph_of, is_graph, open_graph
-from sewcli.models.portable import needed
+from sewcli.runtimes.onnx_graph import needed
+from sewcli.runtimes.openvino_folder import WEIGHTS, XML, Graph, complete_graph, graph_of, is_graph, open_graph
+from sewcli.runtimes.openvino_runtime import GraphModel
 
 RATE = 16_000
 SHORTEST, LONGEST = 1.0, 24.0  # seconds of a clip; longer ones are cut there, as `sew transcribe` cuts its windows

@@ -17,9 +17,9 @@ from sewcli.compression.losses import token_divergence
 from sewcli.compression.magnitude import matrices_of, zero_smallest
 from sewcli.data.utterances import Utterance
 from sewcli.decoding.emissions import emissions
-from sewcli.decoding.runtimes.pytorch import TorchModel
 from sewcli.models.ctc import CTCModel
 from sewcli.models.sparsity import layer_of, prunable
+from sewcli.runtimes.torch_runtime import TorchModel
 
 SHARES = (0.2, 0.4, 0.6, 0.8, 0.9, 0.95)
 STEPS = 60  # bisections of the height

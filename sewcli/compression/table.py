@@ -21,17 +21,17 @@ from sewcli.base import log
 from sewcli.base.errors import UsageError
 from sewcli.base.files import read_jsonl, write_json, write_text
 from sewcli.decoding.beam import BeamOptions
-from sewcli.decoding.outcome import HYPOTHESES
+from sewcli.decoding.decode_folder import HYPOTHESES
 from sewcli.decoding.pipeline import decode
 from sewcli.decoding.plan import plan_decoder
-from sewcli.decoding.runtimes.graph import GraphModel
-from sewcli.decoding.runtimes.pytorch import TorchModel
 from sewcli.models.config import ModelConfig
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import count, load_ctc, open_source
-from sewcli.models.graphs import is_graph, open_graph
 from sewcli.models.source import resolve
 from sewcli.models.sparsity import zeros
+from sewcli.runtimes.openvino_folder import is_graph, open_graph
+from sewcli.runtimes.openvino_runtime import GraphModel
+from sewcli.runtimes.torch_runtime import TorchModel
 from sewcli.scoring.score import score_folder
 
 WEIGHTS = ("*.safetensors", "*.bin", "*.pt")

@@ -22,7 +22,7 @@ from sewcli.audio.io import probe
 from sewcli.base.errors import DataError, UsageError, nearest
 from sewcli.base.files import read_object
 from sewcli.corpora import librispeech
-from sewcli.corpora.casting import MARK
+from sewcli.corpora.miniatures.casting import MARK
 from sewcli.corpora.places import require_folder
 from sewcli.corpora.preparation import Candidate, Listing, Published, Rejection, Split
 

@@ -16,7 +16,7 @@ from sewcli.base.errors import DataError, UsageError, nearest
 from sewcli.base.files import explained
 from sewcli.base.log import info
 from sewcli.base.texts import read_lines
-from sewcli.corpora.casting import MARK
+from sewcli.corpora.miniatures.casting import MARK
 from sewcli.corpora.places import require_folder
 from sewcli.corpora.preparation import Candidate, Listing, Published, Rejection, Split
 from sewcli.text import normalize

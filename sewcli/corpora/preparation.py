@@ -32,8 +32,8 @@ from sewcli.base.files import (
 )
 from sewcli.base.lock import hold
 from sewcli.base.log import info, warn
-from sewcli.corpora import sounds
-from sewcli.corpora.sounds import AUDIO, LEDGER, Shard
+from sewcli.corpora import audio_jobs as sounds
+from sewcli.corpora.audio_jobs import AUDIO, LEDGER, Shard
 from sewcli.corpora.utterances import Candidate, Listing, Piece, Published, Rejection, Split, cut_rows
 from sewcli.corpora.vocabulary import write_report
 

@@ -15,8 +15,8 @@ from sewcli.base.errors import UsageError, nearest
 from sewcli.base.log import warn
 from sewcli.corpora import eval2000, fisher, rt03, switchboard
 from sewcli.corpora.calls import DEPTH, Marks, find_folders
-from sewcli.corpora.casting import MARK
 from sewcli.corpora.librispeech import CORPORA
+from sewcli.corpora.miniatures.casting import MARK
 from sewcli.corpora.places import require_folder
 from sewcli.corpora.utterances import Split
 

@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from sewcli.base.errors import DataError, UsageError, nearest
-from sewcli.corpora.casting import MARK
+from sewcli.corpora.miniatures.casting import MARK
 from sewcli.corpora.places import require_folder
 from sewcli.corpora.preparation import Candidate, Listing, Published, Rejection, Split
 from sewcli.corpora.stm import IGNORED, Segment, read_stm

@@ -18,9 +18,9 @@ from pathlib import Path
 from sewcli.audio.io import RATE
 from sewcli.base.errors import UsageError, nearest
 from sewcli.base.log import info
-from sewcli.corpora.casting import MARK
 from sewcli.corpora.delimited import Row, read_rows
 from sewcli.corpora.europarl import read_sentences
+from sewcli.corpora.miniatures.casting import MARK
 from sewcli.corpora.places import require_folder
 from sewcli.corpora.preparation import Candidate, Listing, Published, Rejection, Split
 from sewcli.text.normalize import outside

@@ -18,7 +18,7 @@ from sewcli.base import log
 from sewcli.base.errors import SewError
 from sewcli.data.loading import read_ahead
 from sewcli.data.utterances import Utterance, check_rate
-from sewcli.decoding.runtimes.acoustic import AcousticModel, Emissions
+from sewcli.runtimes.acoustic_model import AcousticModel, Emissions
 
 SAMPLE_RATE = 16_000
 READERS = 4  # threads

@@ -24,10 +24,7 @@ from sewcli.base.lock import writing
 from sewcli.base.memory import keep_freed_memory
 from sewcli.data.utterances import Utterance, read_split
 from sewcli.decoding.beam import BeamOptions
-from sewcli.decoding.greedy import collapse, greedy, greedy_score
-from sewcli.decoding.kept import FloatType
-from sewcli.decoding.nbest import Hypothesis, nbest_rows
-from sewcli.decoding.outcome import (
+from sewcli.decoding.decode_folder import (
     DecodedSplit,
     Outcome,
     Shard,
@@ -40,14 +37,17 @@ from sewcli.decoding.outcome import (
     write_part,
     write_whole,
 )
+from sewcli.decoding.emission_cache import FloatType
+from sewcli.decoding.emission_source import EmissionSource, Stream, digest, owner_of
+from sewcli.decoding.greedy import collapse, greedy, greedy_score
+from sewcli.decoding.nbest import Hypothesis, nbest_rows
 from sewcli.decoding.places import OWNER, Owner, choose
 from sewcli.decoding.plan import VITERBI, plan_decoder
 from sewcli.decoding.pool import Decoded, DecoderPool, default_jobs
-from sewcli.decoding.runtimes.recogniser import AUTO, Recogniser, RuntimeOptions
-from sewcli.decoding.source import EmissionSource, Stream, digest, owner_of
 from sewcli.decoding.unfinished import Unfinished
 from sewcli.decoding.viterbi import best_path
 from sewcli.models.source import resolve as resolve_model
+from sewcli.runtimes.recogniser import AUTO, Recogniser, RuntimeOptions
 from sewcli.text.agreement import TEXT, mismatches, text_facts
 from sewcli.text.tokens import Vocabulary
 

@@ -31,9 +31,9 @@ from sewcli.base.files import (
     write_json,
     write_jsonl,
 )
+from sewcli.decoding.decode_folder import FAILED, HYPOTHESES, SUMMARY
 from sewcli.decoding.grid import Axis, Point, best_point, grid_search
 from sewcli.decoding.nbest import LN10, NBEST, Hypothesis, nbest_rows, read_nbest
-from sewcli.decoding.outcome import FAILED, HYPOTHESES, SUMMARY
 from sewcli.lm.neural import Scores
 from sewcli.scoring.wer import word_errors
 from sewcli.text.agreement import TEXT, form_of

@@ -26,15 +26,15 @@ from sewcli.base.memory import keep_freed_memory
 from sewcli.base.parsing import parse_json
 from sewcli.data.utterances import Utterance, read_split
 from sewcli.decoding.beam import BeamOptions
+from sewcli.decoding.emission_cache import KeptEmissions
+from sewcli.decoding.emission_source import EmissionSource, digest, owner_of
 from sewcli.decoding.grid import Axis, Point, best_point, grid_search
-from sewcli.decoding.kept import KeptEmissions
 from sewcli.decoding.places import OWNER, choose
 from sewcli.decoding.plan import DecoderPlan, plan_decoder
 from sewcli.decoding.pool import Decoded, DecoderPool, default_jobs
-from sewcli.decoding.runtimes.recogniser import Recogniser
-from sewcli.decoding.source import EmissionSource, digest, owner_of
 from sewcli.decoding.weights import DEFAULT, FILE, NAMED, Weights
 from sewcli.models.source import resolve as resolve_model
+from sewcli.runtimes.recogniser import Recogniser
 from sewcli.scoring.wer import word_errors
 
 LM_WEIGHT = Axis("lm_weight", 0.0, 5.0, 1.0, 0.125)  # the box is wav2vec 2.0's

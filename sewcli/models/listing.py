@@ -10,8 +10,8 @@ from dataclasses import asdict
 from functools import cache
 from typing import Any
 
-from sewcli.models.anatomy import SECONDS, Part, anatomy, folded, paper_flops
 from sewcli.models.ctc import CTCModel
+from sewcli.models.flops import SECONDS, Part, anatomy, folded, paper_flops
 from sewcli.models.folder import count
 from sewcli.models.paper import COSTS, ROWS, agrees, printed
 from sewcli.models.pretraining import PretrainingModel

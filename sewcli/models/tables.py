@@ -6,7 +6,7 @@ without a reason given in `published.csv`.
 
 from __future__ import annotations
 
-from sewcli.models.anatomy import SECONDS, anatomy, paper_flops
+from sewcli.models.flops import SECONDS, anatomy, paper_flops
 from sewcli.models.listing import VOCABULARY, extractor_macs, sizes
 from sewcli.models.paper import COSTS, ROWS, TITLES, PaperRow, agrees
 from sewcli.models.published_page import markdown

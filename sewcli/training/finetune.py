@@ -28,22 +28,22 @@ from sewcli.data.utterances import Utterance, check_rate
 from sewcli.data.utterances import splits as find_splits
 from sewcli.decoding.emissions import dealt_out, emissions
 from sewcli.decoding.greedy import greedy
-from sewcli.decoding.runtimes.pytorch import TorchModel
 from sewcli.models.ctc import CTCModel, CTCOutput
 from sewcli.models.folder import load_ctc, load_encoder, open_source, save_ctc
 from sewcli.models.source import is_model
 from sewcli.models.sparsity import hold_zeros, zero_facts
 from sewcli.models.zoo import lookup
 from sewcli.nn.masking import span_mask
+from sewcli.runtimes.torch_runtime import TorchModel
 from sewcli.text.agreement import case_note
 from sewcli.text.tokens import Vocabulary, frames_needed
 from sewcli.training.amounts import require_hours, training_splits
+from sewcli.training.batch_stream import plan_batches
 from sewcli.training.config import FinetuneConfig, RecogniserConfig, RunConfig
 from sewcli.training.experiment import (
     choose_device,
     training_facts,
 )
-from sewcli.training.feed import plan_batches
 from sewcli.training.health import (
     Finding,
     Row,

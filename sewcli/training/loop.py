@@ -23,15 +23,15 @@ from sewcli.base.files import put_back, remove_leftovers
 from sewcli.data.plan import BatchPlan, MicroBatch, Position
 from sewcli.training import checkpoint
 from sewcli.training.bad_batch import dump, suspects
+from sewcli.training.batch_stream import Numbered, loaded_updates
 from sewcli.training.checkpoint import TrainingState
 from sewcli.training.config import LoopConfig
-from sewcli.training.feed import Numbered, loaded_updates
+from sewcli.training.deferred_results import Verdicts
 from sewcli.training.health import Finding, Row, Watch, window_of
+from sewcli.training.memory_check import rehearse
 from sewcli.training.meters import Metrics
-from sewcli.training.rehearsal import rehearse
 from sewcli.training.stop import StopFlag, stop_signals
 from sewcli.training.updater import Updater
-from sewcli.training.verdicts import Verdicts
 
 MODEL = "model"  # folder of the best model in an experiment's
 MAX_BAD_UPDATES = 3  # updates in a row whose loss or gradient is not finite

@@ -30,12 +30,12 @@ from sewcli.models.pretraining import PretrainingModel, PretrainingOutput
 from sewcli.models.source import is_model
 from sewcli.models.zoo import lookup
 from sewcli.nn.masking import equalise, frame_indices, near_edges, span_mask
+from sewcli.training.batch_stream import plan_batches
 from sewcli.training.config import PretrainConfig
 from sewcli.training.experiment import (
     choose_device,
     training_facts,
 )
-from sewcli.training.feed import plan_batches
 from sewcli.training.health import Finding, Row, frozen_at_random, pretraining_findings, pretraining_panel, warn_of
 from sewcli.training.loop import StepResult
 from sewcli.training.precision import autocast, precision

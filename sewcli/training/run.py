@@ -17,7 +17,7 @@ from sewcli.training.config import RunConfig
 from sewcli.training.experiment import open_experiment, record_data, report_rejected
 from sewcli.training.loop import Task
 from sewcli.training.loop import train as train_loop
-from sewcli.training.rehearsal import dry_run, warn_of_idle_ranks
+from sewcli.training.memory_check import dry_run, warn_of_idle_ranks
 
 
 class TaskOfCuts(Task, Protocol):

@@ -13,9 +13,9 @@ import torch
 from sewcli.base import dist
 from sewcli.base.rng import seed_torch
 from sewcli.training.batch_norm import RunningStatistics
-from sewcli.training.feed import Numbered
+from sewcli.training.batch_stream import Numbered
+from sewcli.training.memory_check import out_of_memory
 from sewcli.training.precision import autocast, precision
-from sewcli.training.rehearsal import out_of_memory
 
 if TYPE_CHECKING:
     from sewcli.training.loop import Task

@@ -7,7 +7,7 @@ import sys
 def test_it_searches_seldom_until_the_work_begins() -> None:
     code = """
 import gc
-from sewcli.base import collector
+from sewcli.base import gc_tuning as collector
 from sewcli.base.memory import keep_freed_memory
 usual = gc.get_threshold()
 collector.rest()

@@ -20,10 +20,10 @@ from sewcli.bench.run import Plan, measure
 from sewcli.bench.speech import DEV_CLEAN, dev_clean, real_cuts
 from sewcli.bench.subject import BASE, chosen, known_wer, megabytes, operations, paper_seconds, subjects
 from sewcli.decoding.greedy import greedy
-from sewcli.decoding.runtimes.recogniser import Recogniser
 from sewcli.lm.build import build_ngram
-from sewcli.models.anatomy import anatomy
+from sewcli.models.flops import anatomy
 from sewcli.models.zoo import lookup
+from sewcli.runtimes.recogniser import Recogniser
 from sewcli.scoring.wer import word_errors
 from sewcli.text.tokens import Vocabulary
 

@@ -49,8 +49,8 @@ IMPORTED = (
         "sewcli.data.check",
         "sewcli.scoring.score",
         "sewcli.lm.build",
-        "sewcli.decoding.alignment",
-        "sewcli.models.export",
+        "sewcli.alignment.alignment",
+        "sewcli.runtimes.export",
     ),
 )
 ANSWERS = {0, 2, 3, 4, 75}

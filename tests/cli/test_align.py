@@ -11,19 +11,19 @@ import pytest
 import torch
 from k2_environment import NEEDS_K2, make_k2, wrong_python
 
+from sewcli.alignment.alignment import FrameTimes, align_utterance
+from sewcli.alignment.k2.worker import K2
+from sewcli.alignment.writers import Span, textgrid
 from sewcli.base.files import read_json, read_jsonl, write_jsonl
 from sewcli.cli.app import main
 from sewcli.data.utterances import read_split
-from sewcli.decoding.alignment import FrameTimes, align_utterance
 from sewcli.decoding.emissions import emissions
 from sewcli.decoding.greedy import collapse, greedy
-from sewcli.decoding.k2.worker import K2
-from sewcli.decoding.runtimes.pytorch import TorchModel
 from sewcli.decoding.viterbi import align, best_path
-from sewcli.decoding.writers import Span, textgrid
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import load_ctc, save_ctc
 from sewcli.models.zoo import lookup
+from sewcli.runtimes.torch_runtime import TorchModel
 from sewcli.text.tokens import Vocabulary
 
 CPU = torch.device("cpu")

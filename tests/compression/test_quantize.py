@@ -17,7 +17,7 @@ from sewcli.compression import quantize as module
 from sewcli.compression.table import Decoding, compare
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import save_ctc
-from sewcli.models.graphs import WEIGHTS, XML, complete_graph, open_graph
+from sewcli.runtimes.openvino_folder import WEIGHTS, XML, complete_graph, open_graph
 from sewcli.text.tokens import Vocabulary
 
 Sew = Callable[..., subprocess.CompletedProcess[str]]

@@ -15,12 +15,12 @@ from tiny_corpus import digests
 from sewcli.audio.io import read_wave
 from sewcli.audio.sphere import read_header
 from sewcli.base.rng import numpy_rng
-from sewcli.corpora.casting import MARK
 from sewcli.corpora.miniatures import markup
 from sewcli.corpora.miniatures.calls import BAND, LINE, write_sphere
+from sewcli.corpora.miniatures.casting import MARK
+from sewcli.corpora.miniatures.sentences import part_of, sentences
 from sewcli.corpora.miniatures.shorten import BLOCK, shorten
 from sewcli.corpora.miniatures.swbd_fisher import Plan, fisher_names, switchboard_names, write_miniature
-from sewcli.corpora.sentences import part_of, sentences
 from sewcli.corpora.swbd_fisher import find_corpus, find_splits
 from sewcli.text.rules import normalise
 from sewcli.text.telephone import FISHER, is_unclear, read_acronyms, switchboard

@@ -14,11 +14,11 @@ from tiny_corpus import digests
 from sewcli.audio.io import verify
 from sewcli.base.files import read_jsonl
 from sewcli.corpora import eval2000, rt03
-from sewcli.corpora.casting import cast
 from sewcli.corpora.hub5 import utterance_id
 from sewcli.corpora.miniatures import hub5
 from sewcli.corpora.miniatures.calls import Recording, record
-from sewcli.corpora.sentences import part_of
+from sewcli.corpora.miniatures.casting import cast
+from sewcli.corpora.miniatures.sentences import part_of
 from sewcli.corpora.stm import read_stm
 
 SCTK = Path("/usr/lib/sctk/bin")  # where Debian's package has it

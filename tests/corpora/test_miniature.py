@@ -14,10 +14,10 @@ import soundfile
 from tiny_corpus import TINY, digests, flacs
 
 from sewcli.base.errors import UsageError
-from sewcli.corpora import speech
-from sewcli.corpora.casting import MARK, VARIANTS
+from sewcli.corpora.miniatures import speech
+from sewcli.corpora.miniatures.casting import MARK, VARIANTS
 from sewcli.corpora.miniatures.librispeech import LONGEST, SHORTEST, Part, Plan, cast_readers, write_miniature
-from sewcli.corpora.sentences import part_of, sentences
+from sewcli.corpora.miniatures.sentences import part_of, sentences
 from sewcli.text.normalize import librispeech, outside
 
 

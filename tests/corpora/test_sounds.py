@@ -12,7 +12,7 @@ from tiny_corpus import digests
 
 from sewcli.base.errors import DataError, UsageError
 from sewcli.base.files import read_json, read_jsonl
-from sewcli.corpora import sounds
+from sewcli.corpora import audio_jobs as sounds
 from sewcli.corpora.preparation import Candidate, Listing, Split, prepare, prepare_shard
 from sewcli.data.utterances import read_split
 

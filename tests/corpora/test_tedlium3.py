@@ -21,9 +21,9 @@ from sewcli.audio.io import RATE, probe, read_wave
 from sewcli.base.errors import UsageError
 from sewcli.base.files import read_jsonl
 from sewcli.corpora import tedlium3
+from sewcli.corpora.miniatures.sentences import part_of
 from sewcli.corpora.miniatures.tedlium3 import LM_FILES, Plan, cast_talks, write_miniature
 from sewcli.corpora.preparation import prepare
-from sewcli.corpora.sentences import part_of
 from sewcli.corpora.stm import Segment, read_stm
 from sewcli.corpora.tedlium3 import find_corpus, find_splits, identity, padded, read_split
 from sewcli.data.utterances import Utterance

@@ -300,7 +300,7 @@ def test_memory_does_not_grow_with_the_utterance(lm: LanguageModelFiles) -> None
         arguments = [
             lm.model,
             lm.lexicon,
-            Path(__file__).parent,
+            Path(__file__).parents[1],
             Path(__file__).parents[1] / "lm/golden/text.txt",
             times,
         ]

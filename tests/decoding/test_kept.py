@@ -12,8 +12,8 @@ from speech_like import emission
 
 from sewcli.base.errors import DataError
 from sewcli.data.utterances import Utterance
-from sewcli.decoding import kept as module
-from sewcli.decoding.kept import KeptEmissions, find_kept, keep
+from sewcli.decoding import emission_cache as module
+from sewcli.decoding.emission_cache import KeptEmissions, find_kept, keep
 
 FACTS = {"device": "cpu", "threads": 1, "model_seconds": 1.5, "failed": []}
 NAMES = ["b", "a/b", "__metadata__", "ünï", "a b\t", "empty"]

@@ -19,12 +19,12 @@ from sewcli.decoding.emissions import emissions, plan_batches
 from sewcli.decoding.greedy import greedy
 from sewcli.decoding.nbest import read_nbest
 from sewcli.decoding.pipeline import decode
-from sewcli.decoding.runtimes.pytorch import TorchModel
 from sewcli.lm.build import build_ngram
 from sewcli.models.ctc import CTCModel
 from sewcli.models.fairseq import save_fairseq
 from sewcli.models.folder import load_ctc, save_ctc
 from sewcli.models.zoo import lookup
+from sewcli.runtimes.torch_runtime import TorchModel
 from sewcli.scoring.score import score_folder
 from sewcli.text.tokens import Vocabulary
 

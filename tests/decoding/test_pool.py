@@ -146,7 +146,7 @@ except KeyboardInterrupt:
 @pytest.mark.skipif(sys.platform != "linux", reason="workers follow a killed parent on Linux only")
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_workers_go_when_the_parent_is_stopped_or_killed(sent: int, code: int, lm: LanguageModelFiles) -> None:
-    arguments = [str(lm.model), str(lm.lexicon), str(Path(__file__).parent)]
+    arguments = [str(lm.model), str(lm.lexicon), str(Path(__file__).parents[1])]
     child = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, *arguments],
         stdout=subprocess.PIPE,

@@ -4,12 +4,12 @@ import unicodedata
 
 import pytest
 
-from sewcli.decoding.alignment import word_span
-from sewcli.decoding.transcribe.captions import LONGEST, WIDTH, captions
-from sewcli.decoding.transcribe.forms import Voice, make
-from sewcli.decoding.transcribe.units import units
-from sewcli.decoding.transcribe.words import Line
-from sewcli.decoding.writers import Span
+from sewcli.alignment.alignment import word_span
+from sewcli.alignment.writers import Span
+from sewcli.transcription.captions import LONGEST, WIDTH, captions
+from sewcli.transcription.formats import Voice, make
+from sewcli.transcription.units import units
+from sewcli.transcription.words import Line
 
 TEXTS = {
     "chinese": "今天天气很好我们去公园喜欢学习语音识别技术" * 16,

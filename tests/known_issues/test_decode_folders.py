@@ -14,8 +14,9 @@ from sewcli.base.errors import UsageError
 from sewcli.base.files import read_json, read_jsonl, write_jsonl
 from sewcli.base.lock import writing
 from sewcli.base.rng import numpy_rng
-from sewcli.decoding import kept, pipeline, unfinished
-from sewcli.decoding.outcome import shards_of
+from sewcli.decoding import emission_cache as kept
+from sewcli.decoding import pipeline, unfinished
+from sewcli.decoding.decode_folder import shards_of
 from sewcli.decoding.pipeline import decode
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import save_ctc
@@ -77,7 +78,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch, after: int | None = None) -> 
             yield found
 
     monkeypatch.setattr(pipeline, "_decoded", decoded)
-    monkeypatch.setattr("sewcli.decoding.runtimes.pytorch.CPU_SECONDS", 1.5)
+    monkeypatch.setattr("sewcli.runtimes.torch_runtime.CPU_SECONDS", 1.5)
     return seen
 
 

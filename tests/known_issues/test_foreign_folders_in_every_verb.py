@@ -10,13 +10,13 @@ import pytest
 import torch
 from wild_folders import KINDS, RATE, audio, build, expected
 
+from sewcli.alignment.k2.worker import exchange
 from sewcli.decoding.greedy import greedy
-from sewcli.decoding.k2.worker import exchange
-from sewcli.decoding.runtimes.graph import GraphModel
 from sewcli.decoding.viterbi import align
 from sewcli.models.fairseq import open_fairseq
 from sewcli.models.folder import load_ctc, load_source
-from sewcli.models.graphs import open_graph
+from sewcli.runtimes.openvino_folder import open_graph
+from sewcli.runtimes.openvino_runtime import GraphModel
 from sewcli.text.tokens import Vocabulary
 
 Sew = Callable[..., CompletedProcess[str]]
@@ -71,7 +71,7 @@ def test_graphs_keep_the_symbols(name: str, tmp_path: Path, sew_here: Sew) -> No
 @pytest.mark.fault("report-2")
 def test_any_blank_has_the_path_of_blank_0() -> None:
     """Our own search and torchaudio's, and the order in which k2 is asked."""
-    from sewcli.decoding.alignment import forced_path
+    from sewcli.alignment.alignment import forced_path
 
     for seed in range(60):
         rng = np.random.default_rng(seed)

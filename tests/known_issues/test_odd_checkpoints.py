@@ -16,8 +16,8 @@ from sewcli.data.plan import BatchPlan, Position
 from sewcli.data.reader import REJECTED, Reader
 from sewcli.training import checkpoint
 from sewcli.training.average import mean_weights
+from sewcli.training.batch_stream import _in_order
 from sewcli.training.checkpoint import OPTIMIZER, STATE, WEIGHTS, TrainingState
-from sewcli.training.feed import _in_order
 from sewcli.training.meters import Metrics
 
 GONE = object()

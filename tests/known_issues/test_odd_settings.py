@@ -7,8 +7,8 @@ from ranks import start
 from sewcli.base.errors import UsageError
 from sewcli.data.mixing import Part, read_parts
 from sewcli.training.config import FinetuneConfig, PretrainConfig
+from sewcli.training.memory_check import useful_ranks
 from sewcli.training.recipes import compose
-from sewcli.training.rehearsal import useful_ranks
 
 
 @pytest.mark.fault("input-27")

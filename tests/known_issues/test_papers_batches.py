@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sewcli.data.plan import BatchPlan
+from sewcli.training.batch_stream import plan_batches
 from sewcli.training.config import BatchConfig
-from sewcli.training.feed import plan_batches
 
 CROP = 250_000
 

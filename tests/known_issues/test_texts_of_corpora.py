@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sewcli.alignment.alignment import FrameTimes, align_utterance
 from sewcli.base.errors import DataError
 from sewcli.base.files import read_jsonl, write_json, write_jsonl
 from sewcli.corpora.librispeech import read_part
 from sewcli.corpora.stm import parse_stm, read_stm
-from sewcli.decoding.alignment import FrameTimes, align_utterance
 from sewcli.scoring.score import score_folder
 from sewcli.scoring.wer import word_errors
 from sewcli.text.normalize import librispeech

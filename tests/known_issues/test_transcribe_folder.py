@@ -13,16 +13,16 @@ import soundfile
 import torch
 from sew_command import SEW
 
+from sewcli.alignment.writers import Span
 from sewcli.audio.streams import PIPE
 from sewcli.base.errors import DataError
-from sewcli.decoding.transcribe.inputs import Recording, expand
-from sewcli.decoding.transcribe.output import MARKS, Folder
-from sewcli.decoding.transcribe.words import Line
-from sewcli.decoding.writers import Span
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import save_ctc
 from sewcli.models.zoo import lookup
 from sewcli.text.tokens import Vocabulary
+from sewcli.transcription.inputs import Recording, expand
+from sewcli.transcription.output import MARKS, Folder
+from sewcli.transcription.words import Line
 
 Sew = Callable[..., subprocess.CompletedProcess[str]]
 FORMS = ("text", "srt", "jsonl")
@@ -55,9 +55,9 @@ def files(out: Path) -> dict[str, bytes]:
 KILL = """
 import os, signal, sys
 from pathlib import Path
-from sewcli.decoding.transcribe.inputs import Recording
-from sewcli.decoding.transcribe.output import Folder
-from sewcli.decoding.transcribe.words import Line
+from sewcli.transcription.inputs import Recording
+from sewcli.transcription.output import Folder
+from sewcli.transcription.words import Line
 source, out, at = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 count = 0
 def hook(event, arguments):
@@ -194,7 +194,7 @@ def test_what_may_not_be_read_is_listed(tmp_path: Path) -> None:
     for parent in (tmp_path, *tmp_path.parents[:2]):
         parent.chmod(0o755)
     code = (
-        "import sys; from sewcli.decoding.transcribe.inputs import expand; from sewcli.audio.streams import is_pipe\n"
+        "import sys; from sewcli.transcription.inputs import expand; from sewcli.audio.streams import is_pipe\n"
         "found, vain = expand(sys.argv[1:])\n"
         "print([r.source.rpartition('/p/')[2] for r in found], [str(e.where).rpartition('/')[2] for e in vain], "
         "any(is_pipe(r.source) for r in found))"

@@ -9,7 +9,7 @@ import pytest
 import torch
 from wild_folders import GAINS, KINDS, audio, build, expected, write_audio
 
-from sewcli.decoding.alignment import FrameTimes, align_utterance
+from sewcli.alignment.alignment import FrameTimes, align_utterance
 from sewcli.decoding.beam import BeamDecoder, BeamOptions
 from sewcli.decoding.greedy import greedy
 from sewcli.decoding.lexicon_free import LexiconFreeDecoder

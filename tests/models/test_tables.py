@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sewcli.models.anatomy import anatomy, folded, paper_flops
+from sewcli.models.flops import anatomy, folded, paper_flops
 from sewcli.models.listing import extractor_macs, print_models, sizes
 from sewcli.models.paper import COSTS, ROWS, TITLES, agrees
 from sewcli.models.tables import counted, tables

@@ -7,8 +7,8 @@ import pytest
 import torch
 from tiny_task import TinyTask, tiny_config
 
+from sewcli.training.batch_stream import loaded_updates
 from sewcli.training.checkpoint import TrainingState
-from sewcli.training.feed import loaded_updates
 
 
 def test_readers_pin(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from sewcli.base.errors import PoliteStop, UsageError
-from sewcli.decoding.perplexity import neural_fit
 from sewcli.lm.neural import NeuralLanguageModel, is_neural
+from sewcli.lm.perplexity import neural_fit
 from sewcli.training import language_model
 from sewcli.training.config import LanguageModelConfig, TextsConfig
 from sewcli.training.language_model import LanguageModelTraining, Sentences, encode, run, texts_of

@@ -11,7 +11,7 @@ from tiny_task import TinyTask, tiny_config
 
 from sewcli.base.errors import UsageError
 from sewcli.data.plan import BatchPlan
-from sewcli.training import rehearsal
+from sewcli.training import memory_check as rehearsal
 from sewcli.training.config import PretrainConfig
 from sewcli.training.loop import train
 from sewcli.training.recipes import compose

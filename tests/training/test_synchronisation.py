@@ -19,15 +19,15 @@ from sewcli.models.ctc import CTCModel
 from sewcli.models.pretraining import PretrainingModel
 from sewcli.models.zoo import lookup
 from sewcli.text.tokens import Vocabulary
+from sewcli.training.batch_stream import loaded_updates
 from sewcli.training.checkpoint import WEIGHTS, TrainingState
 from sewcli.training.config import FinetuneConfig, PretrainConfig
-from sewcli.training.feed import loaded_updates
+from sewcli.training.deferred_results import Verdicts
 from sewcli.training.finetune import Finetuning
 from sewcli.training.loop import train
 from sewcli.training.pretrain import Pretraining
 from sewcli.training.recipes import compose
 from sewcli.training.updater import Updater
-from sewcli.training.verdicts import Verdicts
 
 CPU = torch.device("cpu")
 # values that reach the host, and operators whose output's shape depends on values

@@ -16,7 +16,7 @@ import numpy as np
 
 from sewcli.audio.io import RATE
 from sewcli.base.rng import numpy_rng
-from sewcli.corpora.casting import Booth, Speaker, in_fresh_processes
+from sewcli.corpora.miniatures.casting import Booth, Speaker, in_fresh_processes
 from sewcli.corpora.miniatures.shorten import shorten
 
 LINE = 8000  # Hz

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from sewcli.base.rng import numpy_rng
-from sewcli.corpora.casting import Speaker
 from sewcli.corpora.miniatures.calls import SIDES, Call, Recording, Turn, write_sphere, write_table
-from sewcli.corpora.sentences import sentences
+from sewcli.corpora.miniatures.casting import Speaker
+from sewcli.corpora.miniatures.sentences import sentences
 from sewcli.corpora.stm import IGNORED
 
 HUB5 = ("sw_4390", "sw_4484", "en_4156", "en_4852")

@@ -20,11 +20,11 @@ import numpy as np
 
 from sewcli.audio.io import RATE, encode_flac
 from sewcli.base.files import explained
-from sewcli.corpora.casting import Booth, in_fresh_processes, written_once
 from sewcli.corpora.librilight import LABELLED
 from sewcli.corpora.miniatures import librispeech
+from sewcli.corpora.miniatures.casting import Booth, in_fresh_processes, written_once
 from sewcli.corpora.miniatures.librispeech import Reader, cast_readers
-from sewcli.corpora.sentences import sentences
+from sewcli.corpora.miniatures.sentences import sentences
 
 VERSION = 1  # raise it when the audio or the text of a plan changes
 FRAME = 0.08  # seconds: the grid of the voice activity

@@ -18,8 +18,8 @@ import numpy as np
 from sewcli.audio.io import RATE, encode_flac
 from sewcli.base.files import explained
 from sewcli.base.rng import numpy_rng
-from sewcli.corpora.casting import Booth, Casting, Speaker, in_fresh_processes, written_once
-from sewcli.corpora.sentences import sentences
+from sewcli.corpora.miniatures.casting import Booth, Casting, Speaker, in_fresh_processes, written_once
+from sewcli.corpora.miniatures.sentences import sentences
 
 VERSION = 3  # raise it when the audio or the text of a plan changes
 CHAPTER = 12  # utterances a chapter

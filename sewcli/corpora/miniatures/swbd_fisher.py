@@ -14,13 +14,13 @@ from typing import Any
 
 from sewcli.base.files import explained
 from sewcli.base.rng import numpy_rng
-from sewcli.corpora.casting import Casting, Speaker, written_once
 from sewcli.corpora.miniatures import hub5
 from sewcli.corpora.miniatures.calls import Call, Turn, record
+from sewcli.corpora.miniatures.casting import Casting, Speaker, written_once
 from sewcli.corpora.miniatures.fisher import write_fisher
 from sewcli.corpora.miniatures.markup import FISHER, SWITCHBOARD, Markup
+from sewcli.corpora.miniatures.sentences import sentences
 from sewcli.corpora.miniatures.switchboard import write_switchboard
-from sewcli.corpora.sentences import sentences
 
 VERSION = 2  # raise it when the audio or the text of a plan changes
 

@@ -23,9 +23,9 @@ import soundfile
 from sewcli.audio.io import RATE
 from sewcli.base.files import explained
 from sewcli.base.rng import numpy_rng
-from sewcli.corpora.casting import Booth, Casting, Speaker, in_fresh_processes, written_once
+from sewcli.corpora.miniatures.casting import Booth, Casting, Speaker, in_fresh_processes, written_once
+from sewcli.corpora.miniatures.sentences import sentences
 from sewcli.corpora.miniatures.tedlium3_words import DICTIONARY, FIRST_NAMES, LAST_NAMES
-from sewcli.corpora.sentences import sentences
 from sewcli.corpora.stm import IGNORED
 
 VERSION = 1  # raise it when the audio or the text of a plan changes

@@ -24,8 +24,8 @@ from sewcli.audio.io import RATE, encode_vorbis, read_wave
 from sewcli.base.files import explained
 from sewcli.base.processes import in_processes
 from sewcli.base.rng import numpy_rng
-from sewcli.corpora.casting import Booth, Casting, Speaker, in_fresh_processes, written_once
-from sewcli.corpora.sentences import DIGITS, TEENS, TENS, sentences
+from sewcli.corpora.miniatures.casting import Booth, Casting, Speaker, in_fresh_processes, written_once
+from sewcli.corpora.miniatures.sentences import DIGITS, TEENS, TENS, sentences
 from sewcli.corpora.voxpopuli import ANNOTATIONS, CLIPS, LM_DATA, SESSIONS
 
 VERSION = 1  # raise it when the audio or the text of a plan changes

@@ -1,0 +1,198 @@
+"""Labels on disk: a prepared data folder, as `sew prep` writes one, whose texts a model has made.
+
+The cuts are those of the source, each with its one text and, in the supervision's `custom`, where it came from. What was not
+kept stands in rejected.jsonl with the reason. prep.json, written last, is the mark that a split is done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sewcli.base.errors import DataError, UsageError
+from sewcli.base.files import read_json, read_jsonl, remove_leftovers, sha256, write_json, write_jsonl, write_text
+from sewcli.corpora.preparation import FORMAT, REJECTED, SUMMARY, cuts_name, text_name
+from sewcli.corpora.vocabulary import write_report
+from sewcli.data.utterances import Utterance, manifests, read_cuts
+from sewcli.self_training.filters import Candidate
+
+WORK = "labelling"  # folder of the hypotheses, in that of the labels
+CUSTOM = "pseudo_label"  # key in the custom fields of a supervision, and of a split in prep.json
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A cut without a label, why, and the text it might have had."""
+
+    id: str
+    file: str
+    reason: str
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Account:
+    """Of the labels of a split: where they come from (for each of them), and figures for prep.json.
+
+    inputs: a digest of all that decides them.
+    """
+
+    inputs: str
+    origin: Mapping[str, Any]
+    figures: Mapping[str, Any]
+
+
+def require_plain(data: Path, split: str) -> Path:
+    """The manifest of a split.
+
+    Raises:
+        UsageError: the split is kept as Shar, or has mixtures.
+    """
+    path = manifests(data, split)[0]
+    if data not in (path, path.parent):
+        raise UsageError(
+            "a split that is kept as Shar", where=path.parent, mend="label the folder that sew shar has packed"
+        )
+    for row, utterance in read_cuts(data, split):
+        if "tracks" in row:
+            raise UsageError(
+                f"{utterance.id} is a mixture of recordings, which has no place for a label of its own",
+                where=path,
+                mend="write the audio to files first: CutSet.save_audios",
+            )
+    return path
+
+
+def require_free(out: Path, split: str) -> None:
+    """Refuse to put labels where a corpus is.
+
+    Raises:
+        UsageError: the folder has this split, and no model wrote its texts.
+    """
+    entry = _splits(out).get(split)
+    if (entry is not None and CUSTOM not in entry) or (
+        entry is None and (out / cuts_name(split)).exists() and not (out / WORK).is_dir()
+    ):
+        raise UsageError(
+            f"{split} of a corpus is here, which labels of a model would replace", where=out, mend="--out FOLDER"
+        )
+
+
+def known(out: Path, split: str, inputs: str) -> dict[str, Any] | None:
+    """The entry in prep.json of a split whose labels are there already, made of the same inputs and whole."""
+    entry = _splits(out).get(split)
+    if entry is None or entry.get("inputs") != inputs or CUSTOM not in entry:
+        return None
+    if entry["rejected"] != sum(row["split"] == split for row in _rejected(out)):
+        return None
+    files = entry["outputs"].items()
+    return entry if all((out / name).is_file() and sha256(out / name) == digest for name, digest in files) else None
+
+
+def write_split(
+    out: Path, data: Path, split: str, kept: Sequence[Candidate], rejected: Sequence[Rejected], account: Account
+) -> dict[str, Any]:
+    """Write the labels of a split of `data` to `out`, and return its entry in prep.json.
+
+    Raises:
+        DataError: no text was kept.
+    """
+    require_plain(data, split)
+    reasons = Counter(row.reason.partition(":")[0] for row in rejected)
+    if not kept:
+        told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+        raise DataError(
+            f"no label is kept ({told})", where=split, mend="a better model, or wider filters: --keep, --set filter..."
+        )
+    remove_leftovers(out)
+    _write_splits(out, data, {name: entry for name, entry in _splits(out).items() if name != split})
+    texts = {candidate.id: candidate for candidate in kept}
+    cuts = ((row, texts.get(utterance.id)) for row, utterance in read_cuts(data, split))
+    rows = [_labelled(row, label, account) for row, label in cuts if label is not None]
+    write_jsonl(out / cuts_name(split), rows)
+    write_text(out / text_name(split), "".join(f"{row['supervisions'][0]['text']}\n" for row in rows))
+    others = [row for row in _rejected(out) if row.get("split") != split]
+    own = [{"split": split, "file": r.file, "id": r.id, "reason": r.reason, "text": r.text} for r in rejected]
+    write_jsonl(out / REJECTED, sorted([*others, *own], key=lambda row: (row["split"], row["file"], row["id"])))
+    there = _splits(data).get(split, {})
+    speakers = {str(row["supervisions"][0].get("speaker") or "") for row in rows}
+    entry: dict[str, Any] = {
+        "utterances": len(rows),
+        "hours": round(sum(candidate.seconds for candidate in kept) / 3600, 4),
+        "speakers": len(speakers),
+        "words": sum(len(candidate.text.split()) for candidate in kept),
+        "rejected": len(own),
+        "published": None,
+        "differences": [],
+        "reasons": dict(sorted(reasons.items())),
+        "folder": str(data.absolute()),
+        "root": there.get("root"),
+        "inputs": account.inputs,
+        "outputs": {name: sha256(out / name) for name in (cuts_name(split), text_name(split))},
+        CUSTOM: {**account.origin, **account.figures},
+    }
+    splits = {**_splits(out), split: entry}
+    write_report(out, splits)
+    _write_splits(out, data, splits)
+    return entry
+
+
+def of_utterance(utterance: Utterance, reason: str, text: str = "") -> Rejected:
+    """The row of a cut that gets no label."""
+    return Rejected(utterance.id, str(utterance.path), reason, text)
+
+
+def fingerprint(*marks: Any) -> str:
+    """A digest of plain values."""
+    return hashlib.sha256(json.dumps(marks, sort_keys=True).encode()).hexdigest()
+
+
+def _labelled(row: dict[str, Any], label: Candidate, account: Account) -> dict[str, Any]:
+    """A cut with its label in the place of whatever text it had."""
+    old = (row.get("supervisions") or [{}])[0]
+    channel = row.get("channel", 0)
+    custom = {key: value for key, value in (old.get("custom") or {}).items() if key != CUSTOM}
+    supervision = {
+        "id": old.get("id") or row["id"],
+        "recording_id": old.get("recording_id") or row["recording"]["id"],
+        "start": 0.0,
+        "duration": row["duration"],
+        "channel": channel,
+        "text": label.text,
+        **{key: old[key] for key in ("language", "speaker", "gender") if old.get(key)},
+        "custom": {
+            **custom,
+            CUSTOM: {
+                **account.origin,
+                "score": round(label.score, 4),
+                "confidence": round(label.confidence, 4),
+                "agreement": round(label.agreement, 4),
+            },
+        },
+    }
+    return {**row, "supervisions": [supervision]}
+
+
+def _splits(folder: Path) -> dict[str, dict[str, Any]]:
+    try:
+        return {str(name): dict(entry) for name, entry in read_json(folder / SUMMARY)["splits"].items()}
+    except (DataError, KeyError, TypeError, ValueError, AttributeError):
+        return {}
+
+
+def _write_splits(out: Path, data: Path, splits: Mapping[str, dict[str, Any]]) -> None:
+    try:
+        corpus = str(read_json(data / SUMMARY)["corpus"])
+    except (DataError, KeyError, TypeError):  # cuts from elsewhere
+        corpus = data.name
+    write_json(out / SUMMARY, {"format": FORMAT, "corpus": corpus, "splits": dict(sorted(splits.items()))})
+
+
+def _rejected(out: Path) -> Iterator[dict[str, Any]]:
+    if (out / REJECTED).is_file():
+        yield from read_jsonl(out / REJECTED)
