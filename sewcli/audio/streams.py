@@ -21,11 +21,11 @@ import numpy as np
 
 from sewcli.audio import kinds, media, wav
 from sewcli.audio.io import RATE, open_channels
-from sewcli.audio.pipes import Again, Patient, named_pipe
 from sewcli.audio.resample import blocks_to_16k
 from sewcli.base import log
 from sewcli.base.errors import DataError
 from sewcli.base.files import explained
+from sewcli.base.pipes import Again, Patient, named_pipe
 
 PIPE = "-"
 SLOWEST, FASTEST = 1_000, 1_000_000  # Hz; a header that says another rate is damaged

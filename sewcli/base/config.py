@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sewcli.base.errors import UsageError, nearest, quoted
 from sewcli.base.parsing import ParseError
+from sewcli.base.pipes import read_once
 from sewcli.base.yaml_text import parse_yaml
 
 
@@ -33,7 +34,9 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         UsageError: missing, not YAML, or not a mapping.
     """
     try:
-        value = parse_yaml(Path(path).read_text(encoding="utf-8-sig"))
+        with read_once(path) as file:
+            content = file.read()
+        value = parse_yaml(content.decode("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"cannot read the config ({error.strerror})", where=path) from None
     except (ParseError, UnicodeDecodeError) as error:

@@ -21,6 +21,7 @@ from typing import Any
 
 from sewcli.base.errors import DataError, SewError, UsageError, quoted
 from sewcli.base.parsing import parse_json
+from sewcli.base.pipes import read_once
 from sewcli.base.regular import require_regular
 from sewcli.base.texts import open_text
 
@@ -185,8 +186,11 @@ def read_json(path: str | Path) -> Any:
     Raises:
         DataError: missing, truncated, not JSON, or odd in a way that `parse_json` refuses.
     """
+    content = b""
     try:
-        return parse_json(Path(path).read_text(encoding="utf-8-sig"))
+        with read_once(path) as file:
+            content = file.read()
+        return parse_json(content.decode("utf-8-sig"))
     except FileNotFoundError:
         raise DataError("no such file", where=path) from None
     except OSError as error:
@@ -194,7 +198,8 @@ def read_json(path: str | Path) -> Any:
     except MemoryError:
         raise DataError("does not fit into the memory", where=path) from None
     except ValueError as error:  # UnicodeDecodeError, JSONDecodeError and ParseError are ValueErrors
-        refuse_pointer(path)
+        if content.startswith(POINTER):
+            refuse_pointer(path)
         raise DataError(f"not valid JSON ({_reason(error)})", where=path) from None
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from sewcli.base.errors import DataError
+from sewcli.base.pipes import is_pipe, read_once
 from sewcli.base.regular import require_regular
 
 LONGEST_LINE = 32 << 20  # characters: an hour of speech is 60 thousand
@@ -30,20 +31,21 @@ _HEAD = 4096  # bytes looked at to know UTF-16 without a mark: it has a zero in 
 
 
 @contextmanager
-def open_text(path: str | Path, *, mend: str | None = None) -> Iterator[Iterator[str]]:
+def open_text(path: str | Path, *, mend: str | None = None, piped: bool = False) -> Iterator[Iterator[str]]:
     """Yield the lines of a text file, their ends included, without a byte order mark; faults become `DataError`.
 
     Args:
         path: the file.
         mend: what to do about a file that is missing.
+        piped: whether it may be a pipe: it is read once, and no other reader opens it again.
 
     Raises:
-        DataError: missing, a folder, not UTF-8 (the line, and the encoding that it looks like), cut off, or a line of over
-            LONGEST_LINE characters. Raised while lines are read, too.
+        DataError: missing, a folder, a pipe unless `piped`, not UTF-8 (the line, and the encoding that it looks like), cut
+            off, or a line of over LONGEST_LINE characters. Raised while lines are read, too.
     """
     path = Path(path)
     try:
-        with _opened(path) as stream:
+        with _opened(path, piped) as stream:
             yield _lines(stream, path)
     except FileNotFoundError as error:
         raise DataError("no such file", where=path, mend=mend) from error
@@ -70,16 +72,17 @@ def read_lines(path: str | Path, *, mend: str | None = None) -> list[str]:
 def _not_utf8(path: Path, error: UnicodeDecodeError) -> DataError:
     """Names the line where it shows."""
     byte = error.object[error.start : error.start + 1].hex()
+    place = "" if is_pipe(path) else f"line {_line_of_fault(path)}: "
     return DataError(
-        f"line {_line_of_fault(path)}: not UTF-8 text (byte 0x{byte}); Latin-1 or Windows-1252 perhaps",
+        f"{place}not UTF-8 text (byte 0x{byte}); Latin-1 or Windows-1252 perhaps",
         where=path,
         mend=f"convert it: iconv -f WINDOWS-1252 -t UTF-8 {path.name}",
     )
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[str]]:
-    with _bytes_of(path) as raw:
+def _opened(path: Path, piped: bool) -> Iterator[IO[str]]:
+    with _bytes_of(path, piped) as raw:
         head = io.BufferedReader(raw)
         kind = _kind(head.peek(_HEAD)[:_HEAD])
         if kind:
@@ -91,11 +94,11 @@ def _opened(path: Path) -> Iterator[IO[str]]:
 
 
 @contextmanager
-def _bytes_of(path: Path) -> Iterator[io.BufferedIOBase]:
-    require_regular(path)
-    with open(path, "rb") as raw:
-        packed = raw.read(len(_GZIP)) == _GZIP
-        raw.seek(0)
+def _bytes_of(path: Path, piped: bool = False) -> Iterator[io.BufferedIOBase]:
+    if not piped:
+        require_regular(path)
+    with read_once(path) as raw:
+        packed = raw.peek(len(_GZIP))[: len(_GZIP)] == _GZIP
         yield gzip.GzipFile(fileobj=raw) if packed else raw
 
 

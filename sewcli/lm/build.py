@@ -23,6 +23,8 @@ from sewcli.text.agreement import case_note
 from sewcli.text.spacing import has_words
 from sewcli.text.tokens import Vocabulary
 
+SAMPLE = 1000  # sentences that are looked at before the texts are counted
+
 
 def build_ngram(
     texts: Sequence[Path],
@@ -74,7 +76,6 @@ def build_ngram(
     log.info(f"{order}-gram model of {', '.join(map(str, sources))}")
     alphabet, origin = symbols_for(data, symbols)
     log.info(f"symbols of the recogniser: {origin}")
-    _require_words(sources, alphabet, letters=letters)
 
     def units(text: Iterator[list[str]]) -> Iterator[list[str]]:
         written = in_form(text, alphabet.text_form)
@@ -83,7 +84,10 @@ def build_ngram(
     limit = None if vocabulary is None else [word for line in units(sentences(vocabulary)) for word in line]
     thresholds_of(prune, order)  # a fault of these is better named before the texts are read
     store = Store(out.absolute().parent, half_of_the_memory() if memory is None else memory)
-    model = estimate(units(all_sentences(sources)), order, limit, prune=prune, store=store)
+    texts_read = all_sentences(sources)  # once: they may come through pipes
+    sample = list(itertools.islice(texts_read, SAMPLE))
+    _require_words(sample, sources[0], alphabet, letters=letters)
+    model = estimate(units(itertools.chain(sample, texts_read)), order, limit, prune=prune, store=store)
     if store.spilled:
         log.info(
             f"sorted in files of {store.spilled / 1e9:.1f} GB in all, as the counts are more than the memory allows"
@@ -108,18 +112,18 @@ def build_ngram(
     }
 
 
-def _require_words(sources: Sequence[Path], alphabet: Vocabulary, *, letters: bool) -> None:
+def _require_words(read: Sequence[list[str]], source: Path, alphabet: Vocabulary, *, letters: bool) -> None:
     """Refuse a model of words where there are none: phones, and texts without blanks."""
-    sample = [" ".join(words) for words in itertools.islice(sentences(sources[0]), 1000)]
+    sample = [" ".join(words) for words in read]
     if note := case_note(sample, alphabet):
-        log.info(f"{sources[0]}: {note}")
+        log.info(f"{source}: {note}")
     if letters:
         return
     use = "estimate a model of letters, which is searched without a lexicon: --unit letter --order 6"
     if alphabet.boundary is None:
         raise UsageError("these symbols have no word boundary, as phones have none: they spell no words", mend=use)
     if not has_words(sample):
-        raise DataError("its words are not separated by blanks", where=sources[0], mend=f"separate them, or {use}")
+        raise DataError("its words are not separated by blanks", where=source, mend=f"separate them, or {use}")
 
 
 def _write_lexicon(model: NgramModel, symbols: Vocabulary, out: Path) -> int:

@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from sewcli.base.errors import DataError
+from sewcli.base.files import is_there
+from sewcli.base.regular import require_regular
 from sewcli.lm.arpa import read_header
 from sewcli.lm.ngram import MAX_ORDER
 
@@ -73,6 +75,8 @@ def check_file(path: Path) -> None:
             off, or a binary that KenLM died of.
     """
     if not path.is_file():
+        if is_there(path):
+            require_regular(path)
         raise DataError("no such file", where=path)
     if not is_binary(path):
         _check_arpa(path)

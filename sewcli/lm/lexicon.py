@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sewcli.base import log
 from sewcli.base.errors import DataError, quoted
-from sewcli.base.files import write_text
+from sewcli.base.files import is_there, write_text
 from sewcli.base.texts import open_text
 from sewcli.text.tokens import Vocabulary
 
@@ -112,7 +112,7 @@ def read_lexicon(path: str | Path, vocabulary: Vocabulary) -> list[Entry]:
             more words of one spelling than a decoder can hold.
     """
     entries: dict[Entry, None] = {}
-    if not Path(path).is_file():
+    if not is_there(path):
         raise DataError("no such lexicon", where=path, mend="sew lm ngram writes one beside its model")
     with open_text(path) as lines:
         for number, line in enumerate(lines, start=1):

@@ -23,14 +23,14 @@ def default_texts(data: Path) -> list[Path]:
     return [*sorted(data.glob("text_train*.txt")), *filter(Path.is_file, [data / FOLDER / TEXT])]
 
 
-def sentences(path: Path) -> Iterator[list[str]]:
-    """The words of each line that has any, in one form (`text.form.one_form`).
+def sentences(path: Path, *, piped: bool = False) -> Iterator[list[str]]:
+    """The words of each line that has any, in one form (`text.form.one_form`); of a pipe, if `piped`, once.
 
     Raises:
         DataError: missing, not UTF-8 text, a broken gzip file, or no plain sentences (`not_sentences`).
     """
     head: list[str] = []
-    with open_text(path) as lines:
+    with open_text(path, piped=piped) as lines:
         for line in lines:
             if line.strip():
                 head.append(line)
@@ -60,11 +60,11 @@ def lines_of(paths: Iterable[Path], size: int = 4096) -> Iterator[list[str]]:
 
 
 def all_sentences(paths: Sequence[Path]) -> Iterator[list[str]]:
-    """The sentences of several files, with the bytes read so far as progress."""
+    """The sentences of several files or pipes, with the bytes read so far as progress."""
     total = sum(path.stat().st_size for path in paths if path.is_file())
     with log.progress("reading (MB)", total // 10**6) as meter:
         for path in paths:
-            for number, words in enumerate(sentences(path), start=1):
+            for number, words in enumerate(sentences(path, piped=True), start=1):
                 yield words
                 if number % REPORT_EVERY == 0:
                     meter.advance(0, note=f"{path.name}: {number:,} sentences")

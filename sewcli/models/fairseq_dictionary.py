@@ -16,6 +16,7 @@ from torch import Tensor
 from sewcli.base import log
 from sewcli.base.errors import DataError, SewError, UsageError
 from sewcli.base.files import write_text
+from sewcli.base.regular import require_regular
 from sewcli.text.token_roles import SPECIAL, are_phones, roles_by_names
 from sewcli.text.tokens import Vocabulary
 
@@ -83,6 +84,7 @@ def read_dictionary(content: Mapping[str, Any], size: int, path: Path, given: Pa
         symbols = symbols[4:]
     elif given is not None or file.is_file():
         try:
+            require_regular(file)
             symbols, where = (
                 [line.split()[0] for line in file.read_text("utf-8-sig").splitlines() if line.split()],
                 file,

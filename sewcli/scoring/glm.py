@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sewcli.base.errors import DataError
+from sewcli.base.regular import require_regular
 
 _APPLIES = re.compile(r';;\s+INPUT_DEPENDENT_APPLICATION\s*=\s*"([^"]*)"')
 _CONTEXT = re.compile(r"/(?=[^/]*_)(?![^\[\]]*\])")  # a slash within brackets belongs to the words
@@ -86,6 +87,7 @@ def read_glm(path: str | Path, *, side: str) -> SpellingMap:
         DataError: it cannot be read, or a line is no rule.
     """
     try:
+        require_regular(path)
         lines = Path(path).read_bytes().removeprefix(codecs.BOM_UTF8).decode("latin-1").splitlines()
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror})", where=path) from None

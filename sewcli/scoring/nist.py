@@ -19,6 +19,7 @@ from pathlib import Path
 
 from sewcli.base import log
 from sewcli.base.errors import DataError, UsageError
+from sewcli.base.regular import require_regular
 from sewcli.corpora.stm import Segment, parse_stm
 from sewcli.scoring.glm import SpellingMap, read_glm, with_room
 from sewcli.scoring.network import align, count, network
@@ -225,6 +226,7 @@ def _key(file: str, channel: str) -> tuple[str, str]:
 
 def _read(path: Path) -> str:
     try:
+        require_regular(path)
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot be read ({error})", where=path) from None

@@ -141,7 +141,7 @@ def write_symbols(folder: Path, symbols: Symbols) -> None:
 
 def _mapping(path: Path) -> dict[str, Any] | None:
     """A JSON file that may be absent."""
-    if not path.is_file():
+    if not path.exists():
         return None
     return read_object(path)
 

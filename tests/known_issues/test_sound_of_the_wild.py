@@ -20,10 +20,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from sew_command import SEW
 
-from sewcli.audio import media, pipes
+from sewcli.audio import media
 from sewcli.audio.io import open_channels, probe, read_wave, verify
 from sewcli.audio.packed import Packed
 from sewcli.audio.streams import PIPE, open_stream
+from sewcli.base import pipes
 from sewcli.base.errors import DataError
 from sewcli.data.shar import scan
 from sewcli.models.ctc import CTCModel

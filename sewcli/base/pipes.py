@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import os
 import select
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from sewcli.base import log
 from sewcli.base.errors import DataError
+from sewcli.base.regular import require_regular
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -20,6 +22,33 @@ if TYPE_CHECKING:
 WAIT = 60.0  # seconds for a program to open a named pipe
 QUIET = 1.0  # seconds of waiting without a word
 STEP = 0.2  # seconds between two looks at whether it shall end
+
+
+def is_pipe(path: str | Path) -> bool:
+    """Whether a path is a pipe: one with a name, or the shell's `<(...)`; its content can be read once.
+
+    Raises:
+        OSError, ValueError: it cannot be looked at.
+    """
+    return stat.S_ISFIFO(Path(path).stat().st_mode)
+
+
+@contextmanager
+def read_once(path: str | Path) -> Iterator[io.BufferedReader]:
+    """Open a file, or a pipe whose content is read once and in order.
+
+    Raises:
+        DataError: a socket or a device, or a named pipe that no program opens for a minute. OSError, ValueError: it
+            cannot be opened.
+    """
+    if is_pipe(path) and not os.path.realpath(path).rpartition("/")[2].startswith("pipe:["):  # that one has a writer
+        with named_pipe(path, str(path), lambda: False) as file:
+            yield cast(io.BufferedReader, file)
+        return
+    if not is_pipe(path):
+        require_regular(path)
+    with open(path, "rb") as file:
+        yield file
 
 
 @contextmanager
