@@ -149,6 +149,7 @@ def test_options_without_effect_are_told(tmp_path: Path, model: Path, sew_here: 
         assert f"{name} has no effect" in done.stderr
 
 
+@pytest.mark.fault("report-45")
 def test_channels_by_themselves_are_what_they_are_alone(tmp_path: Path, model: Path, sew_here: Sew) -> None:
     left, right = noise(30, seed=4), noise(30, seed=5)
     both = write(tmp_path / "call.wav", np.concatenate([left, right], axis=1))

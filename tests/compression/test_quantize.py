@@ -63,6 +63,7 @@ def sources(node) -> list[str]:
 
 
 @pytest.mark.long
+@pytest.mark.fault("report-65")
 def test_there_and_back(model: Path, prepared: Path, tmp_path: Path, sew_here: Sew) -> None:
     out = tmp_path / "exp" / "small-int8" / "model"
     done = sew_here("quantize", model, out, "--data", prepared, "--json", "--clips", "3")

@@ -55,7 +55,7 @@ NAMES = {
 }
 
 
-@pytest.mark.fault("report-26", "report-54")
+@pytest.mark.fault("report-25", "report-26", "report-54")
 @pytest.mark.parametrize("name", NAMES)
 def test_the_usual_names_of_manifests(name: str, data: Path, tmp_path: Path) -> None:
     rows = list(read_jsonl(data / "cuts_train.jsonl.gz"))

@@ -144,7 +144,7 @@ def test_two_identical_commands_at_once(tmp_path: Path, model: Path) -> None:
         assert not list(out.rglob(".tmp-*"))
 
 
-@pytest.mark.fault("input-8", "input-9")
+@pytest.mark.fault("input-8", "input-9", "report-48")
 def test_names_of_any_kind_stay_inside_out_and_stop_nobody(tmp_path: Path, model: Path, sew_here: Sew) -> None:
     names = [
         "..wav", ".wav", "...wav", "-x.wav", "a" * 240 + ".wav", "a" * 241 + "b.wav", "é" * 100 + ".wav", "é" * 125 + ".wav",
