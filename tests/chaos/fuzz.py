@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from specimens import PIPE, Specimen, make_specimens, specimens
+from specimens import GO_ON, PIPE, Specimen, make_specimens, specimens
 
 IMPORTED = (
     *(
@@ -199,11 +199,16 @@ def _warm_up(base: Path) -> None:
         for number in (1, 2):
             os.dup2(os.open(os.devnull, os.O_WRONLY), number)
         model, data = base / "exp/m/model", base / "data"
+        shutil.copytree(base / "run", Path(place) / "run")
         for words in (
             f"transcribe {base}/sounds/WAV-PCM_16.wav --model {model}",
             f"decode --model {model} --data {data} --split dev-clean --lm 3gram --beam 5 --jobs 0 --out {place}/d",
             f"check {data} --split dev-clean --sample 1 --out {place}/c",
             f"report {base}/results --json",
+            f"align {model} {data} --split dev-clean --out {place}/a",
+            f"lm score {base}/lm/neural {base}/text.txt --device cpu",
+            f"models {model}",
+            GO_ON.format(base=base, folder=f"{place}/run"),
         ):
             sys.argv = ["sew", *words.split()]
             with contextlib.suppress(SystemExit):
@@ -235,7 +240,7 @@ def fuzz(
         make_specimens(base)
     command = [sys.executable, __file__, "--serve", str(base), "--seed", str(seed), "--limit", str(limit)]
     command += ["--keep", str(keep)] if keep else []
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     shares = [inputs[job::jobs] for job in range(jobs)]
     workers = []
     for share in filter(None, shares):

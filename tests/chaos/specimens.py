@@ -16,6 +16,10 @@ from random import Random
 from mutations import damaged_bytes, damaged_json, damaged_lines, damaged_text
 
 Damage = Callable[[bytes, Random], tuple[bytes, str]]
+GO_ON = (
+    "pretrain --model sew-micro --data {base}/data --exp {folder} --updates 2 --device cpu --set batch.seconds=4 "
+    "--set batch.micro_seconds=4 --set checkpoint.every=1 --set valid_every=100 --set data.min_seconds=0.3"
+)
 PIPE = "<"  # in a command: the damaged file is piped in, in place of being named
 
 SUFFIXES = {
@@ -178,10 +182,7 @@ def _results() -> list[Specimen]:
 
 
 def _training() -> list[Specimen]:
-    go_on = (
-        "pretrain --model sew-micro --data {base}/data --exp {folder} --updates 2 --device cpu --set batch.seconds=4 "
-        "--set batch.micro_seconds=4 --set checkpoint.every=1 --set valid_every=100 --set data.min_seconds=0.3",
-    )
+    go_on = (GO_ON,)
     step = "run/checkpoints/step-1"
     return [
         Specimen("checkpoint state", f"{step}/state.json", damaged_json, go_on, "run", weight=60),
