@@ -100,15 +100,27 @@ def test_the_recipes_hold_the_papers_numbers() -> None:
         "1h": (5e-5, 13_000, 10_000, 0.25, 0.1, 0.1),
         "10h": (5e-5, 20_000, 10_000, 0.5, 0.05, 0.1),
         "100h": (3e-5, 80_000, 0, 0.5, 0.1, 0.1),
-        "960h": (1e-5, 320_000, 0, 0.1, 0.1, 0.1),
+        "960h": (1e-4, 320_000, 0, 0.1, 0.1, 0.1),
         "10m-stable": (1e-5, 13_000, 0, 0.25, 0.1, 0.0),
         "1h-stable": (1e-5, 13_000, 0, 0.25, 0.1, 0.0),
         "10h-stable": (1e-5, 20_000, 0, 0.5, 0.05, 0.0),
         "100h-stable": (3e-5, 80_000, 0, 0.5, 0.1, 0.0),
     }
-    assert sorted([*table, "ablation-10h", "prune"]) == names("finetune")
+    large = {  # fairseq's vox_*: learning rate, updates, frozen, time mask, channel mask, seconds an update
+        "vox-10m": (1e-4, 13_000, 10_000, 0.65, 0.25, 1600),
+        "vox-1h": (3e-4, 13_000, 10_000, 0.75, 0.25, 1600),
+        "vox-10h": (1e-4, 20_000, 10_000, 0.75, 0.25, 1600),
+        "vox-100h": (3e-5, 80_000, 10_000, 0.5, 0.5, 1600),
+        "vox-960h": (3e-5, 320_000, 10_000, 0.5, 0.25, 1920),
+    }
+    assert sorted([*table, *large, "ablation-10h", "prune"]) == names("finetune")
     for name, row in table.items():
         config = compose(FinetuneConfig, "finetune", name, {"model": "sew-mid"}, [])
         found = (config.optim.lr, config.updates, config.freeze_updates, config.channel_mask.probability)
         assert (*found, config.overrides["layer_drop"], config.overrides["activation_dropout"]) == row
         assert (config.optim.eps, config.batch.seconds, config.optim.betas) == (1e-8, 1600, (0.9, 0.98))
+    for name, row in large.items():
+        config = compose(FinetuneConfig, "finetune", name, {"model": "w2v2-large"}, [])
+        masks = (config.time_mask.probability, config.channel_mask.probability)
+        assert (config.optim.lr, config.updates, config.freeze_updates, *masks, config.batch.seconds) == row
+        assert config.overrides["layer_drop"] == 0.1
