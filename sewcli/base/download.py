@@ -16,6 +16,7 @@ from urllib.request import Request, urlopen
 from sewcli.base import log
 from sewcli.base.errors import UsageError
 from sewcli.base.files import explained
+from sewcli.base.lock import held
 
 BLOCK = 1 << 20  # bytes
 TIMEOUT = 60.0  # seconds without a byte
@@ -34,9 +35,14 @@ def download(url: str, path: Path, *, size: int | None = None) -> None:
     Raises:
         UsageError: no connection, another size than published, or the file cannot be written.
     """
-    if path.is_file():
-        log.info(f"{path}: downloaded already")
-        return
+    with held(path.with_name(f".{path.name}.lock"), busy=f"{path}: another process is downloading it", wait=True):
+        if path.is_file():
+            log.info(f"{path}: downloaded already")
+        else:
+            _download(url, path, size)
+
+
+def _download(url: str, path: Path, size: int | None) -> None:
     part = path.with_name(f"{path.name}.part")
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -74,7 +74,7 @@ def align(
     from sewcli.alignment.k2.worker import K2
     from sewcli.alignment.split import CHECKED, FAILED, SUMMARY, align_split, print_aligned
     from sewcli.cli.decode import folder_of, recogniser, splits_of
-    from sewcli.data.utterances import read_split
+    from sewcli.data.utterances import read_named
     from sewcli.decoding.emission_source import owner_of
     from sewcli.decoding.places import OWNER, choose
     from sewcli.models.source import resolve
@@ -102,7 +102,7 @@ def align(
                 "formats": forms,
                 **network.facts(),
             }
-            utterances = read_split(corpus, name)
+            utterances = read_named(corpus, name)
             done.append(
                 align_split(network, heard.vocabulary, utterances, folder, forms=forms, k2=k2, settings=settings)
             )

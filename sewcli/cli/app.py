@@ -55,6 +55,20 @@ from sewcli.cli import (
     tune,
 )
 
+KEPT = {  # what a verb that is stopped has on disk, so that the same command goes on from there
+    "prep": "what is finished of the corpus is on disk",
+    "shar": "the shards that are finished are on disk",
+    "pretrain": "the checkpoints so far are on disk",
+    "finetune": "the checkpoints so far are on disk",
+    "distill": "the checkpoints so far are on disk",
+    "lm train": "the checkpoints so far are on disk",
+    "lm official": "what was downloaded is on disk",
+    "decode": "the hypotheses so far are on disk",
+    "pseudo-label": "the hypotheses so far are on disk",
+    "tune": "the trials so far are on disk",
+    "selftrain": "the rounds that are finished and the checkpoints so far are on disk",
+}
+
 
 class Stopped(BaseException):
     """A signal came where nobody waits for it; no handler of errors on the way shall take it for one."""
@@ -86,8 +100,8 @@ class Verbs(typer.core.TyperGroup):
             sys.stdout.flush()
         except BrokenPipeError:
             raise ReaderGone from None
-        except KeyboardInterrupt:
-            raise Stopped(signal.SIGINT) from None
+        except KeyboardInterrupt as stopped:  # which may say what was saved
+            raise Stopped(signal.SIGINT, *stopped.args) from None
         except EOFError as error:
             raise DataError("a file ends too early", mend="copy or make it again") from error
         return result
@@ -167,10 +181,23 @@ def main() -> None:
 
 def _leave_stopped(stopped: BaseException) -> NoReturn:
     _answer_no_more()
-    number = stopped.args[0] if isinstance(stopped, Stopped) else signal.SIGINT
+    number, *said = stopped.args if isinstance(stopped, Stopped) else (signal.SIGINT, *stopped.args)
     how = "interrupted" if number == signal.SIGINT else f"stopped by {signal.Signals(number).name}"
-    log.info(f"{how}; what was finished is on disk\n  mend: run the same command to go on")
+    log.info(f"{how}; {_left(said)}")
     sys.exit(EXIT_INTERRUPTED if number == signal.SIGINT else EXIT_REQUEUE)
+
+
+def _left(said: list[str]) -> str:
+    """What a stopped command leaves behind, and what to do."""
+    verb = next((name for name in (" ".join(sys.argv[1:3]), *sys.argv[1:2]) if name in KEPT), "")
+    if verb:
+        return f"{said[0] if said else KEPT[verb]}\n  mend: run the same command to go on"
+    if sys.argv[1:2] == ["transcribe"]:
+        return (
+            "recordings that are finished are written\n  mend: run the same command again; with --out those are not "
+            "done a second time"
+        )
+    return "no file is half written\n  mend: run the same command again; it begins at the start"
 
 
 def _leave_failed(error: Exception) -> NoReturn:

@@ -54,12 +54,22 @@ def report(
                 f"a report is written as {', '.join(FORMS)}, not as {path.name!r}", mend="--out report.html"
             )
 
+    from contextlib import ExitStack
+
+    from sewcli.base.lock import writing
+
+    with ExitStack() as stack:
+        for path in dict.fromkeys(wanted):
+            stack.enter_context(writing(path))
+        _report(experiments or [options.EXPERIMENTS], wanted, audio, data, json)
+
+
+def _report(roots: list[Path], wanted: list[Path], audio: int, data: Path | None, json: bool) -> None:
     from sewcli.base import log
     from sewcli.base.files import write_json, write_text
     from sewcli.report.experiments import find_experiments
     from sewcli.report.rows import print_rows, result_rows
 
-    roots = experiments or [options.EXPERIMENTS]
     found = find_experiments(roots)
     rows = result_rows(found)
     pages = [path for path in wanted if path.suffix != ".json"]

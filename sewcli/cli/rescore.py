@@ -52,9 +52,20 @@ def rescore(
     if tune and (own or weights):
         raise UsageError("--tune finds the weights, and some are given", mend="leave out --tune, or the weights")
 
+    from contextlib import ExitStack
+
     from sewcli.base import log
     from sewcli.base.config import build
-    from sewcli.decoding.rescore import RescoreWeights, decoder_weights, read_weights, score_lists, tune_weights
+    from sewcli.base.lock import writing
+    from sewcli.decoding.rescore import (
+        RescoreWeights,
+        decoder_weights,
+        out_folder,
+        read_weights,
+        require_lists,
+        score_lists,
+        tune_weights,
+    )
     from sewcli.decoding.rescore import rescore as write
     from sewcli.lm.neural import NeuralLanguageModel
     from sewcli.scoring.score import print_scores, score_folder
@@ -62,23 +73,30 @@ def rescore(
 
     chosen = None if weights is None else read_weights(weights)
     model = NeuralLanguageModel(lm, choose_device(device))
-    lists = [score_lists(folder, model) for folder in folders]
-    found = None
-    if tune:
-        chosen, found = tune_weights(lists)
-        kinds = ("errors", "errors_before", "errors_ngram", "errors_oracle")
-        after, before, ngram, oracle = (f"{100 * found[kind] / found['words']:.2f} %" for kind in kinds)
-        log.info(
-            f"lm weight {chosen.lm_weight:g}, word score {chosen.word_score:g}, nn weight {chosen.nn_weight:g}: WER {after}; "
-            f"it was {before}, is {ngram} with the n-gram model alone at its best, and {oracle} with the best of each list"
-        )
-    elif chosen is None and nn_weight is None:
-        log.warn("the weights are not tuned: --nn-weight 0.5 is a guess (--tune on a dev split finds better ones)")
-        own["nn_weight"] = 0.5
-    done = []
-    for scored in lists:
-        base = chosen or decoder_weights(scored.folder)
-        done.append(write(scored, model, build(RescoreWeights, base.model_dump() | own), found))
+    folders = list(dict.fromkeys(folders))
+    for folder in folders:
+        require_lists(folder)
+    with ExitStack() as stack:
+        for folder in folders:
+            stack.enter_context(writing(out_folder(folder, model.name)))
+        lists = [score_lists(folder, model) for folder in folders]
+        found = None
+        if tune:
+            chosen, found = tune_weights(lists)
+            kinds = ("errors", "errors_before", "errors_ngram", "errors_oracle")
+            after, before, ngram, oracle = (f"{100 * found[kind] / found['words']:.2f} %" for kind in kinds)
+            log.info(
+                f"lm weight {chosen.lm_weight:g}, word score {chosen.word_score:g}, nn weight {chosen.nn_weight:g}: "
+                f"WER {after}; it was {before}, is {ngram} with the n-gram model alone at its best, "
+                f"and {oracle} with the best of each list"
+            )
+        elif chosen is None and nn_weight is None:
+            log.warn("the weights are not tuned: --nn-weight 0.5 is a guess (--tune on a dev split finds better ones)")
+            own["nn_weight"] = 0.5
+        done = []
+        for scored in lists:
+            base = chosen or decoder_weights(scored.folder)
+            done.append(write(scored, model, build(RescoreWeights, base.model_dump() | own), found))
     spoken = [folder for folder, scored in zip(done, lists, strict=True) if scored.references]
     if spoken:
         print_scores([score_folder(folder) for folder in spoken], as_json=json)

@@ -28,6 +28,7 @@ __all__ = [
     "check_rate",
     "manifests",
     "read_cuts",
+    "read_named",
     "read_split",
     "read_utterances",
     "require_splits",
@@ -109,6 +110,24 @@ def read_split(data: str | Path, split: str) -> list[Utterance]:
     """
     found = [utterance for _, utterance in read_cuts(data, split)]
     return _require_some(found, manifests(data, split)[0])
+
+
+def read_named(data: str | Path, split: str) -> list[Utterance]:
+    """The utterances of one split, where results are kept by id.
+
+    Raises:
+        DataError: as `read_split`, or an id twice.
+    """
+    found, known = read_split(data, split), set[str]()
+    for utterance in found:
+        if utterance.id in known:
+            raise DataError(
+                f"two utterances of {split} have the id {utterance.id!r:.80}, so their results cannot be kept apart",
+                where=manifests(data, split)[0],
+                mend="give each cut an id of its own (sew check lists them), or keep one of them",
+            )
+        known.add(utterance.id)
+    return found
 
 
 def read_utterances(path: str | Path) -> list[Utterance]:
@@ -237,7 +256,9 @@ def _root(manifest: Path) -> Path:
 def _utterance(single: Single, audio: Path | Packed) -> Utterance:
     row, supervision = single.row, single.supervision
     text, speaker = supervision.get("text"), str(supervision.get("speaker") or "")
-    told = str(text or ""), speaker, text is not None
+    if text is not None and not isinstance(text, str):
+        raise ValueError(f"its text is not a string but {str(text)!r:.40}")
+    told = text or "", speaker, text is not None
     if single.derived:
         if isinstance(audio, Packed):
             raise Unsupported(

@@ -22,7 +22,7 @@ from sewcli.base import log
 from sewcli.base.errors import DataError, SewError
 from sewcli.base.lock import writing
 from sewcli.base.memory import keep_freed_memory
-from sewcli.data.utterances import Utterance, read_split
+from sewcli.data.utterances import Utterance, read_named
 from sewcli.decoding.beam import BeamOptions
 from sewcli.decoding.decode_folder import (
     DecodedSplit,
@@ -99,7 +99,7 @@ def decode(
     vocabulary = recogniser.vocabulary
     plan = plan_decoder(lm, data, vocabulary, options or BeamOptions())
     marks = [*plan.marks(), *(["opinions"] if opinions else []), *sorted(skip)]
-    wholes = {split: [u for u in read_split(data, split) if u.id not in skip] for split in splits}
+    wholes = {split: [u for u in read_named(data, split) if u.id not in skip] for split in splits}
     for split, utterances in wholes.items():
         for mismatch in mismatches((u.text for u in utterances), vocabulary):
             log.warn(f"{data}, {split}: {mismatch}")

@@ -112,6 +112,16 @@ def totals(parts: np.ndarray, weights: RescoreWeights) -> np.ndarray:
     return found
 
 
+def require_lists(folder: Path) -> None:
+    """Refuse what is no decode folder.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not (folder / SUMMARY).is_file():
+        raise UsageError("not a decode folder", where=folder, mend="first run: sew decode --lm 4gram --nbest 100")
+
+
 def score_lists(folder: Path, scorer: TextScorer) -> Lists:
     """Read the lists of a decode folder and give each hypothesis its neural score, or find those of an earlier time.
 
@@ -119,8 +129,7 @@ def score_lists(folder: Path, scorer: TextScorer) -> Lists:
         UsageError: not a decode folder.
         DataError: no n-best lists there, or broken ones, or texts that the model does not know.
     """
-    if not (folder / SUMMARY).is_file():
-        raise UsageError("not a decode folder", where=folder, mend="first run: sew decode --lm 4gram --nbest 100")
+    require_lists(folder)
     lists = list(read_nbest(folder))
     if not lists:
         raise DataError("no utterance here", where=folder / NBEST)

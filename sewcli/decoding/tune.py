@@ -24,7 +24,7 @@ from sewcli.base.files import explained, read_json, write_json
 from sewcli.base.lock import hold
 from sewcli.base.memory import keep_freed_memory
 from sewcli.base.parsing import parse_json
-from sewcli.data.utterances import Utterance, read_split
+from sewcli.data.utterances import Utterance, read_named
 from sewcli.decoding.beam import BeamOptions
 from sewcli.decoding.emission_cache import KeptEmissions
 from sewcli.decoding.emission_source import EmissionSource, digest, owner_of
@@ -118,7 +118,7 @@ def tune(
     plan = plan_decoder(lm, data, recogniser.vocabulary, plain)
     if plan.build is None or plan.lm is None:
         raise UsageError("without a language model there are no weights to tune", mend="sew tune --lm 4gram")
-    utterances = read_split(data, split)
+    utterances = read_named(data, split)
     with DecoderPool(plan.build, default_jobs() if jobs is None else jobs) as pool:
         source = EmissionSource(recogniser, data, split, utterances, emissions)
         kept = _kept(source)

@@ -20,6 +20,7 @@ from sewcli.base import log
 from sewcli.base.download import download
 from sewcli.base.errors import DataError, UsageError, nearest
 from sewcli.base.files import TEMPORARY, atomic_path, explained, read_json, sha256, write_json
+from sewcli.base.lock import held
 from sewcli.lm.arpa import read_header, read_words
 from sewcli.lm.binary import binary_path, build_binary
 from sewcli.lm.files import ENDINGS, FOLDER, lexicon_name
@@ -112,7 +113,9 @@ def install(source: Path, data: Path, name: str | None = None, symbols: Path | N
     if not data.is_dir():
         raise UsageError("no prepared corpus here", where=data, mend="first run: sew prep, or give --data")
     alphabet, _ = symbols_for(data, symbols)
-    return [_install(path, model, data / FOLDER, name or model.name, alphabet) for path, model in found]
+    folder = data / FOLDER
+    with held(folder / f".{RECORD}.lock", busy=f"{folder}: another sew lm official is at work", wait=True):
+        return [_install(path, model, folder, name or model.name, alphabet) for path, model in found]
 
 
 def _find(source: Path) -> list[tuple[Path, Official]]:

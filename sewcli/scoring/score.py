@@ -18,6 +18,7 @@ from rich.table import Table
 from sewcli.base import log
 from sewcli.base.errors import DataError, UsageError
 from sewcli.base.files import numbered_jsonl, read_json, read_jsonl, write_json, write_jsonl, write_text
+from sewcli.base.lock import held
 from sewcli.data.manifests import is_pair, manifests
 from sewcli.data.utterances import read_cuts as cuts_of
 from sewcli.scoring import errors as analysis
@@ -86,9 +87,10 @@ def score_folder(
         if not texts.spaced:
             log.warn(f"{stm}: NIST's rules count words, and blanks separate none in these texts: look at the CER")
         score["nist"] = _nist(stm, folder, cuts, tool)
-    write_jsonl(folder / UTTERANCES, _utterance_rows(rows, counts))
-    write_text(folder / ERRORS, "".join(f"{line}\n" for line in _report(rows, errors, speakers, score)))
-    write_json(folder / SCORE, score)
+    with held(folder / ".lock", busy=f"{folder}: another process is scoring or joining", wait=True):
+        write_jsonl(folder / UTTERANCES, _utterance_rows(rows, counts))
+        write_text(folder / ERRORS, "".join(f"{line}\n" for line in _report(rows, errors, speakers, score)))
+        write_json(folder / SCORE, score)
     return {"folder": str(folder), "split": decoded.get("split"), "decoder": decoded.get("decoder"), **score}
 
 

@@ -20,7 +20,7 @@ from rich.table import Table
 from sewcli.base import log
 from sewcli.base.errors import DataError
 from sewcli.base.files import as_expected, read_jsonl, read_object, sha256
-from sewcli.data.utterances import Utterance, read_split
+from sewcli.data.utterances import Utterance, read_named, read_split
 from sewcli.decoding.beam import BeamOptions
 from sewcli.decoding.decode_folder import FAILED, HYPOTHESES, SUMMARY, DecodedSplit, Shard, alone
 from sewcli.decoding.emission_source import digest, file_marks
@@ -143,7 +143,7 @@ class _Work:
 
     def label(self, split: str) -> Labelled:
         """Decode a split, or this shard of it; the last shard chooses among the texts and writes the labels."""
-        utterances = {u.id: u for u in read_split(self.data, split) if u.id not in self.known_cuts}
+        utterances = {u.id: u for u in read_named(self.data, split) if u.id not in self.known_cuts}
         unfit = {name: reason for name, u in utterances.items() if (reason := _unfit(u, self.config))}
         if len(utterances) == len(unfit):
             raise DataError(f"no cut to label: {len(unfit)} are of a length that is left out", where=split)

@@ -189,7 +189,7 @@ def _require_model(exp: Path, state: TrainingState) -> None:
 
 def _leave(stop: StopFlag, done: str, exp: Path) -> NoReturn:
     if stop.signal is not None and stop.signal.name == "SIGINT":
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(f"{exp}: {done}; its checkpoint is on disk")
     raise PoliteStop(done, where=exp, mend="run the same command to go on")
 
 

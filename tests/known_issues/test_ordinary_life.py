@@ -171,7 +171,7 @@ def test_an_unset_variable_is_not_the_current_folder(arguments, tmp_path, monkey
         (("decode", "--shard", "1/" + "9" * 50), "not of the form I/N"),
         (("decode", "--lm", "4gram", "--beam", "99999999999999"), "--beam"),
         (("transcribe", "a.wav", "--model", "x" * 300), "255 bytes"),
-        (("transcribe", "a.wav", "--model", "MODEL", "--lm", "x" * 300), "255 bytes"),
+        (("transcribe", "a.wav", "--model", "MODEL", "--lm", "x" * 300), "no language model 'xxx"),
         (("pretrain", "--set", "data.threads=100000"), "threads"),
         (("pretrain", "--data", "PREPARED", "--set", "data.train=train-clean-100*100000000"), "at most"),
     ],
@@ -264,3 +264,57 @@ def test_ctrl_c_as_soon_as_the_command_runs() -> None:
         _, err = process.communicate(timeout=100)
         assert process.returncode in (130, -2), err  # -2: Python itself was not there yet
         assert process.returncode == -2 or "Traceback" not in err
+
+
+@pytest.mark.fault("input-34")
+@pytest.mark.parametrize(
+    ("arguments", "said", "go_on"),
+    [
+        (("decode", "--lm", "none"), "the hypotheses so far are on disk", "to go on"),
+        (("tune", "--lm", "4gram"), "the trials so far are on disk", "to go on"),
+        (("transcribe", "a.wav", "--model", "m"), "recordings that are finished are written", "with --out"),
+        (("score",), "no file is half written", "begins at the start"),
+        (("align", "m"), "no file is half written", "begins at the start"),
+        (("lm", "ngram"), "no file is half written", "begins at the start"),
+        (("lm", "train"), "the checkpoints so far are on disk", "to go on"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else None,
+)
+def test_ctrl_c_says_what_is_kept_and_what_is_not(arguments, said: str, go_on: str, monkeypatch, sew_here: Sew) -> None:
+    from sewcli.cli import app
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("typer.core.TyperCommand.invoke", interrupted)
+    done = sew_here(*arguments)
+    assert done.returncode == 130 and said in done.stderr and go_on in done.stderr, done.stderr
+    names = {" ".join(name.split()) for name in app.KEPT}
+    assert names <= {*(c.name or "" for c in app.app.registered_commands), "lm train", "lm official"}
+
+
+@pytest.mark.fault("input-34")
+def test_ctrl_c_into_training_says_where_the_checkpoint_is(
+    prepared: Path, tmp_path: Path, monkeypatch, sew_here: Sew
+) -> None:
+    from sewcli.training import loop
+
+    whole, exp = loop._Run._advance, tmp_path / "exp"
+
+    def advance(self, position, step, *more):
+        if step == 2:
+            signal.raise_signal(signal.SIGINT)
+        return whole(self, position, step, *more)
+
+    monkeypatch.setattr(loop._Run, "_advance", advance)
+    sets = {"batch.seconds": 4, "batch.micro_seconds": 2, "data.min_seconds": 0.6}
+    command = ["pretrain", "--model", "sew-micro", "--data", prepared, "--exp", exp, "--updates", 6, "--device", "cpu"]
+    command += [word for name, value in sets.items() for word in ("--set", f"{name}={value}")]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        done = sew_here(*command)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert done.returncode == 130, done.stderr
+    assert f"{exp}: stopped at update 3 of 6; its checkpoint is on disk" in done.stderr
+    assert (exp / "checkpoints" / "step-3" / "DONE").exists() and "to go on" in done.stderr
