@@ -187,9 +187,10 @@ def recogniser(given: Path) -> Path:
             return given
         if (inner / "config.json").is_file():
             return inner
-        raise UsageError(
-            "no model in this folder", where=given, mend="name an experiment or a model folder, such as exp/NAME/model"
-        )
+        from sewcli.models.foreign import hint_for
+
+        mend = hint_for(given) or "name an experiment or a model folder, such as exp/NAME/model"
+        raise UsageError("no model in this folder", where=given, mend=mend)
 
     from sewcli.models.zoo import lookup
 

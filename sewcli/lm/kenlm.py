@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from sewcli.base.errors import DataError
-from sewcli.base.files import is_there
+from sewcli.base.files import is_there, refuse_pointer
 from sewcli.base.regular import require_regular
 from sewcli.lm.arpa import read_header
 from sewcli.lm.ngram import MAX_ORDER
@@ -78,6 +78,7 @@ def check_file(path: Path) -> None:
         if is_there(path):
             require_regular(path)
         raise DataError("no such file", where=path)
+    refuse_pointer(path)
     if not is_binary(path):
         _check_arpa(path)
         return

@@ -148,6 +148,8 @@ def _entry(line: str, vocabulary: Vocabulary, path: str | Path, number: int) -> 
             mend="separate the words of the text by blanks, or remove the line",
         )
     end = () if vocabulary.boundary is None else (vocabulary.boundary,)
+    if end and symbols[-1] == vocabulary.tokens[end[0]]:  # in the model's own spelling, such as ▁
+        symbols[-1] = BOUNDARY
     letters = symbols[:-1] if symbols[-1] == BOUNDARY else symbols
     ids = [_id_of(symbol, vocabulary) for symbol in letters]
     if unknown := [symbol for symbol, known in zip(letters, ids, strict=True) if known is None and symbol != BOUNDARY]:

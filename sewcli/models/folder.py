@@ -25,6 +25,7 @@ from sewcli.models.config import ModelConfig
 from sewcli.models.ctc import CTCModel
 from sewcli.models.encoder import Encoder
 from sewcli.models.fairseq import open_fairseq
+from sewcli.models.foreign import hint_for, refuse_foreign_file
 from sewcli.models.hugging_face import OWN_KEY, class_of, from_hugging_face, to_hugging_face
 from sewcli.models.names import PREFIXES, encoder_names, hugging_face_names
 from sewcli.models.pretraining import PretrainingModel
@@ -154,6 +155,7 @@ def open_source(
         return _open_folder(path, kind, trust_pickle)
     if path.suffix in (".json", ".safetensors", ".bin"):
         raise UsageError("one file of a model", where=path, mend="give the folder that it is in")
+    refuse_foreign_file(path)
     source = open_fairseq(path, trust_pickle=trust_pickle, dictionary=dictionary)
     _require(expect, source.kind, NAMED[source.kind], path)
     return source
@@ -306,6 +308,8 @@ def _read_config_file(folder: str | Path) -> dict[str, Any]:
         raise UsageError(
             "no such model folder", where=folder, mend="a folder that `sew pretrain` or `sew finetune` wrote"
         )
+    if not (Path(folder) / CONFIG).exists():
+        raise DataError("no such file", where=Path(folder) / CONFIG, mend=hint_for(Path(folder)))
     content = read_json(Path(folder) / CONFIG)
     if not isinstance(content, dict):
         raise DataError("not a mapping", where=Path(folder) / CONFIG)

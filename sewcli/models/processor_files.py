@@ -40,7 +40,7 @@ def wants_normalised(folder: Path) -> bool | None:
         )
     if settings.get("feature_size", 1) != 1:
         raise DataError(f"feature_size = {settings['feature_size']!r} is not supported", where=path)
-    return settings.get("do_normalize", True) is True
+    return bool(settings.get("do_normalize", True))  # as transformers takes 1 and "true"
 
 
 def _settings(folder: Path) -> tuple[dict[str, Any] | None, Path]:

@@ -17,6 +17,7 @@ from torch import Tensor
 from sewcli.base import log
 from sewcli.base.errors import DataError, UsageError
 from sewcli.base.files import read_json, refuse_pointer
+from sewcli.models.foreign import hint_for
 from sewcli.models.names import current_name
 
 WEIGHTS = "model.safetensors"
@@ -131,7 +132,8 @@ def open_folder(folder: Path, *, trust_pickle: bool = False) -> Tensors:
             mend="graphs are for `sew decode` and `sew transcribe`; everything else works with the model before its export",
         )
     if path is None:
-        raise DataError("no such file", where=folder / WEIGHTS, mend=f"the folder needs one of {', '.join(FILES)}")
+        mend = hint_for(folder) or f"the folder needs one of {', '.join(FILES)}"
+        raise DataError("no such file", where=folder / WEIGHTS, mend=mend)
     entries = _sharded(path, trust_pickle) if path.suffix == ".json" else _open(path, trust_pickle)
     return Tensors(path, {current_name(name): entry for name, entry in _unwrapped(entries, path).items()})
 

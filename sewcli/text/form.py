@@ -20,6 +20,7 @@ APOSTROPHES = {
     "\uff07": APOSTROPHE,
 }  # typographers' forms of the one symbol
 UPPER, LOWER, MIXED, NONE = "upper", "lower", "mixed", "none"
+_SHAPES = ("<wide>", "<narrow>", "<initial>", "<medial>", "<final>", "<isolated>")  # of letters: Ａ, ｱ, ﻣ
 _TURKISH = {LOWER: {"I": "ı", "İ": "i"}, UPPER: {"i": "İ", "ı": "I"}}  # where a vocabulary has the dotless i
 
 
@@ -74,7 +75,7 @@ class TextForm:
         """`text` in one form, in the vocabulary's case and with its apostrophe; idempotent.
 
         Characters that the vocabulary has are kept, whatever their case. One that it has only as letter and mark (é as e and
-        U+0301) is taken apart.
+        U+0301) is taken apart; full-width letters and Arabic presentation forms become the letters that they are shapes of.
 
         >>> TextForm.of("abc'")("  CAB\\tB’A ")
         "cab b'a"
@@ -103,6 +104,8 @@ def _written(character: str, symbols: frozenset[str]) -> str:
     if character in APOSTROPHES and APOSTROPHE in symbols:
         return APOSTROPHE
     apart = unicodedata.normalize("NFD", character)
+    if not symbols.issuperset(apart) and unicodedata.decomposition(character).startswith(_SHAPES):
+        apart = unicodedata.normalize("NFKC", character)
     return apart if symbols.issuperset(apart) else character
 
 

@@ -34,6 +34,7 @@ TOKENIZER = "tokenizer_config.json"
 SPECIAL_MAP = "special_tokens_map.json"
 ADDED = "added_tokens.json"
 CONFIG = "config.json"
+FAST = "tokenizer.json"
 FILES = (SYMBOLS, TOKENIZER, SPECIAL_MAP, ADDED)
 """What a Hub id must be fetched with."""
 LETTERS, PHONES = "Wav2Vec2CTCTokenizer", "Wav2Vec2PhonemeCTCTokenizer"
@@ -65,6 +66,8 @@ def read_symbols(folder: Path, rows: int | None = None) -> Symbols:
     settings = _settings(folder)
     known = settings is not None
     settings = settings or {}
+    if not (folder / SYMBOLS).exists():
+        _kind(settings, config, folder)  # the true cause, where it is another tokenizer's folder
     ids = _vocabulary(folder / SYMBOLS, settings.get("target_lang"))
     if rows is None and isinstance(size := config.get("vocab_size"), int):
         rows = size
@@ -168,6 +171,8 @@ def _kind(settings: Mapping[str, Any], config: Mapping[str, Any], folder: Path) 
 
 def _vocabulary(path: Path, language: object) -> dict[str, int]:
     """Symbols and their ids, of one language."""
+    if not path.exists():
+        raise DataError("no such file", where=path, mend=_where_symbols_are(path))
     ids = read_json(path)
     if isinstance(ids, dict) and ids and all(isinstance(value, dict) for value in ids.values()):
         shown = ", ".join(list(ids)[:8]) + (", ..." if len(ids) > 8 else "")
@@ -183,6 +188,15 @@ def _vocabulary(path: Path, language: object) -> dict[str, int]:
     if not whole or not ids or len(set(ids.values())) != len(ids):
         raise DataError("not a vocabulary: a mapping of symbols to ids, each once", where=path)
     return dict(ids)
+
+
+def _where_symbols_are(path: Path) -> str:
+    """What to do about a vocab.json that is missing, by what is there."""
+    if path.name == SYMBOLS and (path.parent.parent / SYMBOLS).is_file():  # checkpoint-500 of a Trainer
+        return f"copy {SYMBOLS}, {TOKENIZER} and preprocessor_config.json (or processor_config.json) of the folder above it"
+    if (path.parent / FAST).is_file():
+        return f"{FAST} is of a tokenizer that sew does not read: save the symbols again as a {LETTERS}"
+    return f"a recogniser needs its symbols: copy {SYMBOLS} and {TOKENIZER} of the same model into the folder"
 
 
 def _added(folder: Path, settings: Mapping[str, Any]) -> tuple[dict[str, int], set[str]]:
