@@ -103,6 +103,8 @@ class EmissionWriter:
 
     def _read(self) -> None:
         """Files of an earlier process; those of other weights, cuts or another type are removed."""
+        with explained(self._folder):
+            remove_leftovers(self._folder)  # first: a file that a kill broke off is none of the row
         found = sorted(self._folder.glob("*.safetensors"))
         for number, path in enumerate(found, start=1):
             try:
@@ -119,7 +121,6 @@ class EmissionWriter:
         with explained(self._folder):
             for path in found[len(self.files) :]:
                 path.unlink(missing_ok=True)
-            remove_leftovers(self._folder)
 
 
 @contextmanager

@@ -134,7 +134,7 @@ def _word_times(test_set: TestSet) -> dict[str, list[tuple[float, float]]]:
     """Of the reference's words, from the first experiment that `sew align` wrote a CTM of this split for."""
     for system in test_set.systems:
         place, data = system.experiment.folder / "align", system.decoding.decoded.get("data")
-        for summary in sorted(place.glob("*/align.json")):
+        for summary in sorted(place.glob("[!.]*/align.json")):  # without what a kill has left half written
             if _is_of(summary, data, test_set.split) and (path := summary.with_name("words.ctm")).is_file():
                 return _read_ctm(path, test_set)
         older = place / test_set.split  # of a version whose folders did not tell the corpus

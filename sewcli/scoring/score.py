@@ -17,7 +17,7 @@ from rich.table import Table
 
 from sewcli.base import log
 from sewcli.base.errors import DataError, UsageError
-from sewcli.base.files import numbered_jsonl, read_json, read_jsonl, write_json, write_jsonl, write_text
+from sewcli.base.files import TEMPORARY, numbered_jsonl, read_json, read_jsonl, write_json, write_jsonl, write_text
 from sewcli.base.lock import held
 from sewcli.data.manifests import is_pair, manifests
 from sewcli.data.utterances import read_cuts as cuts_of
@@ -148,10 +148,16 @@ def find_folders(root: Path) -> list[Path]:
     Raises:
         UsageError: there is none.
     """
-    found = sorted(path.parent for path in root.glob(f"**/{HYPOTHESES}"))
+    found = _decode_folders(root)
     if not found:
         raise UsageError("no hypotheses here or below", where=root, mend="first run: sew decode")
     return found
+
+
+def _decode_folders(root: Path) -> list[Path]:
+    """Without those that a killed process has left half written."""
+    found = (path.parent.relative_to(root) for path in root.glob(f"**/{HYPOTHESES}"))
+    return sorted(root / path for path in found if not any(part.startswith(TEMPORARY) for part in path.parts))
 
 
 def print_scores(scores: Sequence[dict[str, Any]], *, as_json: bool) -> None:
@@ -300,7 +306,7 @@ def _fault(row: Mapping[str, Any], lines: Mapping[str, int]) -> str | None:
 
 def _no_hypotheses(folder: Path) -> UsageError:
     """Not a decode folder; one above decode folders, perhaps."""
-    below = sorted(str(path.parent) for path in folder.glob(f"**/{HYPOTHESES}"))
+    below = list(map(str, _decode_folders(folder)))
     mend = f"give one of {', '.join(below)}" if below else "first run: sew decode"
     return UsageError(f"no {HYPOTHESES} here{', but below' if below else ''}", where=folder, mend=mend)
 

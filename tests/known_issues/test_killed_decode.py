@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 from test_decode_folders import corpus_of, model_at
 
+from sewcli.decoding import unfinished
+from sewcli.decoding.unfinished import TIMES, Unfinished
+from sewcli.scoring.score import find_folders
+
 SAVING = (  # every row at once, where the product saves every ten seconds
     "import sys, torch; torch.set_num_threads(1); from sewcli.decoding import unfinished, emission_cache; "
     "unfinished.SAVE_SECONDS = emission_cache.SAVE_SECONDS = 0.0; from sewcli.runtimes import torch_runtime; "
@@ -47,6 +51,9 @@ def test_a_sigkill_costs_what_was_not_saved_and_changes_nothing(more: tuple[str,
     _, err = process.communicate(timeout=100)
     assert process.returncode == -signal.SIGKILL, err
     assert not (out / "data-test-greedy").exists()
+    for folder in out.glob("**/*.unfinished"):  # it may have been killed within a save
+        (folder / ".tmp-1-00099.json").write_text('{"inputs"')
+        (folder / ".tmp-1-00099.safetensors").write_bytes(b"x")
     process = start(*command, "--out", out, *more)
     _, err = process.communicate(timeout=200)
     assert process.returncode == 0 and "are decoded already; going on from there" in err, err
@@ -58,3 +65,24 @@ def test_a_sigkill_costs_what_was_not_saved_and_changes_nothing(more: tuple[str,
         path for path in out.rglob("*") if ".tmp-" in path.name or path.suffix == ".lock" or "unfinished" in path.name
     ]
     assert not left
+
+
+@pytest.mark.fault("output-folders")
+def test_what_a_kill_has_left_half_written_is_not_scored(tmp_path: Path) -> None:
+    whole, half = tmp_path / "data-test-greedy", tmp_path / ".tmp-1-data-test-beam50-abc"
+    for folder in (whole, half):
+        folder.mkdir()
+        (folder / "hyps.jsonl").write_text('{"id": "a", "text": "A", "score": 0.0, "reference": "A"}\n')
+    assert find_folders(tmp_path) == [whole] and find_folders(whole) == [whole]
+
+
+@pytest.mark.fault("output-folders")
+def test_a_save_that_was_broken_off_costs_no_other_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unfinished, "SAVE_SECONDS", 0.0)
+    before = Unfinished(tmp_path / "u", "inputs", {})
+    for number in range(3):
+        before.add({"id": f"u{number}", "text": "A"}, dict.fromkeys(TIMES, float(number)))
+    (tmp_path / "u" / ".tmp-1-00004.json").write_text('{"inputs": "inp')
+    assert list(Unfinished(tmp_path / "u", "inputs", {}).rows) == ["u0", "u1", "u2"]
+    assert sorted(path.name for path in (tmp_path / "u").iterdir()) == ["00001.json", "00002.json", "00003.json"]
+    assert not Unfinished(tmp_path / "u", "others", {}).rows and not list((tmp_path / "u").iterdir())
