@@ -79,9 +79,12 @@ def distill(
     resolved = compose(DistillConfig, "distill", config, flags, sets or [])
     if print_config:
         from sewcli.base.config import dump_yaml
+        from sewcli.models.folder import open_source
         from sewcli.training.checked import check_run
 
         print(dump_yaml(resolved), end="")
+        if chosen.exists():
+            open_source(chosen)
         check_run(resolved)
         return
 

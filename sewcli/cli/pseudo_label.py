@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from sewcli.base import dist
 from sewcli.base.errors import PartialError
 from sewcli.cli import options
 from sewcli.cli.decode import recogniser, shard_of
+
+if TYPE_CHECKING:
+    from sewcli.self_training.label_config import LabelConfig
 
 
 def pseudo_label(
@@ -65,10 +68,11 @@ def pseudo_label(
 
     flags = options.given(lm=lm, rescore=str(rescore) if rescore else None, filter=options.given(keep=keep) or None)
     config = build(LabelConfig, merge(flags, parse_sets(sets or [])))
+    corpus = data or options.DATA
     if print_config:
         print(dump_yaml(config), end="")
+        _check(config, corpus, split, without, model)
         return
-    corpus = data or options.DATA
     chosen = (
         recogniser(model) if model else options.newest_model("ForCTC", mend="first run: sew finetune, or give --model")
     )
@@ -98,3 +102,20 @@ def pseudo_label(
             where=folder,
             mend="rejected.jsonl there names them; mend the audio and run this again, or go on without them",
         )
+
+
+def _check(config: LabelConfig, corpus: Path, split: list[str], without: list[str] | None, model: Path | None) -> None:
+    """What can be checked without decoding; that nothing is prepared yet at the usual place is only a warning."""
+    from sewcli.base import log
+    from sewcli.data.utterances import require_splits
+    from sewcli.self_training.pseudo_labels import require_models
+
+    if model:
+        recogniser(model)
+    if corpus == options.DATA and not corpus.is_dir():
+        log.warn(f"{corpus}: nothing is prepared here yet, so splits and the language model are not checked")
+        return
+    for names in (split, without):
+        if names:
+            require_splits(corpus, names, default_prefix="")
+    require_models(config, corpus)

@@ -61,7 +61,7 @@ def selftrain(
 
     from sewcli.base.config import dump_yaml
     from sewcli.self_training.config import SelfTrainingConfig
-    from sewcli.self_training.rounds import self_train, started_from
+    from sewcli.self_training.rounds import check_plan, self_train, started_from
     from sewcli.self_training.table import print_rounds
     from sewcli.training.recipes import compose, read
 
@@ -80,6 +80,7 @@ def selftrain(
     resolved = compose(SelfTrainingConfig, "selftrain", config, flags, sets or [])
     if print_config:
         print(dump_yaml(resolved), end="")
+        check_plan(resolved, exp)
         return
     rows = self_train(resolved, exp, device)
     if json:

@@ -81,6 +81,18 @@ def self_train(config: SelfTrainingConfig, exp: Path, device: str) -> list[Row]:
     return rows
 
 
+def check_plan(config: SelfTrainingConfig, exp: Path) -> None:
+    """Check what can be checked before anything runs; that nothing is prepared yet at the usual place is only a warning.
+
+    Raises:
+        SewError: something is missing or not valid.
+    """
+    if config.data == SelfTrainingConfig.model_fields["data"].default and not Path(config.data).is_dir():
+        log.warn(f"{config.data}: nothing is prepared here yet, so models and splits are not checked")
+    else:
+        _Run(_resolved(config, exp), exp, "cpu").check()
+
+
 @dataclass
 class _Run:
     """The stages. failed: folders where audio could not be read."""

@@ -225,6 +225,38 @@ def test_print_config_refuses_what_cannot_run(verb: str, wrong, prepared: Path, 
     assert fine.returncode == 0 and "model: sew-micro" in fine.stdout
 
 
+@pytest.mark.fault("input-13")
+@pytest.mark.parametrize(
+    ("verb", "wrong"),
+    [
+        ("selftrain", ("--untranscribed", "nope")),
+        ("selftrain", ("--final", "nope")),
+        ("selftrain", ("--lm", "nope")),
+        ("selftrain", ("--set", "finetune.overrides.layers=0")),
+        ("pseudo-label", ("--split", "nope")),
+        ("pseudo-label", ("--without", "nope")),
+        ("pseudo-label", ("--lm", "nope")),
+        ("distill", ("--student", "nope")),
+        ("distill", ("--set", "data.train=nope")),
+    ],
+)
+def test_print_config_of_longer_runs_refuses_what_cannot_run(
+    verb: str, wrong, prepared: Path, model: Path, tmp_path: Path, sew_here: Sew
+) -> None:
+    usual = {
+        "selftrain": ["--model", model, "--untranscribed", "train-clean-100", "--set", "labelled=dev-clean"],
+        "pseudo-label": ["--model", model, "--split", "train-clean-100"],
+        "distill": ["--teacher", model, "--layers", "1"],
+    }[verb]
+    usual = [verb, *usual, "--data", prepared, "--print-config", *(() if verb == "distill" else ("--lm", "none"))]
+    usual += ["--exp", tmp_path / "exp"] if verb == "selftrain" else []
+    fine = sew_here(*usual)
+    assert fine.returncode == 0, fine.stderr
+    refused = sew_here(*usual, *wrong)
+    assert refused.returncode == 2 and "mend: " in refused.stderr, refused.stderr
+    assert not (tmp_path / "exp").exists()
+
+
 @pytest.mark.fault("input-34")
 @pytest.mark.parametrize("moment", ["within", "swallowed"])
 def test_ctrl_c_within_a_library_that_makes_an_error_of_it(moment: str, monkeypatch, sew_here: Sew) -> None:
