@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sewcli.text.agreement import PHONE, WORD, counterpart_missing
-from sewcli.text.form import LOWER, MIXED, NONE, UPPER, TextForm, case_of, one_form
+from sewcli.text.form import LOWER, MIXED, NONE, UPPER, TextForm, case_of, one_form, without_marks
 from sewcli.text.spacing import has_words
 
 FEW = 5  # reference words below which nothing in common may be chance
@@ -36,7 +36,7 @@ class Compared:
 
 
 def compared(references: Sequence[str], hypotheses: Sequence[str], facts: Mapping[str, Any] | None = None) -> Compared:
-    """Bring texts into one form: NFC, plain blanks, and the case of a model that has only one.
+    """Bring texts into one form: NFC, plain blanks, no invisible marks, and the case of a model that has only one.
 
     Args:
         references: of the corpus.
@@ -44,13 +44,14 @@ def compared(references: Sequence[str], hypotheses: Sequence[str], facts: Mappin
         facts: `text` of decode.json (`text.agreement.text_facts`); None looks at the hypotheses.
     """
     facts = facts if isinstance(facts, Mapping) else {}
-    written, said = list(map(one_form, references)), list(map(one_form, hypotheses))
+    known = facts.get("symbols")
+    own_symbols = frozenset(map(str, known)) if isinstance(known, list) else frozenset[str]()
+    written, said = ([one_form(without_marks(t, own_symbols)) for t in texts] for texts in (references, hypotheses))
     unit = PHONE if facts.get("unit") == PHONE else WORD
     own, given = str(facts.get("case") or case_of(said)), case_of(written)
     notes: list[str] = []
     case = None
-    known = facts.get("symbols")
-    symbols = frozenset(map(str, known)) if isinstance(known, list) and known else frozenset("".join(said))
+    symbols = own_symbols or frozenset("".join(said))
     if own in (UPPER, LOWER) and ((given == MIXED and "case" in facts) or {own, given} == {UPPER, LOWER}):
         form = TextForm(own, symbols | {" "})
         written, case = [one_form(form(text)) for text in written], own

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from sewcli.text.form import LOWER, MIXED, NONE, UPPER, TextForm, case_of, one_form
+from sewcli.text.form import LOWER, MIXED, NONE, UPPER, TextForm, case_of, one_form, without_marks
 from sewcli.text.tokens import Vocabulary
 
 WORD, PHONE = "word", "phone"
@@ -44,7 +44,7 @@ def mismatches(references: Iterable[str], vocabulary: Vocabulary) -> Iterator[st
     """Sentences on what of these references the model cannot write. Another case is none: scoring brings both into one."""
     form, words = vocabulary.text_form, Counter[str]()
     for text in references:
-        words.update(one_form(text).split())
+        words.update(one_form(without_marks(text, form.symbols)).split())
     outside = {word: found for word in words if (found := vocabulary.outside(word))}
     if not outside:
         return

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 BOM = "\ufeff"
+ZERO_WIDTH_SPACE = "\u200b"
 APOSTROPHE = "'"
 APOSTROPHES = {
     "\u2019": APOSTROPHE,
@@ -36,6 +37,19 @@ def one_form(text: str) -> str:
     if text.isascii():
         return " ".join(text.split())
     return " ".join(unicodedata.normalize("NFC", text.replace(BOM, "")).split())
+
+
+def without_marks(text: str, known: Container[str] = ()) -> str:
+    """`text` without the marks that nobody sees or says: soft hyphens, marks of direction, joiners; not those `known`.
+
+    For texts that are compared. A zero-width space stays: it parts words where no blank does.
+
+    >>> without_marks("co\u00adop\u200e")
+    'coop'
+    """
+    if text.isascii():
+        return text
+    return "".join([c for c in text if c in known or c == ZERO_WIDTH_SPACE or unicodedata.category(c) != "Cf"])
 
 
 def case_of(texts: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ import pytest
 from sewcli.base.errors import DataError
 from sewcli.base.files import write_json, write_jsonl
 from sewcli.scoring.against import compare_folders
+from sewcli.scoring.agreement import compared
 from sewcli.scoring.score import print_scores, score_folder
 from sewcli.scoring.wer import character_errors, word_errors
 from sewcli.text.agreement import mismatches, text_facts
@@ -193,3 +194,19 @@ def test_apostrophes_of_typographers(tmp_path: Path) -> None:
         score_folder(decoded(tmp_path, ["IT’S ON"], ["IT’S ON"], facts))["wer"] == 1 / 2
     )  # no model of ours writes it
     assert TextForm.of("ABC’")("a’b") == "A’B"
+
+
+@pytest.mark.fault("report-35", "report-37")
+@pytest.mark.parametrize("mark", ["\u00ad", "\u200e", "\u200d", "\u2060", "\u202a"])
+def test_marks_that_nobody_says_are_no_errors(mark: str) -> None:
+    """Soft hyphens of a web page, marks of direction of a word processor, joiners; unless the model writes them itself."""
+    texts = compared([f"CO{mark}OP SHOP{mark}"], ["COOP SHOP"])
+    assert texts.references == texts.hypotheses
+    assert not list(mismatches([f"CO{mark}OP"], Vocabulary.letters()))
+    writes = Vocabulary(("<pad>", "|", *"COP", mark))
+    assert compared([f"CO{mark}OP"], ["COOP"], text_facts(writes)).references == [f"CO{mark}OP"]
+
+
+@pytest.mark.fault("report-35")
+def test_a_zero_width_space_parts_words() -> None:
+    assert compared(["A\u200bB"], ["AB"]).references == ["A\u200bB"]
