@@ -30,6 +30,7 @@ from sewcli.base.pipes import Again, Patient, named_pipe
 PIPE = "-"
 SLOWEST, FASTEST = 1_000, 1_000_000  # Hz; a header that says another rate is damaged
 LATENCY = 0.25  # seconds of a pipe that are waited for
+CANCELLED = 0.1  # of the energy that the mean of unrelated channels has
 KEPT = 1 << 20  # bytes copied at a time
 
 Mode = Literal["mix", "split"]
@@ -87,7 +88,7 @@ def open_stream(
             raise DataError(f"a sample rate of {rate} Hz", where=name_of(source), mend="export the recording again")
         checked = _checked(blocks, name_of(source))
         if mode == "mix" and channels > 1:
-            checked, channels = (block.mean(axis=1, keepdims=True) for block in checked), 1
+            checked, channels = _mixed(checked, channels, name_of(source)), 1
         yield Stream(channels, seconds, blocks_to_16k(checked, rate))
 
 
@@ -113,6 +114,21 @@ def _checked(blocks: Iterator[np.ndarray], name: str) -> Iterator[np.ndarray]:
         yield block
     if not samples:
         raise DataError("holds no samples", where=name, mend="look at what writes into the pipe")
+
+
+def _mixed(blocks: Iterator[np.ndarray], channels: int, name: str) -> Iterator[np.ndarray]:
+    """The mean of the channels; it is said when they cancel each other out, as those of a balanced line do."""
+    before = after = 0.0
+    for block in blocks:
+        mean = block.mean(axis=1, keepdims=True)
+        before += float(np.square(block, dtype=np.float64).sum()) / channels**2  # of the mean, were they unrelated
+        after += float(np.square(mean, dtype=np.float64).sum())
+        yield mean
+    if after < CANCELLED * before:
+        log.warn(
+            f"{name}: its channels cancel each other out in the mean, so that little of it is left to recognise; take "
+            "them one by one: --channels split"
+        )
 
 
 def _from_pipe(

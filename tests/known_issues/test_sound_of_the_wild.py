@@ -314,3 +314,22 @@ def test_nothing_to_hear(tmp_path: Path, model: Path, sew_here: Sew) -> None:
     for name, what in (("none", "holds no samples"), ("nan", "NaN or infinite")):
         done = sew_here("transcribe", tmp_path / f"{name}.wav", "--model", model)
         assert done.returncode == 3 and what in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["opposite", "same", "unrelated", "one silent", "silence"])
+def test_channels_that_cancel_each_other_out(kind: str, tmp_path: Path, model: Path, sew_here: Sew) -> None:
+    rng = np.random.default_rng(3)
+    one, other = rng.normal(0, 0.1, (2, 16_000))
+    waves = {
+        "opposite": (one, -one),
+        "same": (one, one),
+        "unrelated": (one, other),
+        "one silent": (one, 0 * one),
+        "silence": (0 * one, 0 * one),
+    }[kind]
+    soundfile.write(tmp_path / "a.wav", np.stack(waves, axis=1), 16_000)
+    done = sew_here("transcribe", tmp_path / "a.wav", "--model", model, "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    assert ("cancel each other out" in done.stderr) == (kind == "opposite"), done.stderr
+    split = sew_here("transcribe", tmp_path / "a.wav", "--model", model, "--device", "cpu", "--channels", "split")
+    assert split.returncode == 0 and "cancel" not in split.stderr
