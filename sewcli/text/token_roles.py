@@ -6,6 +6,7 @@ A `Roles` says it for one vocabulary, by ids; nothing elsewhere assumes an id or
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +17,11 @@ SPECIAL = ("<pad>", "<s>", "</s>", "<unk>", "|")
 BLANKS = ("<pad>", "[PAD]", "<PAD>", "[pad]", "<blank>", "[BLANK]", "<blk>", "<ctc_blank>", "<eps>")
 FIRST_BLANK = "_"  # a blank only where it is the first symbol
 UNKNOWNS = ("<unk>", "[UNK]", "<UNK>", "[unk]")
-ENDS = ("<s>", "</s>", "[CLS]", "[SEP]", "[MASK]", "<BOS>", "<EOS>", "<bos>", "<eos>")
+ENDS = ("<s>", "</s>", "[CLS]", "[SEP]", "[MASK]", "<BOS>", "<EOS>", "<bos>", "<eos>", "<sos/eos>", "<sos>")
 BOUNDARIES = ("|", " ")
+SPACES = ("<space>", "▁")  # the word boundary in lists of ESPnet and of sentencepiece
+PIECE = "▁"  # begins the pieces of words that sentencepiece makes
+_DISAMBIGUATION = re.compile(r"#\d+")  # of Kaldi's lexicons, in its phones.txt
 PHONES = 0.2  # share of symbols of several characters from which on a list without a word boundary is one of phones
 TIDIED = (" .", " ?", " !", " ,", " ' ", " n't", " 'm", " 's", " 've", " 're")
 """Where `clean_up_tokenization_spaces` of transformers takes blanks away, in its order."""
@@ -86,6 +90,36 @@ def are_phones(symbols: Sequence[str]) -> bool:
         return False
     long = sum(sum(not unicodedata.category(c).startswith("M") for c in symbol) > 1 for symbol in symbols)
     return long > PHONES * len(symbols)
+
+
+def listed_symbols(lines: Sequence[str]) -> list[str]:
+    """The letters or phones of a list, a line each, with the boundary `|` where it has one under another name.
+
+    What stands behind a symbol is a count (fairseq) or an id (icefall, Kaldi). Blanks, unknown symbols and ends of sentences
+    under any name are left out: a vocabulary has its own.
+
+    Raises:
+        DataError: numbers before or behind a comma, or pieces of words.
+    """
+    fields = [line.split() for line in lines if line]
+    first = [own[0] for own in fields]
+    behind = [own[1] for own in fields if len(own) > 1]
+    are_numbers = len(first) > 1 and first == [str(i) for i in range(len(first))]
+    if are_numbers and len(behind) == len(first) and not all(map(str.isdecimal, behind)):  # else digits with counts
+        raise DataError("ids stand before the symbols", mend="write a symbol a line, without its id")
+    if len(first) > 1 and all(_COMMA.fullmatch(symbol) for symbol in first):
+        raise DataError("a table with commas, not a list of symbols", mend="write a symbol a line, without its id")
+    if pieces := [symbol for symbol in first if symbol.startswith(PIECE) and len(symbol) > 1]:
+        raise DataError(
+            f"pieces of words ({', '.join(pieces[:3])}), as sentencepiece makes them",
+            mend="sew trains letters and phones: give a list of these",
+        )
+    left_out = {*BLANKS, *UNKNOWNS, *ENDS}
+    symbols = [s for s in first if s not in left_out and not _DISAMBIGUATION.fullmatch(s)]
+    return symbols if SPECIAL[-1] in symbols else [SPECIAL[-1] if s in SPACES else s for s in symbols]
+
+
+_COMMA = re.compile(r"(.+,\d+|\d+,.+)")
 
 
 def tidied(text: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from sewcli.base.errors import DataError
 from sewcli.base.texts import read_lines
 from sewcli.text.form import TextForm, one_form
-from sewcli.text.token_roles import SPECIAL, Roles, are_phones, roles_by_names, tidied
+from sewcli.text.token_roles import SPECIAL, Roles, are_phones, listed_symbols, roles_by_names, tidied
 from sewcli.text.tokenizer_files import SYMBOLS, Symbols, read_bare, read_symbols, write_symbols
 
 LETTERS = "ETAONIHSRDLUMWCFGYPBVK'XJQZ"
@@ -80,7 +80,7 @@ class Vocabulary:
     def read(cls, path: str | Path) -> Vocabulary:
         """Read a vocabulary of one's own: that of a folder, `vocab.json`, or a text file with a symbol a line.
 
-        In a text file symbols stand in the order of their ids, what stands behind one (fairseq's counts) is ignored, and
+        In a text file symbols stand in the order of their ids, what stands behind one (fairseq's counts, ids) is ignored, and
         the blank, the special symbols and the word boundary need not be there. A symbol may have several characters: words
         are spelled with the longest symbols that fit, from the left. A list without the boundary `|` of which many symbols
         have several characters is one of phones: its texts are symbols with blanks between.
@@ -92,7 +92,10 @@ class Vocabulary:
         if path.is_dir() or path.suffix == ".json":
             return cls.load(path)
         lines = map(one_form, read_lines(path, mend="give vocab.json, or a text file with a symbol a line"))
-        symbols = [line.split()[0] for line in lines if line]
+        try:
+            symbols = listed_symbols(list(lines))
+        except DataError as error:
+            raise DataError(error.what, where=path, mend=error.mend) from None
         own = [symbol for symbol in symbols if symbol not in SPECIAL]
         if not own:
             raise DataError("no symbol in this vocabulary", where=path, mend="write one a line")
