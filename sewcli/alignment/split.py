@@ -89,6 +89,9 @@ def align_split(
             bar.advance()
 
         for utterance, emission in emissions(model, utterances, on_failure=fail):
+            if not utterance.transcribed:
+                fail(utterance, DataError("the manifest has no text of it, so there is nothing to align"))
+                continue
             try:
                 found = align_utterance(
                     utterance.id, emission, utterance.text, vocabulary, times, seconds=utterance.seconds

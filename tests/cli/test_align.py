@@ -263,3 +263,15 @@ def test_the_environment_is_made_from_nothing(tmp_path: Path, monkeypatch: pytes
     values = np.log(np.full((4, 3), 1 / 3, dtype=np.float32))
     with K2() as k2:
         assert collapse(k2.align("u", values, [1, 2]).best.labels, blank=0) == [1, 2]
+
+
+@pytest.mark.fault("input-3")
+def test_cuts_without_a_text_are_listed_and_an_empty_text_is_not(model, prepared, tmp_path, sew_here) -> None:
+    data = with_text(prepared, tmp_path / "data", ["NOBODY WROTE IT DOWN", "", "ONE"])
+    cuts = list(read_jsonl(data / "cuts_dev-clean.jsonl.gz"))
+    cuts[0]["supervisions"][0] |= {"text": None, "alignment": {"word": [["ONE", 0.0, 0.5, 1.0]]}}
+    write_jsonl(data / "cuts_dev-clean.jsonl.gz", cuts)
+    code, _, err = sew_here("align", model, data, "--split", "dev-clean", "--out", tmp_path / "out")
+    (failed,) = read_jsonl(tmp_path / "out" / "data-dev-clean" / "failed.jsonl")
+    assert code == 4 and "1 utterances have no alignment" in err
+    assert failed["id"] == cuts[0]["id"] and "no text" in failed["reason"]
