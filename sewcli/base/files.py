@@ -309,8 +309,18 @@ def explain_os_error(error: OSError, path: str | Path) -> SewError:
         errno.EMFILE: "allow more open files, with ulimit -n 1024",
         errno.ENAMETOOLONG: "give a shorter name",
     }
+    if error.errno in (errno.ENOTDIR, errno.EEXIST) and (file := _file_above(Path(path))):
+        return UsageError("a file, where a folder is needed", where=file, mend="give another place to write to")
     reason = "no disk space left" if error.errno == errno.ENOSPC else f"cannot write ({error.strerror or error})"
     return UsageError(reason, where=path, mend=mends.get(error.errno))
+
+
+def _file_above(path: Path) -> Path | None:
+    """The file that stands where a folder on the way to `path` would."""
+    try:
+        return next((above for above in path.parents if above.exists() and not above.is_dir()), None)
+    except OSError:
+        return None
 
 
 def retry_once_cleaned(action: Callable[[], None], clean: Callable[[], None]) -> None:

@@ -13,7 +13,7 @@ import torch
 from lhotse import CutSet, MonoCut, Recording, SupervisionSegment
 
 from sewcli.base.download import download
-from sewcli.base.errors import DataError
+from sewcli.base.errors import DataError, UsageError
 from sewcli.base.files import write_json, write_jsonl
 from sewcli.base.lock import held, writing
 from sewcli.data.utterances import read_named, read_split
@@ -107,3 +107,15 @@ def test_two_cuts_of_one_id_are_not_given_one_hypothesis(tmp_path: Path) -> None
 def test_a_text_that_is_not_a_string(text: object, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="its text is not a string"):
         read_split(corpus(tmp_path, "a", text=text), "test")
+
+
+@pytest.mark.parametrize("below", ["", "d/e"])
+def test_a_file_where_the_folder_of_results_would_be(below: str, tmp_path: Path) -> None:
+    file = tmp_path / "results"
+    file.write_text("mine")
+    with pytest.raises(UsageError, match="a file, where a folder is needed") as refused, writing(file / below / "new"):
+        pass
+    assert Path(str(refused.value.where)) == file
+    with pytest.raises(UsageError, match="a file, where a folder is needed"):
+        write_json(file / below / "new.json", {})
+    assert file.read_text() == "mine"
