@@ -11,6 +11,7 @@ import contextlib
 import gc
 import json
 import os
+import queue
 import random
 import resource
 import shlex
@@ -19,6 +20,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -222,7 +224,14 @@ def _warm_up(base: Path) -> None:
 
 
 def fuzz(
-    inputs: list[int], seed: int, *, jobs: int, limit: float, base: Path, keep: Path | None = None
+    inputs: list[int],
+    seed: int,
+    *,
+    jobs: int,
+    limit: float,
+    base: Path,
+    keep: Path | None = None,
+    out: Path | None = None,
 ) -> list[Outcome]:
     """Run these inputs in `jobs` processes.
 
@@ -233,6 +242,7 @@ def fuzz(
         limit: seconds that a command may take.
         base: the specimens' folder; made where it is not there.
         keep: gets a folder an input that found a fault.
+        out: gets an outcome a line as JSON, as soon as it is known.
     """
     if not (base / "finetune.yaml").exists():
         shutil.rmtree(base, ignore_errors=True)
@@ -251,14 +261,30 @@ def fuzz(
         workers.append(worker)
     outcomes: list[Outcome] = []
     began = time.monotonic()
-    for worker in workers:  # each writes a short line an input; the pipes hold what the others say meanwhile
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def read(worker: subprocess.Popen[str]) -> None:
         assert worker.stdout
         for line in worker.stdout:
-            outcomes.append(Outcome(**json.loads(line)))
-            if len(outcomes) % 500 == 0:
-                left = (len(inputs) - len(outcomes)) * (time.monotonic() - began) / len(outcomes)
-                print(f"{len(outcomes)} of {len(inputs)} lines read, about {left:.0f} s left", file=sys.stderr)
-        assert worker.wait() == 0, "the process that runs the inputs died"
+            lines.put(line)
+        lines.put(None)
+
+    for worker in workers:
+        threading.Thread(target=read, args=(worker,), daemon=True).start()
+    running = len(workers)
+    while running:
+        line = lines.get()
+        if line is None:
+            running -= 1
+            continue
+        outcomes.append(Outcome(**json.loads(line)))
+        if out:
+            with out.open("a") as log:
+                log.write(line)
+        if len(outcomes) % 500 == 0:
+            left = (len(inputs) - len(outcomes)) * (time.monotonic() - began) / len(outcomes)
+            print(f"{len(outcomes)} of {len(inputs)}, about {left:.0f} s left", file=sys.stderr, flush=True)
+    assert not any(worker.wait() for worker in workers), "a process that runs the inputs died"
     return sorted(outcomes, key=lambda outcome: outcome.number)
 
 
@@ -294,9 +320,10 @@ def main() -> None:
         serve(chosen.serve, map(int, sys.stdin), chosen.seed, chosen.limit, chosen.keep)
         return
     numbers = chosen.only or list(range(chosen.inputs))
-    outcomes = fuzz(numbers, chosen.seed, jobs=chosen.jobs, limit=chosen.limit, base=chosen.base, keep=chosen.keep)
     if chosen.out:
-        chosen.out.write_text("".join(json.dumps(asdict(outcome)) + "\n" for outcome in outcomes))
+        chosen.out.unlink(missing_ok=True)
+    places = {"base": chosen.base, "keep": chosen.keep, "out": chosen.out}
+    outcomes = fuzz(numbers, chosen.seed, jobs=chosen.jobs, limit=chosen.limit, **places)
     faults = [outcome for outcome in outcomes if outcome.fault]
     for outcome in faults:
         last = (outcome.said.strip().splitlines() or [""])[-1]
