@@ -23,6 +23,7 @@ class SearchName(StrEnum):
     """Which beam search."""
 
     SEW = "sew"
+    EXHAUSTIVE = "exhaustive"
     WAV2LETTER = "wav2letter"
 
 
@@ -50,12 +51,9 @@ def decode(
         bool, typer.Option("--lexicon-free", help="Search for any letters, with a model of letters or none.")
     ] = False,
     beam: options.Beam = 50,
-    exhaustive: Annotated[
-        bool,
-        typer.Option("--exhaustive", help="Search as widely as flashlight does by default, which takes longer."),
-    ] = False,
     search: Annotated[
-        SearchName, typer.Option(help="wav2letter: the papers' decoder exactly, to compare with their figures.")
+        SearchName,
+        typer.Option(help="exhaustive: all symbols, as flashlight; wav2letter: the papers' decoder exactly."),
     ] = SearchName.SEW,
     weights: options.SearchWeights = DEFAULT,
     nbest: Annotated[
@@ -83,8 +81,8 @@ def decode(
     factor) and score.json. Killed or stopped, the same command goes on: hypotheses are on disk every
     10 seconds. With --lm, flashlight's beam search over the lexicon runs in processes
     beside the model. It tries the 5 likeliest symbols of a frame (more where the model is unsure)
-    and drops hypotheses that are 10 + 2.5 lm weights behind the best; --exhaustive tries all symbols
-    and drops what is 25 behind, which takes several times as long for the same word error rate.
+    and drops hypotheses that are 10 + 2.5 lm weights behind the best; --search exhaustive tries all
+    symbols and drops what is 25 behind, which takes several times as long for the same word error rate.
     --search wav2letter is what the papers decoded with: also all symbols and 25, but the silence
     between words is the blank, and a last word that the model did not end with a boundary is
     lost; its word error rates are a little higher than those of the other two.
@@ -106,18 +104,14 @@ def decode(
     mine = shard_of(shard)
     if nbest and lm in SINGLE and not lexicon_free:
         raise UsageError(f"--lm {lm} finds one text only, not {nbest}", mend="sew decode --lm 4gram --nbest 100")
-    if exhaustive and lm in SINGLE and not lexicon_free:
-        raise UsageError(
-            f"--lm {lm} has no beam to search in", mend="leave out --exhaustive, or: sew decode --lm 4gram"
-        )
+    if search is SearchName.EXHAUSTIVE and lm in SINGLE and not lexicon_free:
+        raise UsageError(f"--lm {lm} has no beam to search in", mend="leave out --search, or: sew decode --lm 4gram")
     papers = search is SearchName.WAV2LETTER
     if papers and (lm in SINGLE or lexicon_free):
         raise UsageError(
             "--search wav2letter is a beam search over a lexicon, with a model of words",
             mend="sew decode --lm 4gram --search wav2letter, without --lexicon-free",
         )
-    if papers and exhaustive:
-        options.warn_without_effect(context, "with --search wav2letter, which is as wide", "exhaustive")
     if lm in SINGLE:
         options.warn_without_effect(context, "without a language model", "weights")
     if lm in SINGLE and not lexicon_free:
@@ -147,7 +141,7 @@ def decode(
             word_score=0.0 if lexicon_free else tuned.word_score,  # letters are no words
             nbest=nbest,
             lexicon_free=lexicon_free,
-            **(WAV2LETTER if papers else EXHAUSTIVE if exhaustive else {}),
+            **(WAV2LETTER if papers else EXHAUSTIVE if search is SearchName.EXHAUSTIVE else {}),
         ),
         runtime=options.runtime_options(chosen, runtime, precision, device),
         jobs=jobs,

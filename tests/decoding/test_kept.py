@@ -106,7 +106,7 @@ def test_a_file_that_was_cut_short_is_named(tmp_path: Path) -> None:
 
 def test_a_writer_that_is_killed_leaves_nothing_that_is_taken_for_emissions(tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys, numpy, pathlib; from sewcli.decoding import kept; kept.FILE_BYTES = 1\n"
+        "import os, signal, sys, numpy, pathlib; from sewcli.decoding import emission_cache as kept; kept.FILE_BYTES = 1\n"
         "with kept.keep(pathlib.Path(sys.argv[1]), (1, 1), 'x', 'float32') as writer:\n"
         "    writer.add('a', numpy.zeros((5, 32), dtype='float32'))\n"
         "    os.kill(os.getpid(), signal.SIGKILL)"

@@ -13,7 +13,7 @@ from sewcli.base.errors import DataError
 from sewcli.base.files import read_json, read_jsonl, write_jsonl
 from sewcli.base.rng import numpy_rng
 from sewcli.cli.app import main
-from sewcli.data.utterances import Utterance, read_split
+from sewcli.data.utterances import read_split
 from sewcli.decoding.beam import BeamOptions
 from sewcli.decoding.emissions import emissions, plan_batches
 from sewcli.decoding.greedy import greedy
@@ -274,11 +274,8 @@ def test_a_model_of_nan_is_an_error_in_both_decoders(model: Path, corpus: Path, 
     network, vocabulary = load_ctc(model)
     torch.nn.init.constant_(network.head.bias, float("nan"))
     save_ctc(network, vocabulary, tmp_path / "nan" / "model")
-    utterances: list[Utterance] = [u for u in read_split(corpus, "test-x") if u.id != "tiny"]
-    cuts = [row for row in read_jsonl(corpus / "cuts_test-x.jsonl.gz") if row["id"] != "tiny"]
-    write_jsonl(corpus / "cuts_test-x.jsonl.gz", cuts)
     for lm in (None, "3gram"):
-        with pytest.raises(DataError, match=f"none of the {len(utterances)} utterances .* NaN"):
+        with pytest.raises(DataError, match=r"lm_head\.bias holds weights that are NaN"):
             decode(
                 tmp_path / "nan" / "model", corpus, ["test-x"], out=tmp_path / "o", device=lambda: CPU, lm=lm, jobs=0
             )
@@ -315,12 +312,12 @@ def test_the_commands_decode_score_and_say_what_failed(model: Path, corpus: Path
     code, out, err = sew("decode", *common, "--lm", "3gram", "--beam", "10", "--jobs", "1")
     assert code == 4 and "WER" in out and "failed.jsonl" in err
 
-    code, out, err = sew("decode", *common, "--lm", "3gram", "--beam", "10", "--jobs", "1", "--exhaustive")
+    code, out, err = sew("decode", *common, "--lm", "3gram", "--beam", "10", "--jobs", "1", "--search", "exhaustive")
     fast, wide = (
         read_json(tmp_path / f"exp/x/decode/data-test-x-3gram-beam10{n}/decode.json") for n in ("", "-exhaustive")
     )
     assert (fast["beam_tokens"], fast["threshold"], wide["beam_tokens"], wide["threshold"]) == (5, 15.0, None, 25.0)
-    code, out, err = sew("decode", *common, "--exhaustive")
+    code, out, err = sew("decode", *common, "--search", "exhaustive")
     assert code == 2 and "--lm 4gram" in err
 
     code, out, err = sew("score", "--json")
