@@ -72,7 +72,15 @@ def test_there_and_back(model: Path, prepared: Path, tmp_path: Path, sew_here: S
     assert row["clips"] == 3 and 0 < row["logit_error"] < 0.2, row
     assert row["bytes"] < 0.9 * row["source_bytes"], row  # in so small a model the extractor and positions weigh much
     files = sorted(path.name for path in out.iterdir())
-    assert files == ["README.md", "config.json", "graph.json", "model.bin", "model.xml", "vocab.json"]
+    assert files == [
+        "README.md",
+        "config.json",
+        "graph.json",
+        "model.bin",
+        "model.xml",
+        "tokenizer_config.json",
+        "vocab.json",
+    ]
     assert open_graph(out).numbers == "int8" and read_json(out / "graph.json")["seed"] == 1
     import openvino  # here: its threads would stay in every test process
 

@@ -67,7 +67,11 @@ def check(model: CTCModel, run) -> None:
 def test_onnx(name: str, tmp_path: Path) -> None:
     model = model_of(name)
     assert save_onnx(model, LETTERS, tmp_path / "out") < CLOSE
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["model.onnx", "vocab.json"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "model.onnx",
+        "tokenizer_config.json",
+        "vocab.json",
+    ]
     session = onnxruntime.InferenceSession(tmp_path / "out" / "model.onnx", providers=["CPUExecutionProvider"])
     shapes = [(value.name, value.shape) for value in session.get_inputs()]
     assert shapes == [("waves", ["batch", "samples"]), ("lengths", ["batch"])]
@@ -85,6 +89,7 @@ def test_openvino(name: str, tmp_path: Path) -> None:
         "graph.json",
         "model.bin",
         "model.xml",
+        "tokenizer_config.json",
         "vocab.json",
     ]
     options = {"INFERENCE_PRECISION_HINT": "f32"}
