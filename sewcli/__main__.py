@@ -9,21 +9,21 @@ import signal
 import sys
 from types import FrameType
 
-from sewcli.base import gc_tuning as collector
+from sewcli.base import gc_tuning
 from sewcli.base import standard
 
 
 def main() -> None:
     """Load the command and run it."""
     standard.open_closed()
-    collector.rest()
+    gc_tuning.relax()
     ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN  # in the background of a shell
     for number in (signal.SIGTERM, signal.SIGUSR1, *(() if ignored else (signal.SIGINT,))):
         signal.signal(number, _leave)
     try:
         from sewcli.cli.app import main as run
     except MemoryError:
-        os.write(2, b"error: there is not enough memory\n  mend: allow more (ulimit -v)\n")
+        os.write(2, b"error: there is not enough memory\n  hint: allow more (ulimit -v)\n")
         sys.exit(2)
     if not ignored:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -33,7 +33,7 @@ def main() -> None:
 def _leave(number: int, frame: FrameType | None) -> None:
     """Nothing is begun yet, so nothing has to be put away."""
     name = signal.Signals(number).name
-    os.write(2, f"stopped by {name} before the work began\n  mend: run the same command to go on\n".encode())
+    os.write(2, f"stopped by {name} before the work began\n  hint: run the same command to go on\n".encode())
     os._exit(130 if number == signal.SIGINT else 75)
 
 

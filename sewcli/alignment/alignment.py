@@ -83,7 +83,7 @@ def align_utterance(
     try:
         labels = vocabulary.encode(text)
     except DataError as error:
-        raise DataError(error.what, where=name, mend=error.mend) from None
+        raise DataError(error.what, where=name, hint=error.hint) from None
     path = forced_path(name, emission, labels, vocabulary.blank)
     letters = letter_spans(path.labels, emission, vocabulary, times, seconds)
     return Alignment(_words(labels, text, letters, vocabulary), _spoken(labels, letters, vocabulary), path)

@@ -56,7 +56,7 @@ def read_wave(
     """
     with opened(path) as (sound, info):
         if info.rate != rate:
-            raise DataError(f"the sample rate is {info.rate} Hz, not {rate} Hz", where=path, mend=_resample_mend(rate))
+            raise DataError(f"the sample rate is {info.rate} Hz, not {rate} Hz", where=path, hint=_resample_mend(rate))
         wanted = _wanted(path, info, start, samples, channel, short)
         try:
             _skip(sound, start)
@@ -67,7 +67,7 @@ def read_wave(
         raise truncated(path, start + len(wave), info.samples)
     picked = np.ascontiguousarray(wave[:, channel])
     if not np.isfinite(picked).all():
-        raise DataError("holds samples that are NaN or infinite", where=path, mend="export the recording again")
+        raise DataError("holds samples that are NaN or infinite", where=path, hint="export the recording again")
     return picked
 
 
@@ -83,7 +83,7 @@ def read_channels(path: Source) -> tuple[np.ndarray, AudioInfo]:
     with opened(path, say=True) as (sound, info):
         waves = np.concatenate([_as_float(block) for block in _blocks(sound, path, info, 0, info.samples)])
     if not np.isfinite(waves).all():
-        raise DataError("holds samples that are NaN or infinite", where=path, mend="export the recording again")
+        raise DataError("holds samples that are NaN or infinite", where=path, hint="export the recording again")
     return np.ascontiguousarray(waves.T), info
 
 
@@ -129,7 +129,7 @@ def verify(path: Source) -> AudioInfo:
     with opened(path, say=True) as (sound, info):
         for block in _blocks(sound, path, info, 0, info.samples):
             if not np.isfinite(block).all():
-                raise DataError("holds samples that are NaN or infinite", where=path, mend="export the recording again")
+                raise DataError("holds samples that are NaN or infinite", where=path, hint="export the recording again")
     return info
 
 
@@ -173,7 +173,7 @@ def _wanted(path: Source, info: AudioInfo, start: int, samples: int | None, chan
         raise DataError(
             f"samples {start} to {start + wanted} were asked for, the file has {info.samples}",
             where=path,
-            mend="the file has changed since it was prepared: run sew prep again",
+            hint="the file has changed since it was prepared: run sew prep again",
         )
     return wanted
 
@@ -219,9 +219,9 @@ def _blocks(sound: Sound, path: Source, info: AudioInfo, start: int, wanted: int
     except (soundfile.LibsndfileError, OSError) as error:
         raise unreadable(path, error) from None
     if wanted == info.samples and info.format == "OGG" and (fault := ogg.fault(path)):
-        raise DataError(fault, where=path, mend=COPY_AGAIN)
+        raise DataError(fault, where=path, hint=COPY_AGAIN)
     if expected and digest.digest() != expected:
-        raise DataError("damaged: its samples do not give the checksum in its header", where=path, mend=COPY_AGAIN)
+        raise DataError("damaged: its samples do not give the checksum in its header", where=path, hint=COPY_AGAIN)
 
 
 def _as_float(block: np.ndarray) -> np.ndarray:

@@ -43,7 +43,7 @@ class Packed(os.PathLike[str]):
             DataError: the archive is gone, ends before the file does, or never had it.
         """
         if self.size < 0:
-            raise DataError("not in this archive, which is cut off or damaged", where=self, mend="copy it again")
+            raise DataError("not in this archive, which is cut off or damaged", where=self, hint="copy it again")
         try:
             require_regular(self.archive)
             with open(self.archive, "rb", buffering=0) as file:
@@ -54,14 +54,14 @@ class Packed(os.PathLike[str]):
                     raise DataError(
                         f"a file of {self.size:,} bytes, says the archive, which is damaged",
                         where=self,
-                        mend="copy it again",
+                        hint="copy it again",
                     )
                 content = os.pread(file.fileno(), max(min(self.size, there), 0), self.start)
         except OSError as error:
             raise DataError(f"cannot be read ({error.strerror or error})", where=self.archive) from None
         if len(content) < self.size:
             raise DataError(
-                f"truncated: the archive ends before byte {self.start + self.size:,}", where=self, mend="copy it again"
+                f"truncated: the archive ends before byte {self.start + self.size:,}", where=self, hint="copy it again"
             )
         return content
 

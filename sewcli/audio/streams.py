@@ -24,7 +24,7 @@ from sewcli.audio.io import RATE, open_channels
 from sewcli.audio.resample import blocks_to_16k
 from sewcli.base import log
 from sewcli.base.errors import DataError
-from sewcli.base.files import explained
+from sewcli.base.files import os_errors_as_usage_errors
 from sewcli.base.pipes import Again, Patient, named_pipe
 
 PIPE = "-"
@@ -85,7 +85,7 @@ def open_stream(
             info, blocks = stack.enter_context(open_channels(source))
             rate, channels, seconds = info.rate, info.channels, info.seconds
         if not SLOWEST <= rate <= FASTEST:
-            raise DataError(f"a sample rate of {rate} Hz", where=name_of(source), mend="export the recording again")
+            raise DataError(f"a sample rate of {rate} Hz", where=name_of(source), hint="export the recording again")
         checked = _checked(blocks, name_of(source))
         if mode == "mix" and channels > 1:
             checked, channels = _mixed(checked, channels, name_of(source)), 1
@@ -109,11 +109,11 @@ def _checked(blocks: Iterator[np.ndarray], name: str) -> Iterator[np.ndarray]:
     samples = 0
     for block in blocks:
         if not np.isfinite(block).all():
-            raise DataError("holds samples that are NaN or infinite", where=name, mend="export the recording again")
+            raise DataError("holds samples that are NaN or infinite", where=name, hint="export the recording again")
         samples += len(block)
         yield block
     if not samples:
-        raise DataError("holds no samples", where=name, mend="look at what writes into the pipe")
+        raise DataError("holds no samples", where=name, hint="look at what writes into the pipe")
 
 
 def _mixed(blocks: Iterator[np.ndarray], channels: int, name: str) -> Iterator[np.ndarray]:
@@ -141,7 +141,7 @@ def _from_pipe(
         raise KeyboardInterrupt
     kind = kinds.of(head)
     if kind is not None and kind.reader == kinds.NONE:
-        raise DataError(f"{kind.name}, not sound", where=name, mend=kind.hint)
+        raise DataError(f"{kind.name}, not sound", where=name, hint=kind.hint)
     again = io.BufferedReader(Again(head, pipe))
     if head[:4] in (b"RIFF", b"RIFX") and head[8:12] == b"WAVE":
         header = wav.read_header(again, name)
@@ -159,7 +159,7 @@ def _from_pipe(
             info, blocks = stack.enter_context(open_channels(kept))
         return info.rate, info.channels, info.seconds, _named_blocks(blocks, name)
     if kinds.is_text(head):
-        raise DataError("text, not sound", where=name, mend="give it a sound file, or raw 16-bit samples")
+        raise DataError("text, not sound", where=name, hint="give it a sound file, or raw 16-bit samples")
     return rate, 1, None, _raw_blocks(again, rate)
 
 
@@ -169,7 +169,7 @@ def _named(name: str) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        raise DataError(error.what, where=name, mend=error.mend) from None
+        raise DataError(error.what, where=name, hint=error.hint) from None
 
 
 def _named_blocks(blocks: Iterator[np.ndarray], name: str) -> Iterator[np.ndarray]:
@@ -188,7 +188,7 @@ def _raw_blocks(pipe: io.BufferedIOBase, rate: int) -> Iterator[np.ndarray]:
 def _kept(pipe: io.BufferedIOBase) -> Iterator[Path]:
     """The pipe as a file: a decoder of FLAC, Ogg or MP3 needs to go back and forth in it."""
     with tempfile.NamedTemporaryFile(prefix="sew-stdin-") as file:
-        with explained(file.name):
+        with os_errors_as_usage_errors(file.name):
             while data := pipe.read(KEPT):
                 file.write(data)
             file.flush()

@@ -67,7 +67,7 @@ def parse_sets(settings: Iterable[str]) -> dict[str, Any]:
         name, equals, text = setting.partition("=")
         if not equals or not name.strip():
             raise UsageError(
-                f"--set {quoted(setting)} is not of the form key=value", mend="see --print-config for every key"
+                f"--set {quoted(setting)} is not of the form key=value", hint="see --print-config for every key"
             )
         value: Any = _scalar(text)
         for part in reversed(name.strip().split(".")):
@@ -86,7 +86,7 @@ def build(cls: type[C], values: Mapping[str, Any], *, where: str | Path | None =
         return cls.model_validate(dict(values))
     except ValidationError as error:
         lines = [_explain(cls, fault) for fault in error.errors()]
-        raise UsageError("config: " + "; ".join(lines), where=where, mend="see --print-config for every key") from None
+        raise UsageError("config: " + "; ".join(lines), where=where, hint="see --print-config for every key") from None
 
 
 def dump_yaml(config: Config) -> str:

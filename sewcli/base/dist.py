@@ -32,7 +32,7 @@ def rank() -> int:
     if found >= size or (size > 1 and not os.environ.get("RANK", "").strip()):
         raise UsageError(
             f"the environment says WORLD_SIZE={size} and RANK={os.environ.get('RANK', '')}, and ranks count from 0",
-            mend="torchrun sets both for each process; in a shell of your own: unset RANK WORLD_SIZE",
+            hint="torchrun sets both for each process; in a shell of your own: unset RANK WORLD_SIZE",
         )
     return found
 
@@ -68,7 +68,7 @@ def _number(name: str, default: int) -> int:
     if not (text.isascii() and text.isdecimal()):
         raise UsageError(
             f"the environment variable {name} is {quoted(text)}, not a number",
-            mend=f"torchrun sets it for each process; in a shell of your own: unset {name}",
+            hint=f"torchrun sets it for each process; in a shell of your own: unset {name}",
         )
     return int(text)
 
@@ -99,7 +99,7 @@ def start(device: torch.device) -> None:
         reason = str(error).splitlines()[0]
         raise UsageError(
             f"cannot join the {world_size()} processes of this job ({reason})",
-            mend="start it with torchrun, which tells each process where the others are",
+            hint="start it with torchrun, which tells each process where the others are",
         ) from None
 
 
@@ -188,9 +188,9 @@ def _together() -> Iterator[None]:
             minutes = PATIENCE.total_seconds() / 60
             raise SewError(
                 f"waited {minutes:g} minutes for another process of this job, which hangs or is cut off ({reason})",
-                mend="look at the last lines of each process's log; run the same command to go on from the last checkpoint",
+                hint="look at the last lines of each process's log; run the same command to go on from the last checkpoint",
             ) from None
         raise SewError(
             f"lost touch with the other processes of this job ({reason})",
-            mend="the log of the one that ended first says why; run the same command to go on from the last checkpoint",
+            hint="the log of the one that ended first says why; run the same command to go on from the last checkpoint",
         ) from None

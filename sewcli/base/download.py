@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 
 from sewcli.base import log
 from sewcli.base.errors import UsageError
-from sewcli.base.files import explained
+from sewcli.base.files import os_errors_as_usage_errors
 from sewcli.base.lock import held
 
 BLOCK = 1 << 20  # bytes
@@ -44,7 +44,7 @@ def download(url: str, path: Path, *, size: int | None = None) -> None:
 
 def _download(url: str, path: Path, size: int | None) -> None:
     part = path.with_name(f"{path.name}.part")
-    with explained(path):
+    with os_errors_as_usage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     while True:
         before = _size(part)
@@ -61,7 +61,7 @@ def _download(url: str, path: Path, size: int | None) -> None:
         if _size(part) <= before:
             raise _no_download(url, "the connection breaks off", path)
         log.warn(f"{path.name}: the connection broke off after {_size(part):,} bytes; going on from there")
-    with explained(path):
+    with os_errors_as_usage_errors(path):
         os.replace(part, path)
 
 
@@ -93,7 +93,7 @@ def _attempt(url: str, part: Path, size: int | None) -> bool:
             raise UsageError(
                 f"the server has {total:,} bytes, {size:,} are published",
                 where=url,
-                mend="download it from a mirror, and give its folder",
+                hint="download it from a mirror, and give its folder",
             )
         _receive(response, part, have, total)
     return total is None or _size(part) == total
@@ -105,18 +105,18 @@ def _receive(response: HTTPResponse, part: Path, have: int, total: int | None) -
     with _opened(part, have) as file, log.progress(title, megabytes, done=have // MEGABYTE) as meter:
         shown = have // MEGABYTE
         while block := response.read(BLOCK):
-            with explained(part):
+            with os_errors_as_usage_errors(part):
                 file.write(block)
             have += len(block)
             meter.advance(have // MEGABYTE - shown)
             shown = have // MEGABYTE
-        with explained(part):
+        with os_errors_as_usage_errors(part):
             file.flush()
             os.fsync(file.fileno())
 
 
 def _opened(part: Path, have: int) -> BinaryIO:
-    with explained(part):
+    with os_errors_as_usage_errors(part):
         return open(part, "ab" if have else "wb")
 
 
@@ -127,6 +127,6 @@ def _size(path: Path) -> int:
 def _no_download(url: str, reason: str, path: Path) -> UsageError:
     return UsageError(
         f"cannot download {url} ({reason})",
-        mend="check the connection and run the same command again (it goes on where it stopped), "
+        hint="check the connection and run the same command again (it goes on where it stopped), "
         f"or download it yourself to {path}",
     )

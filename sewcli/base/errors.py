@@ -1,6 +1,6 @@
 """Errors for people, and the exit codes of every `sew` command.
 
-A `SewError` says what is wrong, in which file or utterance, and how to mend it. Anything else that leaves a command is a
+A `SewError` says what is wrong, in which file or utterance, and what to do next. Anything else that leaves a command is a
 bug. Codes: 0 done; 1 a bug; 2 usage, config or environment; 3 the data are not valid; 4 finished, but some inputs failed;
 75 stopped politely, run me again; 130 Ctrl-C.
 """
@@ -22,21 +22,21 @@ QUOTED = 80
 
 
 class SewError(Exception):
-    """A failure explained to the user: `what` is wrong, `where` (file or utterance), and the `mend`."""
+    """A failure explained to the user: `what` is wrong, `where` (file or utterance), and the `hint`."""
 
     exit_code = EXIT_USAGE
 
-    def __init__(self, what: str, *, where: str | os.PathLike[str] | None = None, mend: str | None = None) -> None:
+    def __init__(self, what: str, *, where: str | os.PathLike[str] | None = None, hint: str | None = None) -> None:
         what = what if len(what) <= LONGEST else f"{what[:LONGEST]} ... ({len(what):,} characters)"
-        self.what, self.where, self.mend = what, where, mend
+        self.what, self.where, self.hint = what, where, hint
         super().__init__(what)
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where is not None else self.what
-        return f"{text}\n  mend: {self.mend}" if self.mend else text
+        return f"{text}\n  hint: {self.hint}" if self.hint else text
 
-    def __reduce__(self) -> tuple[object, ...]:  # keep where and mend across process boundaries
-        return (_rebuild, (type(self), self.what, self.where, self.mend))
+    def __reduce__(self) -> tuple[object, ...]:  # keep where and hint across process boundaries
+        return (_rebuild, (type(self), self.what, self.where, self.hint))
 
 
 class UsageError(SewError):
@@ -78,5 +78,5 @@ def quoted(value: object, limit: int = QUOTED) -> str:
     return shown if len(shown) <= limit else f"{shown[:limit]}..."
 
 
-def _rebuild(cls: type[SewError], what: str, where: str | os.PathLike[str] | None, mend: str | None) -> SewError:
-    return cls(what, where=where, mend=mend)
+def _rebuild(cls: type[SewError], what: str, where: str | os.PathLike[str] | None, hint: str | None) -> SewError:
+    return cls(what, where=where, hint=hint)

@@ -41,11 +41,11 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         UsageError: the disk is full, or the folder cannot be written.
     """
     path = Path(path)
-    with explained(path):
+    with os_errors_as_usage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.parent / f"{TEMPORARY}{os.getpid()}-{path.name}"
     try:
-        with explained(path):
+        with os_errors_as_usage_errors(path):
             yield temporary
             sync(temporary)
             os.replace(temporary, path)
@@ -59,11 +59,11 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 def atomic_folder(path: str | Path) -> Iterator[Path]:
     """Yield a temporary sibling folder; on success its files are fsynced and it takes the place of `path`."""
     path = Path(path)
-    with explained(path):
+    with os_errors_as_usage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY}{os.getpid()}-{path.name}-", dir=path.parent))
     try:
-        with explained(path):
+        with os_errors_as_usage_errors(path):
             yield temporary
             temporary.chmod(0o777 & ~UMASK)
             for entry in sorted(temporary.rglob("*")):
@@ -75,14 +75,14 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         if error.where is None or not Path(error.where).is_relative_to(temporary):
             raise
         where = path / Path(error.where).relative_to(temporary)
-        raise type(error)(error.what, where=where, mend=error.mend) from error
+        raise type(error)(error.what, where=where, hint=error.hint) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 def replace_folder(made: Path, path: Path) -> None:
     """Let a folder that was filled over time, whose files are all on disk, take the place of `path`."""
-    with explained(path):
+    with os_errors_as_usage_errors(path):
         sync(made)
         _take_place(made, path)
 
@@ -105,10 +105,10 @@ def require_new(folder: Path) -> None:
         UsageError: a file, or a folder that is not empty.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError("already exists", where=folder, mend="choose a new folder")
+        raise UsageError("already exists", where=folder, hint="choose a new folder")
 
 
-def put_back(path: str | Path) -> None:
+def restore_interrupted_swap(path: str | Path) -> None:
     """Undo what a kill in the last moment of `atomic_folder` may leave: the old folder set aside, the new one not there."""
     path = Path(path)
     for old in path.parent.glob(f"{TEMPORARY}*-old-{path.name}"):
@@ -159,7 +159,7 @@ def refuse_pointer(path: str | Path) -> None:
             raise DataError(
                 "a pointer of git-lfs, not the file itself",
                 where=path,
-                mend="git lfs install, then git lfs pull in its folder; or download the file by itself",
+                hint="git lfs install, then git lfs pull in its folder; or download the file by itself",
             )
 
 
@@ -173,7 +173,7 @@ def is_there(path: str | Path, *, folder: bool | None = None) -> bool:
         mode = os.stat(path).st_mode  # noqa: PTH116 (pathlib raises what it likes of a long name)
     except (PermissionError, InterruptedError) as error:
         raise UsageError(
-            f"cannot be read ({error.strerror})", where=path, mend="ask for the right to read it"
+            f"cannot be read ({error.strerror})", where=path, hint="ask for the right to read it"
         ) from None
     except (OSError, ValueError):
         return False
@@ -249,7 +249,7 @@ def as_expected(path: str | Path) -> Iterator[None]:
         raise DataError(
             f"not of the form that it should have ({reason[:200] or type(error).__name__})",
             where=path,
-            mend="it was edited or damaged: make it again",
+            hint="it was edited or damaged: make it again",
         ) from None
 
 
@@ -282,8 +282,8 @@ def remove_leftovers(folder: str | Path) -> list[Path]:
 
 
 @contextmanager
-def explained(path: str | Path) -> Iterator[None]:
-    """Turn the operating system's refusals while writing `path` into a `UsageError` with the mend."""
+def os_errors_as_usage_errors(path: str | Path) -> Iterator[None]:
+    """Turn the operating system's refusals while writing `path` into a `UsageError` with the hint."""
     try:
         yield
     except OSError as error:
@@ -300,7 +300,7 @@ def explained(path: str | Path) -> Iterator[None]:
 
 def explain_os_error(error: OSError, path: str | Path) -> SewError:
     """The `UsageError` that explains a failed write of `path`."""
-    mends: dict[int | None, str] = {
+    hints: dict[int | None, str] = {
         errno.ENOSPC: "free some space or choose another folder, then run the same command again; nothing older was lost",
         errno.EDQUOT: "free some of your quota or choose another folder, then run the same command again",
         errno.EFBIG: "allow larger files (ulimit -f) or choose another file system, then run the same command again",
@@ -310,9 +310,9 @@ def explain_os_error(error: OSError, path: str | Path) -> SewError:
         errno.ENAMETOOLONG: "give a shorter name",
     }
     if error.errno in (errno.ENOTDIR, errno.EEXIST) and (file := _file_above(Path(path))):
-        return UsageError("a file, where a folder is needed", where=file, mend="give another place to write to")
+        return UsageError("a file, where a folder is needed", where=file, hint="give another place to write to")
     reason = "no disk space left" if error.errno == errno.ENOSPC else f"cannot write ({error.strerror or error})"
-    return UsageError(reason, where=path, mend=mends.get(error.errno))
+    return UsageError(reason, where=path, hint=hints.get(error.errno))
 
 
 def _file_above(path: Path) -> Path | None:

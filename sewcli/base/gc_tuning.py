@@ -12,12 +12,12 @@ SELDOM = 50_000  # new objects between two searches
 _USUAL = gc.get_threshold()
 
 
-def rest() -> None:
+def relax() -> None:
     """Search seldom: libraries are about to be imported."""
     gc.set_threshold(SELDOM, *_USUAL[1:])
 
 
-def settle() -> None:
+def restore() -> None:
     """End the start-up: leave alone what is there by now, and search as often as ever."""
     gc.freeze()
     gc.set_threshold(*_USUAL)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sewcli.base import log
 from sewcli.base.errors import UsageError
-from sewcli.base.files import explained
+from sewcli.base.files import os_errors_as_usage_errors
 
 GRACE = (
     1.0  # seconds that a lock is asked for before it is called busy: workers of a killed process take a moment to end
@@ -21,13 +21,13 @@ TRIES = 100  # to open a file in a folder that others make and remove
 _HELD: dict[Path, int] = {}  # descriptors, open as long as this process lives
 
 
-def hold(folder: Path, *, busy: str, mend: str, shared: bool = False) -> None:
+def hold(folder: Path, *, busy: str, hint: str, shared: bool = False) -> None:
     """Hold `folder/.lock` until this process ends.
 
     Args:
         folder: made when it is not there.
         busy: what another process does there, as the error says it.
-        mend: what to do about it.
+        hint: what to do about it.
         shared: with other shared holders; none of them with an exclusive one.
 
     Raises:
@@ -41,27 +41,27 @@ def hold(folder: Path, *, busy: str, mend: str, shared: bool = False) -> None:
         fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise UsageError(busy, where=folder, mend=mend) from None
+        raise UsageError(busy, where=folder, hint=hint) from None
     except OSError as error:  # some network file systems have no locks
         log.warn(f"{path}: no lock to be had ({error.strerror}); do not run two processes in one folder")
     _HELD[path] = descriptor
 
 
 @contextmanager
-def held(path: Path, *, busy: str, mend: str = "", wait: bool = False) -> Iterator[None]:
+def held(path: Path, *, busy: str, hint: str = "", wait: bool = False) -> Iterator[None]:
     """Hold the lock file `path`, which is removed at the end of the block.
 
     Args:
         path: of the lock file; its folder is made when it is not there.
         busy: what another process does there: of the error, or of a line of the log when this one waits.
-        mend: what to do about it.
+        hint: what to do about it.
         wait: until the other one has ended.
 
     Raises:
         UsageError: another process holds it, and `wait` is off.
     """
     made = [folder for folder in path.parents if not folder.exists()]
-    descriptor = _take(path, busy, mend, wait)
+    descriptor = _take(path, busy, hint, wait)
     try:
         yield
     finally:
@@ -81,12 +81,12 @@ def writing(target: Path) -> Iterator[None]:
         UsageError: another one is at it.
     """
     lock = target.absolute().with_name(f".{target.absolute().name}.lock")
-    mend = "wait for it, or give another place to write to"
-    with held(lock, busy=f"another sew process is writing {target}", mend=mend):
+    hint = "wait for it, or give another place to write to"
+    with held(lock, busy=f"another sew process is writing {target}", hint=hint):
         yield
 
 
-def _take(path: Path, busy: str, mend: str, wait: bool) -> int:
+def _take(path: Path, busy: str, hint: str, wait: bool) -> int:
     until, told = time.monotonic() + GRACE, False
     while True:
         descriptor = _open(path)
@@ -102,7 +102,7 @@ def _take(path: Path, busy: str, mend: str, wait: bool) -> int:
                 told = True
             else:
                 os.close(descriptor)
-                raise UsageError(busy, where=path.parent, mend=mend) from None
+                raise UsageError(busy, where=path.parent, hint=hint) from None
         except OSError as error:
             log.warn(f"{path}: no lock to be had ({error.strerror}); do not run two processes in one folder")
             return descriptor
@@ -113,7 +113,7 @@ def _take(path: Path, busy: str, mend: str, wait: bool) -> int:
 
 
 def _open(path: Path) -> int:
-    with explained(path):
+    with os_errors_as_usage_errors(path):
         for _ in range(TRIES):
             path.parent.mkdir(parents=True, exist_ok=True)
             with suppress(FileNotFoundError):  # another process has just removed the folder, which was empty

@@ -12,7 +12,7 @@ import ctypes
 import os
 import sys
 
-from sewcli.base import gc_tuning as collector
+from sewcli.base import gc_tuning
 
 # mallopt's parameters and what they are set to
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
@@ -21,7 +21,7 @@ SETTINGS = ((M_MMAP_THRESHOLD, 1 << 28), (M_TRIM_THRESHOLD, 1 << 30), (M_TOP_PAD
 
 def keep_freed_memory() -> bool:
     """Tune the allocators of this process, before its first tensor; False where there is no glibc. Ends the start-up."""
-    collector.settle()
+    gc_tuning.restore()
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     if not sys.platform.startswith("linux"):
         return False

@@ -83,7 +83,7 @@ def _first_bytes(descriptor: int, name: str, is_stopped: Callable[[], bool]) -> 
             raise KeyboardInterrupt
         if waited > WAIT:
             what = f"a named pipe that no program has written into for {WAIT:.0f} s"
-            raise DataError(what, where=name, mend="start the program that writes into it")
+            raise DataError(what, where=name, hint="start the program that writes into it")
         if waited > QUIET and not is_said:
             is_said = True
             log.info(f"{name}: a named pipe: waiting up to {WAIT:.0f} s for a program that writes into it")

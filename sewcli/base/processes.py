@@ -55,7 +55,7 @@ def in_processes(
                 raise
     except BrokenProcessPool:
         raise SewError(
-            "a worker process was killed (out of memory?)", mend="run the same command again, with fewer --jobs"
+            "a worker process was killed (out of memory?)", hint="run the same command again, with fewer --jobs"
         ) from None
 
 

@@ -1,7 +1,7 @@
 """What the machine refuses (memory, disk, files, processes), recognised in whatever form a library raises it.
 
-Where the place matters, code says more itself (`files.explained`); this is for everything else, so that no command ends with a
-traceback because of a limit, a full disk or a missing permission.
+Where the place matters, code says more itself (`files.os_errors_as_usage_errors`); this is for everything else, so that no
+command ends with a traceback because of a limit, a full disk or a missing permission.
 """
 
 from __future__ import annotations
@@ -65,32 +65,32 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _of_system(error: OSError) -> SewError | None:
     if "temporary directory" in str(error):
-        return UsageError("no folder for temporary files can be written", mend="name one: TMPDIR=DIR sew ...")
+        return UsageError("no folder for temporary files can be written", hint="name one: TMPDIR=DIR sew ...")
     if error.errno == errno.ENOENT and error.filename is None:
-        return UsageError("the folder that this runs in is gone", mend="change to one that is there")
-    what, mend = REFUSALS.get(error.errno or 0, (None, None))
+        return UsageError("the folder that this runs in is gone", hint="change to one that is there")
+    what, hint = REFUSALS.get(error.errno or 0, (None, None))
     name = error.filename if isinstance(error.filename, str | bytes | os.PathLike) else None
     if what is None:
         return _of_text(error)
-    return UsageError(what, where=None if name is None else _shown(name), mend=mend)
+    return UsageError(what, where=None if name is None else _shown(name), hint=hint)
 
 
 def _of_text(error: BaseException) -> SewError | None:
     text = str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or NO_MEMORY.search(text):
-        mend = (
+        hint = (
             "allow more (ulimit -v, the job's limit), end what else is running, or give a smaller batch or fewer --jobs"
         )
-        return UsageError("there is not enough memory", mend=mend)
+        return UsageError("there is not enough memory", hint=hint)
     if NO_PROCESS.search(text):
-        return UsageError("no process or thread more can be started", mend="allow more (ulimit -u), or fewer --jobs")
+        return UsageError("no process or thread more can be started", hint="allow more (ulimit -u), or fewer --jobs")
     if "home directory" in text or "uid not found" in text:
-        return UsageError("there is no home folder", mend="name one: HOME=DIR sew ...")
+        return UsageError("there is no home folder", hint="name one: HOME=DIR sew ...")
     if "embedded null" in text:
-        return UsageError("a name that holds a zero byte", mend="see the names in the command and the config")
+        return UsageError("a name that holds a zero byte", hint="see the names in the command and the config")
     if number := ERRNO.search(text):
         known = REFUSALS.get(int(number[1] or number[2]))
-        return UsageError(known[0], mend=known[1]) if known else None
+        return UsageError(known[0], hint=known[1]) if known else None
     return None
 
 

@@ -43,7 +43,7 @@ def stdout_fault(error: Exception) -> OSError | None:
 
     Args:
         error: what ended the command. One of writing that names no file is stdout's: our own files are all written by
-            `files.explained`, which names them.
+            `files.os_errors_as_usage_errors`, which names them.
     """
     fault = error if isinstance(error, OSError) and error.filename is None and error.errno in WRITING else None
     try:

@@ -31,12 +31,12 @@ _HEAD = 4096  # bytes looked at to know UTF-16 without a mark: it has a zero in 
 
 
 @contextmanager
-def open_text(path: str | Path, *, mend: str | None = None, piped: bool = False) -> Iterator[Iterator[str]]:
+def open_text(path: str | Path, *, hint: str | None = None, piped: bool = False) -> Iterator[Iterator[str]]:
     """Yield the lines of a text file, their ends included, without a byte order mark; faults become `DataError`.
 
     Args:
         path: the file.
-        mend: what to do about a file that is missing.
+        hint: what to do about a file that is missing.
         piped: whether it may be a pipe: it is read once, and no other reader opens it again.
 
     Raises:
@@ -48,24 +48,24 @@ def open_text(path: str | Path, *, mend: str | None = None, piped: bool = False)
         with _opened(path, piped) as stream:
             yield _lines(stream, path)
     except FileNotFoundError as error:
-        raise DataError("no such file", where=path, mend=mend) from error
+        raise DataError("no such file", where=path, hint=hint) from error
     except IsADirectoryError as error:
-        raise DataError("a folder, not a text file", where=path, mend=mend) from error
+        raise DataError("a folder, not a text file", where=path, hint=hint) from error
     except UnicodeDecodeError as error:
         raise _not_utf8(path, error) from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"cannot be read to its end ({error})", where=path, mend="make or copy it again") from None
+        raise DataError(f"cannot be read to its end ({error})", where=path, hint="make or copy it again") from None
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror or error})", where=path) from None
 
 
-def read_lines(path: str | Path, *, mend: str | None = None) -> list[str]:
+def read_lines(path: str | Path, *, hint: str | None = None) -> list[str]:
     """All lines without their ends: LF, CR LF or CR, and no other (U+2028 within a transcript is white space).
 
     Raises:
         DataError: as `open_text`.
     """
-    with open_text(path, mend=mend) as lines:
+    with open_text(path, hint=hint) as lines:
         return [line.removesuffix("\n") for line in lines]
 
 
@@ -76,7 +76,7 @@ def _not_utf8(path: Path, error: UnicodeDecodeError) -> DataError:
     return DataError(
         f"{place}not UTF-8 text (byte 0x{byte}); Latin-1 or Windows-1252 perhaps",
         where=path,
-        mend=f"convert it: iconv -f WINDOWS-1252 -t UTF-8 {path.name}",
+        hint=f"convert it: iconv -f WINDOWS-1252 -t UTF-8 {path.name}",
     )
 
 
@@ -87,7 +87,7 @@ def _opened(path: Path, piped: bool) -> Iterator[IO[str]]:
         kind = _kind(head.peek(_HEAD)[:_HEAD])
         if kind:
             raise DataError(
-                f"{kind} text, not UTF-8", where=path, mend=f"convert it: iconv -f {kind} -t UTF-8 {path.name}"
+                f"{kind} text, not UTF-8", where=path, hint=f"convert it: iconv -f {kind} -t UTF-8 {path.name}"
             )
         with io.TextIOWrapper(head, encoding="utf-8-sig") as stream:
             yield stream
@@ -133,6 +133,6 @@ def _lines(stream: IO[str], path: Path) -> Iterator[str]:
             raise DataError(
                 f"line {number} has over {LONGEST_LINE:,} characters",
                 where=path,
-                mend="give text with a sentence a line",
+                hint="give text with a sentence a line",
             )
         yield line

@@ -90,7 +90,7 @@ class Worker:
             raise SewError(
                 f"the process that measured this model ended (exit code {self._process.exitcode}; out of memory?)",
                 where=self._name,
-                mend="a smaller --share, or fewer models at a time",
+                hint="a smaller --share, or fewer models at a time",
             ) from None
         if isinstance(answer, SewError):
             raise answer

@@ -111,11 +111,11 @@ def align(
         raise DataError(
             f"{sum(len({row['id'] for row in d.differences}) for d in differ)} alignments on which the aligners differ",
             where=", ".join(str(d.folder / CHECKED) for d in differ),
-            mend="do not trust the times of these utterances; one of the aligners is wrong: please report it",
+            hint="do not trust the times of these utterances; one of the aligners is wrong: please report it",
         )
     if failed := [d for d in done if d.failed]:
         raise PartialError(
             f"{sum(len(d.failed) for d in failed)} utterances have no alignment; all others are done",
             where=", ".join(str(d.folder / FAILED) for d in failed),
-            mend="mend the audio or the transcripts named there and prepare the corpus again, or go on without them",
+            hint="correct the audio or the transcripts named there and prepare the corpus again, or go on without them",
         )

@@ -89,7 +89,7 @@ class Verbs(typer.core.TyperGroup):
                 named = option or (before if before.startswith("-") and before.strip("-") else "")
                 name = named or "an argument"
                 raise UsageError(
-                    f"{name} is empty: an unset variable?", mend=f"give {named or 'it'} a value, or leave it out"
+                    f"{name} is empty: an unset variable?", hint=f"give {named or 'it'} a value, or leave it out"
                 )
         return super().parse_args(ctx, args)
 
@@ -103,7 +103,7 @@ class Verbs(typer.core.TyperGroup):
         except KeyboardInterrupt as stopped:  # which may say what was saved
             raise Stopped(signal.SIGINT, *stopped.args) from None
         except EOFError as error:
-            raise DataError("a file ends too early", mend="copy or make it again") from error
+            raise DataError("a file ends too early", hint="copy or make it again") from error
         return result
 
 
@@ -191,20 +191,20 @@ def _left(said: list[str]) -> str:
     """What a stopped command leaves behind, and what to do."""
     verb = next((name for name in (" ".join(sys.argv[1:3]), *sys.argv[1:2]) if name in KEPT), "")
     if verb:
-        return f"{said[0] if said else KEPT[verb]}\n  mend: run the same command to go on"
+        return f"{said[0] if said else KEPT[verb]}\n  hint: run the same command to go on"
     if sys.argv[1:2] == ["transcribe"]:
         return (
-            "recordings that are finished are written\n  mend: run the same command again; with --out those are not "
+            "recordings that are finished are written\n  hint: run the same command again; with --out those are not "
             "done a second time"
         )
-    return "no file is half written\n  mend: run the same command again; it begins at the start"
+    return "no file is half written\n  hint: run the same command again; it begins at the start"
 
 
 def _leave_failed(error: Exception) -> NoReturn:
     if fault := standard.stdout_fault(error):
         reason = "no disk space left" if fault.errno == errno.ENOSPC else fault.strerror
-        mend = "redirect it elsewhere; what the command writes to files is there"
-        error = UsageError(f"the output cannot be written ({reason})", where="stdout", mend=mend)
+        hint = "redirect it elsewhere; what the command writes to files is there"
+        error = UsageError(f"the output cannot be written ({reason})", where="stdout", hint=hint)
     shown = error if isinstance(error, SewError) else refusal(error)
     if shown is not None:
         show = log.info if isinstance(shown, PoliteStop) else log.warn if isinstance(shown, PartialError) else log.error

@@ -95,7 +95,7 @@ def bench(
         if lm and (split is None or any(subject.random for subject in found)):
             raise UsageError(
                 "a beam search takes as long as its emissions are unsure, so --lm needs trained models and real speech",
-                mend="sew bench exp/NAME/model --split dev-clean --lm 4gram",
+                hint="sew bench exp/NAME/model --split dev-clean --lm 4gram",
             )
 
         from sewcli.bench.run import Plan, measure

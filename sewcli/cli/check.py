@@ -105,7 +105,7 @@ def check(
     data = data or options.DATA
     for kind in allow or ():
         if kind not in KINDS:
-            raise UsageError(f"no kind {kind!r}{nearest(kind, KINDS)}", mend=f"there are: {', '.join(KINDS)}")
+            raise UsageError(f"no kind {kind!r}{nearest(kind, KINDS)}", hint=f"there are: {', '.join(KINDS)}")
     listed = out or (data.parent if data.is_file() else data) / LIST
     require_splits(data, split, default_prefix="")
     _require_writable(listed)
@@ -120,7 +120,7 @@ def check(
         raise DataError(
             f"{errors:,} findings that matter",
             where=listed,
-            mend="mend them and prepare the corpus again; or, where a kind is meant to be so, --allow KIND",
+            hint="correct them and prepare the corpus again; or, where a kind is meant to be so, --allow KIND",
         )
 
 
@@ -128,11 +128,11 @@ def _require_writable(listed: Path) -> None:
     """Refuse now what could not be written after hours of reading; and no older list shall be taken for this one."""
     import os
 
-    from sewcli.base.files import explained
+    from sewcli.base.files import os_errors_as_usage_errors
 
     if not os.access(listed.parent, os.W_OK):
-        raise UsageError("cannot write here", where=listed, mend="give --out FILE in a folder you may write to")
-    with explained(listed):
+        raise UsageError("cannot write here", where=listed, hint="give --out FILE in a folder you may write to")
+    with os_errors_as_usage_errors(listed):
         listed.unlink(missing_ok=True)
 
 

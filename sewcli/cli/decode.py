@@ -103,14 +103,14 @@ def decode(
     """
     mine = shard_of(shard)
     if nbest and lm in SINGLE and not lexicon_free:
-        raise UsageError(f"--lm {lm} finds one text only, not {nbest}", mend="sew decode --lm 4gram --nbest 100")
+        raise UsageError(f"--lm {lm} finds one text only, not {nbest}", hint="sew decode --lm 4gram --nbest 100")
     if search is SearchName.EXHAUSTIVE and lm in SINGLE and not lexicon_free:
-        raise UsageError(f"--lm {lm} has no beam to search in", mend="leave out --search, or: sew decode --lm 4gram")
+        raise UsageError(f"--lm {lm} has no beam to search in", hint="leave out --search, or: sew decode --lm 4gram")
     papers = search is SearchName.WAV2LETTER
     if papers and (lm in SINGLE or lexicon_free):
         raise UsageError(
             "--search wav2letter is a beam search over a lexicon, with a model of words",
-            mend="sew decode --lm 4gram --search wav2letter, without --lexicon-free",
+            hint="sew decode --lm 4gram --search wav2letter, without --lexicon-free",
         )
     if lm in SINGLE:
         options.warn_without_effect(context, "without a language model", "weights")
@@ -118,7 +118,7 @@ def decode(
         options.warn_without_effect(context, f"with --lm {lm}, which has no beam", "beam")
     tuned = find_weights(weights)
     chosen = (
-        recogniser(model) if model else options.newest_model("ForCTC", mend="first run: sew finetune, or give --model")
+        recogniser(model) if model else options.newest_model("ForCTC", hint="first run: sew finetune, or give --model")
     )
     corpus = data or options.DATA
 
@@ -156,7 +156,7 @@ def decode(
         raise PartialError(
             f"{sum(d.failed for d in failed)} utterances have no hypothesis; all others are done",
             where=", ".join(str(d.folder / FAILED) for d in failed),
-            mend="mend the audio named there and prepare the corpus again, or go on without it",
+            hint="correct the audio named there and prepare the corpus again, or go on without it",
         )
 
 
@@ -169,7 +169,7 @@ def shard_of(given: str | None) -> tuple[int, int]:
     if given is None:
         return dist.rank() + 1, dist.world_size()
     if dist.world_size() > 1:
-        raise UsageError("--shard within torchrun, where each process takes a shard by itself", mend="leave it out")
+        raise UsageError("--shard within torchrun, where each process takes a shard by itself", hint="leave it out")
     return options.shard(given)
 
 
@@ -183,8 +183,8 @@ def recogniser(given: Path) -> Path:
             return inner
         from sewcli.models.foreign import hint_for
 
-        mend = hint_for(given) or "name an experiment or a model folder, such as exp/NAME/model"
-        raise UsageError("no model in this folder", where=given, mend=mend)
+        hint = hint_for(given) or "name an experiment or a model folder, such as exp/NAME/model"
+        raise UsageError("no model in this folder", where=given, hint=hint)
 
     from sewcli.models.zoo import lookup
 
@@ -194,7 +194,7 @@ def recogniser(given: Path) -> Path:
         return given
     raise UsageError(
         f"{given} is a model of the zoo, without weights",
-        mend=f"train one: sew finetune --model {given} --set extractor_gradient=1; then: sew decode --model exp/{given}-ft",
+        hint=f"train one: sew finetune --model {given} --set extractor_gradient=1; then: sew decode --model exp/{given}-ft",
     )
 
 

@@ -45,7 +45,7 @@ def finetune(
     from sewcli.training.config import FinetuneConfig
     from sewcli.training.recipes import compose
 
-    chosen = model or str(options.newest_model("ForPreTraining", mend="first run: sew pretrain, or give --model"))
+    chosen = model or str(options.newest_model("ForPreTraining", hint="first run: sew pretrain, or give --model"))
     flags = given(
         model=chosen, updates=updates, seed=seed, precision=precision, data={"dir": str(data)} if data else None
     )

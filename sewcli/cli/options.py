@@ -88,11 +88,11 @@ DATA = Path("data/librispeech")
 EXPERIMENTS = Path("exp")
 
 
-def newest_model(ending: str, *, mend: str) -> Path:
+def newest_model(ending: str, *, hint: str) -> Path:
     """The model folder below `exp/` that was written last and whose architecture ends with `ending`.
 
     Raises:
-        UsageError: there is none; `mend` tells the command that comes first.
+        UsageError: there is none; `hint` tells the command that comes first.
     """
     from sewcli.base.files import read_object
 
@@ -106,7 +106,7 @@ def newest_model(ending: str, *, mend: str) -> Path:
         if architecture.endswith(ending):
             found.append((config.stat().st_mtime, config.parent))
     if not found:
-        raise UsageError(f"no such model below {EXPERIMENTS}/ yet, and no --model given", mend=mend)
+        raise UsageError(f"no such model below {EXPERIMENTS}/ yet, and no --model given", hint=hint)
     return max(found)[1]
 
 
@@ -120,9 +120,9 @@ def runtime_options(model: Path, runtime: RuntimeName, precision: PrecisionName,
 
     chosen = runtime_of(model, runtime.value)
     if chosen == "openvino" and device not in ("auto", "cpu"):
-        raise UsageError(f"--device {device}: OpenVINO computes on the CPU here", mend="leave out --device")
+        raise UsageError(f"--device {device}: OpenVINO computes on the CPU here", hint="leave out --device")
     if chosen == "openvino" and precision in (PrecisionName.FP16, PrecisionName.TF32):
-        raise UsageError(f"--precision {precision} is for GPUs", mend="with OpenVINO: --precision fp32 or bf16")
+        raise UsageError(f"--precision {precision} is for GPUs", hint="with OpenVINO: --precision fp32 or bf16")
     return RuntimeOptions(chosen, precision.value)
 
 
@@ -146,11 +146,11 @@ def shard(text: str) -> tuple[int, int]:
         UsageError: not of that form, or a number beyond the count.
     """
     index, _, count = text.partition("/")
-    mend = "for example --shard 1/8, to --shard 8/8"
+    hint = "for example --shard 1/8, to --shard 8/8"
     if not (text.isascii() and index.isdigit() and count.isdigit() and len(text) < 40):
-        raise UsageError(f"--shard {text!r} is not of the form I/N", mend=mend)
+        raise UsageError(f"--shard {text!r} is not of the form I/N", hint=hint)
     if not 1 <= int(index) <= int(count):
         raise UsageError(
-            f"--shard {text}: there is no shard {int(index)} of {int(count)}, they count from 1", mend=mend
+            f"--shard {text}: there is no shard {int(index)} of {int(count)}, they count from 1", hint=hint
         )
     return int(index), int(count)

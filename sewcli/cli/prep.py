@@ -94,9 +94,9 @@ def prep(
 
     recipe = _recipe(corpus)
     if mini and (folder or download):
-        raise UsageError("--mini makes a corpus of its own", mend="leave out DIR and --download")
+        raise UsageError("--mini makes a corpus of its own", hint="leave out DIR and --download")
     if corpus != "librispeech" and (download or hold_out):
-        raise UsageError("--download and --hold-out are for librispeech", mend=f"leave them out of sew prep {corpus}")
+        raise UsageError("--download and --hold-out are for librispeech", hint=f"leave them out of sew prep {corpus}")
     cores = jobs or os.cpu_count() or 1
     mine, wishes = options.shard(shard) if shard else None, [_subset(wish) for wish in subset or []]
     out = out or _default_out(getattr(recipe, "DATA", corpus), mini)
@@ -125,7 +125,7 @@ def prep(
         raise PartialError(
             f"{rejected} utterances were set aside; all others are prepared",
             where=out / preparation.REJECTED,
-            mend="mend the files and run this again, or go on without them",
+            hint="correct the files and run this again, or go on without them",
         )
 
 
@@ -133,7 +133,7 @@ def _recipe(corpus: str) -> ModuleType:
     """The module of a corpus: NAME, find_corpus, find_splits."""
     name = corpus.replace("-", "_")
     if name not in CORPORA:
-        raise UsageError(f"no corpus {corpus!r}{nearest(name, CORPORA)}", mend=f"there are: {', '.join(CORPORA)}")
+        raise UsageError(f"no corpus {corpus!r}{nearest(name, CORPORA)}", hint=f"there are: {', '.join(CORPORA)}")
     return import_module(f"sewcli.corpora.{name}")
 
 
@@ -149,7 +149,7 @@ def _download(folder: Path | None, parts: list[str] | None) -> Path:
     if not parts:
         raise UsageError(
             "--download needs to know the parts",
-            mend="for example --part train-clean-5 --part dev-clean-2 (0.5 GB); "
+            hint="for example --part train-clean-5 --part dev-clean-2 (0.5 GB); "
             "train-clean-100 is 6 GB, all seven parts are 60 GB",
         )
     folder = folder or librispeech.default_folder()
@@ -161,7 +161,7 @@ def _subset(wish: str) -> tuple[str, float, int]:
     """`"10h=10@1"` -> ("10h", 10.0, 1)."""
     form = re.fullmatch(r"([^=]+)=(\d+(?:\.\d+)?)(?:@(\d+))?", wish)
     if form is None:
-        raise UsageError(f"--subset {wish!r} is not of the form NAME=HOURS[@SEED]", mend="for example 10h=10@1")
+        raise UsageError(f"--subset {wish!r} is not of the form NAME=HOURS[@SEED]", hint="for example 10h=10@1")
     return form[1], float(form[2]), int(form[3] or 1)
 
 
@@ -173,7 +173,7 @@ def _speakers(settings: list[str]) -> dict[str, list[str]]:
         speakers = [name for name in names.split(",") if name]
         if not equals or not speakers or not split or Path(split).name != split:
             raise UsageError(
-                f"--hold-out {setting!r} is not of the form SPLIT=SPEAKER,...", mend="e.g. --hold-out test=1737,7312"
+                f"--hold-out {setting!r} is not of the form SPLIT=SPEAKER,...", hint="e.g. --hold-out test=1737,7312"
             )
         held_out.setdefault(split, []).extend(speakers)
     return held_out

@@ -74,7 +74,7 @@ def pseudo_label(
         _check(config, corpus, split, without, model)
         return
     chosen = (
-        recogniser(model) if model else options.newest_model("ForCTC", mend="first run: sew finetune, or give --model")
+        recogniser(model) if model else options.newest_model("ForCTC", hint="first run: sew finetune, or give --model")
     )
 
     from sewcli.data.utterances import require_splits
@@ -100,7 +100,7 @@ def pseudo_label(
         raise PartialError(
             f"{failed} cuts cannot be read; all others are done",
             where=folder,
-            mend="rejected.jsonl there names them; mend the audio and run this again, or go on without them",
+            hint="rejected.jsonl there names them; correct the audio and run this again, or go on without them",
         )
 
 

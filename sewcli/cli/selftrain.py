@@ -67,7 +67,7 @@ def selftrain(
 
     named = read("selftrain", config).settings.get("model") if config else None
     start = model or named or started_from(exp)
-    start = start or options.newest_model("ForCTC", mend="first run: sew finetune, or give --model")
+    start = start or options.newest_model("ForCTC", hint="first run: sew finetune, or give --model")
     label = options.given(lm=lm, rescore=rescore)
     flags = options.given(
         model=_inner(str(start)),

@@ -53,10 +53,10 @@ def submit(
         sew submit --cluster local --gpus 0 -- pretrain --model sew-micro
     """
     if grace >= 3600 * hours:
-        raise UsageError(f"--grace {grace} s is not within the {hours:g} hours", mend="--hours or --grace")
+        raise UsageError(f"--grace {grace} s is not within the {hours:g} hours", hint="--hours or --grace")
     if command[0] not in VERBS:
         near = nearest(command[0], VERBS)
-        raise UsageError(f"sew {command[0]} is no command for a job{near}", mend=f"one of {', '.join(VERBS)}")
+        raise UsageError(f"sew {command[0]} is no command for a job{near}", hint=f"one of {', '.join(VERBS)}")
     executor = _executor(folder, cluster, requeues)
     parameters: dict[str, Any] = {
         "name": f"sew-{command[0]}",
@@ -77,7 +77,7 @@ def submit(
         executor.update_parameters(**parameters)
         job = executor.submit(Job(command))
     except (ValueError, OSError, RuntimeError, subprocess.CalledProcessError) as error:
-        raise UsageError(f"the job was not taken ({str(error).splitlines()[0]})", mend="look at the options") from None
+        raise UsageError(f"the job was not taken ({str(error).splitlines()[0]})", hint="look at the options") from None
     logs = [str(job.paths.stderr).replace("_0_log", f"_{rank}_log") for rank in range(nodes * (tasks or max(1, gpus)))]
     if json:
         print(json_module.dumps({"job": job.job_id, "logs": logs}))
@@ -89,19 +89,19 @@ def _executor(folder: Path, cluster: str, requeues: int) -> AutoExecutor:
     try:
         import submitit
     except ImportError:
-        raise UsageError("submitit is not installed", mend="pip install 'sewcli[slurm]'") from None
-    from sewcli.base.files import explained
+        raise UsageError("submitit is not installed", hint="pip install 'sewcli[slurm]'") from None
+    from sewcli.base.files import os_errors_as_usage_errors
 
     if cluster not in ("slurm", "local"):
-        raise UsageError(f"no cluster {cluster!r}", mend="--cluster slurm, or --cluster local")
+        raise UsageError(f"no cluster {cluster!r}", hint="--cluster slurm, or --cluster local")
     try:
-        with explained(folder):
+        with os_errors_as_usage_errors(folder):
             return submitit.AutoExecutor(
                 folder, cluster, slurm_max_num_timeout=requeues, local_max_num_timeout=requeues
             )
     except RuntimeError:
         raise UsageError(
-            "no Slurm here (there is no srun)", mend="run this on a machine of the cluster, or try --cluster local"
+            "no Slurm here (there is no srun)", hint="run this on a machine of the cluster, or try --cluster local"
         ) from None
 
 
@@ -118,11 +118,11 @@ def _check(command: list[str]) -> None:
 
     data = Path(yaml.safe_load(done.stdout)["data"]["dir"])
     if not data.is_dir():
-        raise UsageError("no such data folder", where=data, mend="first run: sew prep, or give --data")
+        raise UsageError("no such data folder", where=data, hint="first run: sew prep, or give --data")
 
 
 def _pair(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not (key and equals):
-        raise UsageError(f"--slurm {text!r} is not of the form KEY=VALUE", mend="for example --slurm account=speech")
+        raise UsageError(f"--slurm {text!r} is not of the form KEY=VALUE", hint="for example --slurm account=speech")
     return key.lstrip("-"), value

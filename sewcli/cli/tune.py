@@ -52,7 +52,7 @@ def tune(
         sew decode --lm 4gram --weights exp/sew-d-mid-ft/tune/librispeech-dev-other-4gram-beam50
     """
     chosen = (
-        recogniser(model) if model else options.newest_model("ForCTC", mend="first run: sew finetune, or give --model")
+        recogniser(model) if model else options.newest_model("ForCTC", hint="first run: sew finetune, or give --model")
     )
     corpus = data or options.DATA
 

@@ -48,7 +48,7 @@ from sewcli.training.health import (
     warn_of,
 )
 from sewcli.training.loop import StepResult
-from sewcli.training.run import carry_out
+from sewcli.training.run import run_experiment
 from sewcli.training.schedule import linear
 from sewcli.training.selection import NAMES, chosen_rate
 from sewcli.training.stop import StopFlag
@@ -203,7 +203,7 @@ def usable(
     shortest = max(config.data.min_seconds, 0.025)
     kept = [replace(u, text="", fault="") for u in utterances if shortest <= u.seconds <= config.data.max_seconds]
     if not kept:
-        raise DataError("no utterance is left to train on", mend="look at the data section of the config")
+        raise DataError("no utterance is left to train on", hint="look at the data section of the config")
     if dropped := len(utterances) - len(kept):
         log.info(f"left out: {dropped} too short or too long")
     return kept
@@ -234,4 +234,4 @@ def run(config: DistillConfig, exp: Path, device: torch.device, *, dry: bool = F
     counts = [sum(p.numel() for p in each.parameters()) for each in (model, teacher)]
     depth = f"{model.config.layers} layers, {counts[0]:,} parameters"
     what = f"{model.config.name}, {depth}; its teacher {teacher.config.layers}, {counts[1]:,}; on {device}"
-    carry_out(task, exp, device, what, dry=dry)
+    run_experiment(task, exp, device, what, dry=dry)

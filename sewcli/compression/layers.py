@@ -25,7 +25,7 @@ def chosen_layers(start: Literal["alternate", "last"], total: int, wanted: int) 
     if wanted > total:
         raise UsageError(
             f"{wanted} layers from a model of {total}",
-            mend=f"--layers up to {total}, or --init random for a model of another depth with new weights",
+            hint=f"--layers up to {total}, or --init random for a model of another depth with new weights",
         )
     if start == "last":
         return list(range(total - wanted, total))

@@ -70,7 +70,7 @@ def require_reach(share: float) -> None:
         UsageError: it is.
     """
     if share > SHARES[-1]:
-        raise UsageError(f"--magnitude {share:g} by sensitivity", mend=f"at most {SHARES[-1]}, or --scope global")
+        raise UsageError(f"--magnitude {share:g} by sensitivity", hint=f"at most {SHARES[-1]}, or --scope global")
 
 
 def _at(rising: Mapping[int, np.ndarray], height: float) -> dict[int, float]:

@@ -65,13 +65,13 @@ def require_equal_rates(student: ModelConfig, teacher: ModelConfig) -> None:
         return
     slower, faster = ("student", "teacher") if ours > theirs else ("teacher", "student")
     factor = max(ours, theirs) / min(ours, theirs)
-    mend = "a student of the teacher's frame rate"
+    hint = "a student of the teacher's frame rate"
     if slower == "student" and factor == int(factor):
-        mend += f", or --set overrides.output_upsample={int(factor) * student.output_upsample}"
+        hint += f", or --set overrides.output_upsample={int(factor) * student.output_upsample}"
     raise UsageError(
         f"the {slower} makes {RATE / max(ours, theirs):g} frames a second and the {faster} {RATE / min(ours, theirs):g}",
         where=student.name,
-        mend=mend,
+        hint=hint,
     )
 
 

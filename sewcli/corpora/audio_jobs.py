@@ -21,7 +21,7 @@ from sewcli.audio.io import RATE, encode_flac, probe, read_channels, verify
 from sewcli.audio.opening import AudioInfo
 from sewcli.audio.resample import to_16k
 from sewcli.base.errors import DataError
-from sewcli.base.files import atomic_path, explained, remove_leftovers, write_jsonl
+from sewcli.base.files import atomic_path, os_errors_as_usage_errors, remove_leftovers, write_jsonl
 from sewcli.base.log import progress
 from sewcli.base.parsing import parse_json
 from sewcli.base.processes import in_processes
@@ -248,7 +248,7 @@ class _Writer:
 @contextmanager
 def _ledger(out: Path, split: str, shard: Shard) -> Iterator[_Writer]:
     path = out / LEDGER / f"{split}.{shard[0]}of{shard[1]}.jsonl"
-    with explained(path):
+    with os_errors_as_usage_errors(path):
         writer = _Writer(path)
         try:
             yield writer

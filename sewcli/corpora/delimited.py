@@ -43,7 +43,7 @@ def read_rows(path: Path, delimiter: str, columns: Sequence[str]) -> Iterator[Ro
         raise DataError(
             f"no column {missing[0]!r} (there are: {', '.join(map(repr, head))})",
             where=path,
-            mend="copy or download it again; its first line names the columns",
+            hint="copy or download it again; its first line names the columns",
         )
     for number, line in lines:
         try:
@@ -70,4 +70,4 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     except FileNotFoundError:
         raise DataError("no such table", where=path) from None
     except (OSError, EOFError, zlib.error) as error:  # BadGzipFile is an OSError
-        raise DataError(f"cannot be read to its end ({error})", where=path, mend="copy or download it again") from None
+        raise DataError(f"cannot be read to its end ({error})", where=path, hint="copy or download it again") from None

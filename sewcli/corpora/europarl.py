@@ -41,7 +41,7 @@ def read_sentences(files: Iterable[Path]) -> Iterator[str]:
             raise DataError("no such text file", where=path) from None
         except UnicodeDecodeError as error:
             raise DataError(
-                f"not UTF-8 text ({error})", where=path, mend="Europarl v7 is UTF-8: unpack it again"
+                f"not UTF-8 text ({error})", where=path, hint="Europarl v7 is UTF-8: unpack it again"
             ) from None
 
 

@@ -64,7 +64,7 @@ def find_splits(corpus: Path) -> list[Split]:
         raise UsageError(
             f"Fisher's {there} is here and its {absent} is not".replace("transcripts is", "transcripts are"),
             where=corpus,
-            mend=f"unpack or link {numbers} here too",
+            hint=f"unpack or link {numbers} here too",
         )
     choice = "\n".join(map(str, folders))
     read = partial(_read, folders=folders)

@@ -62,7 +62,7 @@ def find_test(corpus: Path, test: TelephoneTest) -> list[Split]:
         raise UsageError(
             f"of {test.split} only the {here} can be found, and no {absent}",
             where=corpus,
-            mend=f"give the folder that holds both, or links to both: {near} is near"
+            hint=f"give the folder that holds both, or links to both: {near} is near"
             if near
             else f"unpack or link {number} here too",
         )

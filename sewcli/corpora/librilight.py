@@ -58,7 +58,7 @@ def find_corpus(folder: Path | None) -> Path:
             raise UsageError(
                 "Libri-Light is not here, and no folder was given",
                 where=places[0],
-                mend="unpack https://dl.fbaipublicfiles.com/librilight/data/librispeech_finetuning.tgz (0.6 GB) or "
+                hint="unpack https://dl.fbaipublicfiles.com/librilight/data/librispeech_finetuning.tgz (0.6 GB) or "
                 "small.tar (35 GB) there, or sew prep librilight DIR, or sew prep librilight --mini for a synthetic "
                 "miniature, or take the sets out of LibriSpeech: "
                 "sew prep librilight LIBRISPEECH_DIR --part 1h=1h.lst --part 10h=10h.lst",
@@ -69,17 +69,17 @@ def find_corpus(folder: Path | None) -> Path:
     above = folder.absolute().parent
     for level, part in ((above, folder.absolute().name), (above.parent, f"10min-{folder.absolute().name}")):
         if part in _available(level):
-            raise UsageError("this is one part of a corpus", where=folder, mend=f"give {level} --part {part}")
+            raise UsageError("this is one part of a corpus", where=folder, hint=f"give {level} --part {part}")
     if found_here := librispeech.found_parts(folder):
         if found_here[0] not in ("clean", "other"):
             return folder
-        raise UsageError("this is one part of a corpus", where=folder, mend=f"give {above}")
+        raise UsageError("this is one part of a corpus", where=folder, hint=f"give {above}")
     if _labelled(folder / NAME) or _unlabelled(folder / NAME):
-        raise UsageError("the corpus is one level below", where=folder, mend=f"give {folder / NAME}")
+        raise UsageError("the corpus is one level below", where=folder, hint=f"give {folder / NAME}")
     raise UsageError(
         "not in the layout of Libri-Light: no 1h/0/clean/SPEAKER/CHAPTER/*.trans.txt and no small/SPEAKER/BOOK/*.flac",
         where=folder,
-        mend=f"give the folder that holds 1h/ and 9h/ ({LABELLED}), or small/, medium/ or large/, or LibriSpeech itself "
+        hint=f"give the folder that holds 1h/ and 9h/ ({LABELLED}), or small/, medium/ or large/, or LibriSpeech itself "
         "with --part 1h=1h.lst",
     )
 
@@ -102,8 +102,8 @@ def find_splits(corpus: Path, wanted: Sequence[str] | None) -> list[Split]:
         if name not in available:
             plain = name.partition("=")[0]
             what = f"no set {name!r}{nearest(plain, available)}" if plain == name else "lists select from LibriSpeech"
-            mend = f"there are: {', '.join(available)}"
-            raise UsageError(what, where=corpus, mend=mend if plain == name else f"--part {plain}; {mend}")
+            hint = f"there are: {', '.join(available)}"
+            raise UsageError(what, where=corpus, hint=hint if plain == name else f"--part {plain}; {hint}")
     return [available[name] for name in dict.fromkeys(wanted or available)]
 
 
@@ -234,7 +234,7 @@ def _listed_splits(corpus: Path, wanted: Sequence[str]) -> list[Split]:
         raise UsageError(
             "this is LibriSpeech: which of its utterances make the labelled sets is in libri-light's lists",
             where=corpus,
-            mend="--part 10min=1h.lst --part 1h=1h.lst --part 10h=10h.lst, from baselines/TDS/data of "
+            hint="--part 10min=1h.lst --part 1h=1h.lst --part 10h=10h.lst, from baselines/TDS/data of "
             "https://github.com/facebookresearch/libri-light",
         )
     return [_listed_split(corpus, *_name_and_list(corpus, setting)) for setting in wanted]
@@ -246,7 +246,7 @@ def _name_and_list(corpus: Path, setting: str) -> tuple[str, Path]:
         raise UsageError(
             f"--part {setting!r} is not of the form NAME=LIST",
             where=corpus,
-            mend="for example --part 1h=1h.lst; train, dev and test are for splits that do not overlap with others",
+            hint="for example --part 1h=1h.lst; train, dev and test are for splits that do not overlap with others",
         )
     return name, Path(path)
 
@@ -278,7 +278,7 @@ def read_list(path: Path) -> list[str]:
     if strange or not wanted:
         what = f"{strange!r} is no utterance of LibriSpeech" if strange else "an empty list"
         raise UsageError(
-            what, where=path, mend="each line begins with SPEAKER-CHAPTER-NUMBER, as in libri-light's 1h.lst"
+            what, where=path, hint="each line begins with SPEAKER-CHAPTER-NUMBER, as in libri-light's 1h.lst"
         )
     return wanted
 
@@ -301,7 +301,7 @@ def fold_speakers(corpus: Path, speakers: Iterable[str], fold: int) -> list[str]
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise UsageError(
-            f"cannot read who is a woman or a man ({reason})", where=table, mend="copy it from LibriSpeech's archive"
+            f"cannot read who is a woman or a man ({reason})", where=table, hint="copy it from LibriSpeech's archive"
         ) from None
     wanted = set(speakers)
     for number, sex, subset in ([field.strip() for field in row[:3]] for row in rows if len(row) > 3):
@@ -313,7 +313,7 @@ def fold_speakers(corpus: Path, speakers: Iterable[str], fold: int) -> list[str]
         raise UsageError(
             f"fold {fold} has no speaker of {', '.join(short)}",
             where=table,
-            mend="use libri-light's 1h.lst, folds 0 to 5",
+            hint="use libri-light's 1h.lst, folds 0 to 5",
         )
     return [sorted(group, key=int)[fold] for group in groups.values()]
 

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from sewcli.base.errors import DataError, UsageError, nearest
-from sewcli.base.files import explained
+from sewcli.base.files import os_errors_as_usage_errors
 from sewcli.base.log import info
 from sewcli.base.texts import read_lines
 from sewcli.corpora.miniatures.casting import MARK
@@ -68,7 +68,7 @@ def find_corpus(folder: Path | None) -> Path:
             raise UsageError(
                 "LibriSpeech is not here, and no folder was given",
                 where=folder,
-                mend="sew prep librispeech DIR (the folder that holds train-clean-100/ and others), "
+                hint="sew prep librispeech DIR (the folder that holds train-clean-100/ and others), "
                 "or sew prep librispeech --download --part train-clean-5 --part dev-clean-2, "
                 "or sew prep librispeech --mini for a synthetic miniature",
             )
@@ -76,17 +76,17 @@ def find_corpus(folder: Path | None) -> Path:
     if found_parts(folder):
         return folder
     if found_parts(folder / NAME):
-        raise UsageError("the corpus is one level below", where=folder, mend=f"give {folder / NAME}")
+        raise UsageError("the corpus is one level below", where=folder, hint=f"give {folder / NAME}")
     if found_parts(folder.absolute().parent) and _is_part(folder):
         raise UsageError(
             "this is one part of a corpus",
             where=folder,
-            mend=f"give the folder above it: {folder.absolute().parent} --part {folder.absolute().name}",
+            hint=f"give the folder above it: {folder.absolute().parent} --part {folder.absolute().name}",
         )
     raise UsageError(
         "not in the layout of LibriSpeech: no part with SPEAKER/CHAPTER/*.trans.txt",
         where=folder,
-        mend="give the folder that holds train-clean-100/, dev-clean/ and so on",
+        hint="give the folder that holds train-clean-100/, dev-clean/ and so on",
     )
 
 
@@ -112,11 +112,11 @@ def find_splits(
     for name in wanted or ():
         if not name or Path(name).name != name or not (corpus / name).is_dir():
             raise UsageError(
-                f"no part {name!r}{nearest(name, there)}", where=corpus, mend=f"there are: {', '.join(there) or 'none'}"
+                f"no part {name!r}{nearest(name, there)}", where=corpus, hint=f"there are: {', '.join(there) or 'none'}"
             )
     if not wanted and not known:
         options = " ".join(f"--part {name}" for name in there)
-        raise UsageError("no part with a name of LibriSpeech's", where=corpus, mend=f"name those to use: {options}")
+        raise UsageError("no part with a name of LibriSpeech's", where=corpus, hint=f"name those to use: {options}")
     parts = list(dict.fromkeys(wanted or known))
     if held_out:
         return _with_held_out(corpus, parts, held_out)
@@ -135,14 +135,14 @@ def _with_held_out(corpus: Path, parts: Sequence[str], held_out: Mapping[str, Se
     for speaker in speakers:
         if speaker not in there:
             raise UsageError(
-                f"no speaker {speaker!r}{nearest(speaker, there)}", where=corpus, mend=f"there are: {_some(there)}"
+                f"no speaker {speaker!r}{nearest(speaker, there)}", where=corpus, hint=f"there are: {_some(there)}"
             )
         if speakers.count(speaker) > 1:
             raise UsageError(f"speaker {speaker} is held out twice", where=corpus)
     for name in held_out:
         if name in parts:
             raise UsageError(
-                f"{name} is a part already", where=corpus, mend="hold speakers out into a split of another name"
+                f"{name} is a part already", where=corpus, hint="hold speakers out into a split of another name"
             )
     away = frozenset(speakers)
     choice = f"without {' '.join(sorted(away))}"
@@ -245,15 +245,15 @@ def download(folder: Path, parts: Sequence[str], *, server: str = "http://www.op
     for part in parts:
         if part not in PARTS:
             raise UsageError(
-                f"no part {part!r} to download{nearest(part, PARTS)}", mend=f"there are: {', '.join(PARTS)}"
+                f"no part {part!r} to download{nearest(part, PARTS)}", hint=f"there are: {', '.join(PARTS)}"
             )
     if folder.name != NAME:
-        raise UsageError(f"the archives unpack into a folder named {NAME}", where=folder, mend=f"give {folder / NAME}")
+        raise UsageError(f"the archives unpack into a folder named {NAME}", where=folder, hint=f"give {folder / NAME}")
     missing = [part for part in parts if not (folder / part / ".completed").is_file()]
     if not missing:
         info(f"{folder}: downloaded already: {', '.join(parts)}")
         return
-    with explained(folder):
+    with os_errors_as_usage_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
 
     from urllib.error import URLError
@@ -265,14 +265,14 @@ def download(folder: Path, parts: Sequence[str], *, server: str = "http://www.op
     except (URLError, ConnectionError, TimeoutError) as error:
         raise UsageError(
             f"cannot download from {server} ({getattr(error, 'reason', None) or error})",
-            mend="check the connection and run the same command again (it goes on where it stopped), "
+            hint="check the connection and run the same command again (it goes on where it stopped), "
             f"or unpack the archives yourself in {folder.parent}",
         ) from None
     except (tarfile.TarError, EOFError) as error:
         raise UsageError(
             f"an archive of {', '.join(missing)} is not whole ({error})",
             where=folder.parent,
-            mend="run the same command again (it goes on where it stopped), or delete the archive first",
+            hint="run the same command again (it goes on where it stopped), or delete the archive first",
         ) from None
 
 

@@ -16,6 +16,6 @@ def require_folder(folder: Path) -> None:
     if folder.is_dir():
         return
     if folder.exists():
-        raise UsageError("a file, not the folder of a corpus", where=folder, mend="unpack it, and give the folder")
+        raise UsageError("a file, not the folder of a corpus", where=folder, hint="unpack it, and give the folder")
     siblings = [path.name for path in folder.absolute().parent.glob("*/")]
     raise UsageError(f"no such folder{nearest(folder.name, siblings)}", where=folder)

@@ -19,7 +19,7 @@ from typing import Any
 from sewcli.audio.io import RATE
 from sewcli.base.errors import DataError
 from sewcli.base.files import (
-    explained,
+    os_errors_as_usage_errors,
     read_json,
     read_jsonl,
     read_object,
@@ -107,12 +107,12 @@ def prepare_shard(out: Path, splits: Sequence[Split], shard: Shard, *, jobs: int
 
 
 def _take(out: Path, *, shared: bool) -> None:
-    with explained(out):
+    with os_errors_as_usage_errors(out):
         out.mkdir(parents=True, exist_ok=True)
     hold(
         out,
         busy="another sew prep is at work in this folder",
-        mend="wait for it; shards (--shard i/n) may run side by side, the plain command comes after all of them",
+        hint="wait for it; shards (--shard i/n) may run side by side, the plain command comes after all of them",
         shared=shared,
     )
 
@@ -161,7 +161,7 @@ def _prepare_split(out: Path, corpus: str, split: Split, inputs: str, jobs: int,
         raise DataError(
             f"no usable utterance in {split.name} ({len(rejections)} were set aside{first})",
             where=split.folder,
-            mend=f"see {out / REJECTED}" if rejections else "see the layout that sew prep CORPUS --mini writes",
+            hint=f"see {out / REJECTED}" if rejections else "see the layout that sew prep CORPUS --mini writes",
         )
     write_jsonl(out / cuts_name(split.name), cut_rows(pieces, root, split.language))
     write_text(out / text_name(split.name), "".join(f"{piece.text}\n" for piece in pieces))

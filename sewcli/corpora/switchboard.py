@@ -50,7 +50,7 @@ def find_splits(corpus: Path) -> list[Split]:
             if transcript
             else "Switchboard's audio is here and its transcripts are not",
             where=corpus,
-            mend="unpack or link LDC97S62 (sw02001.sph and others) here too"
+            hint="unpack or link LDC97S62 (sw02001.sph and others) here too"
             if transcript
             else "unpack switchboard_word_alignments.tar.gz (OpenSLR 5) here: it makes swb_ms98_transcriptions",
         )

@@ -52,7 +52,7 @@ def find_corpus(folder: Path | None) -> Path:
             raise UsageError(
                 "TED-LIUM 3 is not here, and no folder was given",
                 where=folder,
-                mend="fetch TEDLIUM_release-3.tgz from https://www.openslr.org/51 (CC BY-NC-ND 3.0), unpack it and give "
+                hint="fetch TEDLIUM_release-3.tgz from https://www.openslr.org/51 (CC BY-NC-ND 3.0), unpack it and give "
                 f"its folder: sew prep tedlium3 DIR/{NAME}, or sew prep tedlium3 --mini for a synthetic miniature",
             )
     require_folder(folder)
@@ -60,14 +60,14 @@ def find_corpus(folder: Path | None) -> Path:
         return folder
     for below in sorted(folder.glob("*/")):
         if _is_corpus(below):
-            raise UsageError("the corpus is one level below", where=folder, mend=f"give {below}")
+            raise UsageError("the corpus is one level below", where=folder, hint=f"give {below}")
     for above in list(folder.absolute().parents)[:3]:  # from legacy/train/stm
         if _is_corpus(above):
-            raise UsageError("this is a part of the corpus", where=folder, mend=f"give {above}, and --part for a split")
+            raise UsageError("this is a part of the corpus", where=folder, hint=f"give {above}, and --part for a split")
     raise UsageError(
         "not in the layout of TED-LIUM 3: no legacy/train/stm, legacy/dev/stm or legacy/test/stm",
         where=folder,
-        mend=f"give the folder that {NAME}.tgz unpacks to (releases 1 and 2 have no legacy/)",
+        hint=f"give the folder that {NAME}.tgz unpacks to (releases 1 and 2 have no legacy/)",
     )
 
 
@@ -81,7 +81,7 @@ def find_splits(corpus: Path, wanted: Sequence[str] | None) -> list[Split]:
     for name in wanted or ():
         if name not in there:
             raise UsageError(
-                f"no split {name!r}{nearest(name, there)}", where=corpus, mend=f"there are: {', '.join(there)}"
+                f"no split {name!r}{nearest(name, there)}", where=corpus, hint=f"there are: {', '.join(there)}"
             )
     splits = list(dict.fromkeys(wanted or there))
     for name in splits:
@@ -216,7 +216,7 @@ def _sentences(files: Iterable[Path]) -> Iterator[str]:
                         yield sentence
         except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
             raise DataError(
-                f"cannot be read beyond line {number} ({error})", where=path, mend="unpack the archive again"
+                f"cannot be read beyond line {number} ({error})", where=path, hint="unpack the archive again"
             ) from None
 
 
@@ -230,5 +230,5 @@ def _require_folder(folder: Path) -> None:
         raise UsageError(
             f"no such folder{link}",
             where=folder,
-            mend=f"unpack {NAME}.tgz whole, with its links (legacy/train links to data/): tar xzf {NAME}.tgz",
+            hint=f"unpack {NAME}.tgz whole, with its links (legacy/train links to data/): tar xzf {NAME}.tgz",
         )

@@ -59,20 +59,20 @@ def find_corpus(folder: Path | None) -> Path:
             raise UsageError(
                 "VoxPopuli is not here, and no folder was given",
                 where=folder,
-                mend=f"fetch the sessions with {FETCH} and the transcripts {URL} into DIR/{CLIPS}/, "
+                hint=f"fetch the sessions with {FETCH} and the transcripts {URL} into DIR/{CLIPS}/, "
                 "then: sew prep voxpopuli DIR; or sew prep voxpopuli --mini for a synthetic miniature",
             )
     require_folder(folder)
     if _is_root(folder):
         return folder
     if below := next((path for path in sorted(folder.glob("*/")) if _is_root(path)), None):
-        raise UsageError("the corpus is one level below", where=folder, mend=f"give {below}")
+        raise UsageError("the corpus is one level below", where=folder, hint=f"give {below}")
     if above := next((path for path in folder.absolute().parents if _is_root(path)), None):
-        raise UsageError("this is a part of the corpus", where=folder, mend=f"give its root: {above}")
+        raise UsageError("this is a part of the corpus", where=folder, hint=f"give its root: {above}")
     raise UsageError(
         f"not in the layout of VoxPopuli: neither {CLIPS}/asr_*.tsv nor {SESSIONS}/",
         where=folder,
-        mend=f"give the folder that was DIR in {FETCH}",
+        hint=f"give the folder that was DIR in {FETCH}",
     )
 
 
@@ -84,7 +84,7 @@ def find_splits(corpus: Path, wanted: Sequence[str] | None) -> list[Split]:
     """
     for name in wanted or ():
         if name not in PUBLISHED:
-            raise UsageError(f"no split {name!r}{nearest(name, PUBLISHED)}", mend=f"there are: {', '.join(PUBLISHED)}")
+            raise UsageError(f"no split {name!r}{nearest(name, PUBLISHED)}", hint=f"there are: {', '.join(PUBLISHED)}")
     annotations = find_annotations(corpus)
     found = {name: _split(corpus, name, annotations) for name in wanted or PUBLISHED}
     splits = [split for split in found.values() if split]
@@ -93,7 +93,7 @@ def find_splits(corpus: Path, wanted: Sequence[str] | None) -> list[Split]:
         raise UsageError(
             f"no transcripts of {name}: neither clips with their asr_{name}.tsv nor sessions with {ANNOTATIONS}",
             where=corpus / CLIPS,
-            mend=f"fetch {URL} into this folder (the sessions then do), or cut the clips with voxpopuli.get_asr_data",
+            hint=f"fetch {URL} into this folder (the sessions then do), or cut the clips with voxpopuli.get_asr_data",
         )
     for split in splits:
         info(f"{split.name}: from {split.folder.relative_to(corpus)}")

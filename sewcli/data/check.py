@@ -80,7 +80,7 @@ def labels_of(model: str, vocabulary: Path | None) -> Labels:
         raise UsageError(
             "no such vocabulary",
             where=vocabulary,
-            mend="give a vocab.json, a text file with a symbol a line, or a model folder",
+            hint="give a vocab.json, a text file with a symbol a line, or a model folder",
         )
     source = open_source(model) if is_model(model) else None
     config = source.config if source else lookup(model)

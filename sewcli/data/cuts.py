@@ -21,8 +21,8 @@ KINDS = ("MonoCut", "Cut", MULTI)  # a cut of one recording; "Cut" is lhotse's n
 class Unsupported(Exception):
     """What of a cut is not supported, and what to do."""
 
-    def __init__(self, what: str, mend: str) -> None:
-        self.what, self.mend = what, mend
+    def __init__(self, what: str, hint: str) -> None:
+        self.what, self.hint = what, hint
         super().__init__(what)
 
 

@@ -71,7 +71,7 @@ def derived_wave(prescription: bytes, samples: int, where: str) -> np.ndarray:
             raise failures[0] from None
         reason = str(error).partition("\n")[0][:120] or type(error).__name__
         raise DataError(
-            f"lhotse cannot compute this audio ({reason})", where=where, mend="see what cut.load_audio() says"
+            f"lhotse cannot compute this audio ({reason})", where=where, hint="see what cut.load_audio() says"
         ) from None
     if loaded is None or loaded.shape != (1, samples):
         shape = None if loaded is None else loaded.shape
@@ -247,7 +247,7 @@ def _read(
             raise DataError(
                 f"{len(waves[0]):,} samples, {lacking:,} fewer than the manifest says",
                 where=path,
-                mend="copy it again, or make the manifest again",
+                hint="copy it again, or make the manifest again",
             )
     except DataError as error:
         failures.append(error)

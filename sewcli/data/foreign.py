@@ -24,24 +24,24 @@ FIRST = "sew prep librispeech (see --help), or give the folder that it wrote, or
 def foreign_folder(data: Path) -> UsageError:
     """Why there are no splits in a folder."""
     if not data.exists():
-        return UsageError("no prepared corpus here: no such folder", where=data, mend=f"first run: {FIRST}")
-    what, mend = next(_of_folder(data), ("no prepared corpus here", f"first run: {FIRST}"))
-    return UsageError(what, where=data, mend=mend)
+        return UsageError("no prepared corpus here: no such folder", where=data, hint=f"first run: {FIRST}")
+    what, hint = next(_of_folder(data), ("no prepared corpus here", f"first run: {FIRST}"))
+    return UsageError(what, where=data, hint=hint)
 
 
 def foreign_file(file: Path) -> UsageError:
     """Why a file that was given in place of a folder is no manifest."""
     name = file.name.lower()
     if name.endswith(SOUNDS):
-        what, mend = "a sound file, not a manifest", "transcribe it: sew transcribe FILE --model MODEL"
+        what, hint = "a sound file, not a manifest", "transcribe it: sew transcribe FILE --model MODEL"
     elif name.endswith(TABLES):
-        what, mend = _table(file)
+        what, hint = _table(file)
     elif name.endswith(OTHER_FORMS):
         what = "not JSON lines, the only form of lhotse's manifests that is read"
-        mend = f"lhotse copy {file} {file.name.split('.')[0]}.jsonl.gz"
+        hint = f"lhotse copy {file} {file.name.split('.')[0]}.jsonl.gz"
     else:
-        what, mend = "not a manifest that can be read", f"give a folder, or a file .jsonl or .jsonl.gz; first: {FIRST}"
-    return UsageError(what, where=file, mend=mend)
+        what, hint = "not a manifest that can be read", f"give a folder, or a file .jsonl or .jsonl.gz; first: {FIRST}"
+    return UsageError(what, where=file, hint=hint)
 
 
 def foreign_row(row: dict[str, object]) -> str | None:

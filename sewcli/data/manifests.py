@@ -72,13 +72,13 @@ def require_splits(data: str | Path, wanted: Sequence[str] | None, *, default_pr
         for name in wanted:
             if name not in found:
                 raise UsageError(
-                    f"no split {name!r}{nearest(name, found)}", where=data, mend=f"there are: {', '.join(found)}"
+                    f"no split {name!r}{nearest(name, found)}", where=data, hint=f"there are: {', '.join(found)}"
                 )
         return list(wanted)
     chosen = found if data.is_file() else [name for name in found if name.startswith(default_prefix)]
     if not chosen:
         setting = f", e.g. --set data.train={found[0]}" if default_prefix == "train" else ""
-        raise UsageError(f"no split {default_prefix}*", where=data, mend=f"name one of: {', '.join(found)}{setting}")
+        raise UsageError(f"no split {default_prefix}*", where=data, hint=f"name one of: {', '.join(found)}{setting}")
     return chosen
 
 
@@ -138,6 +138,6 @@ def _only(found: Sequence[Path], split: str) -> Path:
         raise UsageError(
             f"{len(found)} manifests of the split {split!r}: {names}",
             where=found[0].parent,
-            mend="give one of these files in place of the folder, or keep them in folders of their own",
+            hint="give one of these files in place of the folder, or keep them in folders of their own",
         )
     return found[0]

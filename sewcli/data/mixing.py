@@ -61,7 +61,7 @@ def read_parts(chosen: Sequence[Part]) -> list[Utterance]:
             raise UsageError(
                 f"{part.split}*{part.times} is {len(utterances) * part.times:,} utterances an epoch; {MOST:,} at most",
                 where=part.folder,
-                mend="take it fewer times: only the shares of the splits matter",
+                hint="take it fewer times: only the shares of the splits matter",
             )
     return [u for part, utterances in read for u in utterances * part.times]
 
@@ -72,7 +72,7 @@ def _part(data: Path, name: str) -> Part:
     if form is None or not place.name:
         raise UsageError(
             f"{name!r} names no split",
-            mend="SPLIT, or FOLDER/SPLIT for one of another folder; *N behind it takes it N times, e.g. 10h*4",
+            hint="SPLIT, or FOLDER/SPLIT for one of another folder; *N behind it takes it N times, e.g. 10h*4",
         )
     times = int(form["times"] or 1)
     if place.name.endswith(JSONL) and place.is_file():

@@ -71,7 +71,7 @@ def pack(data: Path, split: str, out: Path, *, shard_size: int, jobs: int) -> Pa
         UsageError: there is another split of this name, or no disk space.
         DataError: the manifest is broken, two cuts have one id, or no cut can be read.
     """
-    hold(out, busy="another process is packing into this folder", mend="wait for it, or give another folder")
+    hold(out, busy="another process is packing into this folder", hint="wait for it, or give another folder")
     digests = "".join(sha256(path) for path in manifests(data, split))
     wanted = PackedSplit(split, hashlib.sha256(digests.encode()).hexdigest(), shard_size)
     if done := _begin(out, wanted):
@@ -81,7 +81,7 @@ def pack(data: Path, split: str, out: Path, *, shard_size: int, jobs: int) -> Pa
     if not utterances:
         raise DataError("no utterances in this manifest", where=manifests(data, split)[0])
     if len({u.id for u in utterances}) < len(utterances):
-        raise DataError("two cuts have the same id", where=data, mend="sew check names them")
+        raise DataError("two cuts have the same id", where=data, hint="sew check names them")
     failed: list[Row] = []
     index: dict[str, Any] = {}
     with log.progress(f"packing {split}", len(utterances)) as bar:
@@ -120,7 +120,7 @@ def _begin(out: Path, wanted: PackedSplit) -> PackedSplit | None:
             return there
         if not same:
             raise UsageError(
-                "another split of this name is here", where=folder, mend="remove it, or give another folder"
+                "another split of this name is here", where=folder, hint="remove it, or give another folder"
             )
         folder.rename(partial)  # killed before the record was written
     if partial.exists() and not same:

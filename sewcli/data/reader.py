@@ -17,7 +17,7 @@ import numpy as np
 
 from sewcli.base import dist
 from sewcli.base.errors import DataError
-from sewcli.base.files import explained, numbered_jsonl
+from sewcli.base.files import numbered_jsonl, os_errors_as_usage_errors
 from sewcli.base.log import warn
 from sewcli.data.utterances import Utterance
 
@@ -109,7 +109,7 @@ class Reader:
                 self._too_many = DataError(
                     f"{len(self._rejected)} of {self.total} utterances cannot be read; {self.allowed} may be",
                     where=self.path,
-                    mend="sew check finds them all; mend the files, or --set data.max_rejected=... (a share)",
+                    hint="sew check finds them all; correct the files, or --set data.max_rejected=... (a share)",
                 )
                 raise self._too_many
 
@@ -143,8 +143,8 @@ class LeftOut:
             first, error = unfit[0]
             needed = math.ceil(1000 * len(unfit) / count) / 1000
             them = "it" if len(unfit) == 1 else f"the {len(unfit):,} of {count:,} utterances that cannot be used"
-            mend = f"{error.mend or 'mend it'}; or leave {them} out: --set data.max_rejected={needed:g}"
-            raise DataError(error.what, where=first.id, mend=mend)
+            hint = f"{error.hint or 'correct it'}; or leave {them} out: --set data.max_rejected={needed:g}"
+            raise DataError(error.what, where=first.id, hint=hint)
         for utterance, error in unfit[:NAMED]:
             warn(f"{utterance.id}: {error.what}; left out")
         if len(unfit) > NAMED:
@@ -169,7 +169,7 @@ def listed(path: Path, *, validation: bool = False) -> set[str]:
             raise DataError(
                 f"line {number}: a line without the id of an utterance",
                 where=path,
-                mend="remove the line, or the file: what cannot be read is then listed again",
+                hint="remove the line, or the file: what cannot be read is then listed again",
             )
         if (row.get("use") == VALIDATION) == validation:
             found.add(row["id"])
@@ -181,7 +181,7 @@ def _row(utterance: Utterance, error: DataError) -> dict[str, str]:
 
 
 def _append(path: Path, rows: Sequence[dict[str, str]]) -> None:
-    with explained(path):
+    with os_errors_as_usage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "ab") as file:  # one write, so that ranks cannot mix their lines
             file.write("".join(f"{json.dumps(row)}\n" for row in rows).encode())

@@ -138,7 +138,7 @@ class Search(ABC):
             self._decoder = self._new_decoder()
         results, begun, offset = self._results(frames)
         if not results:
-            raise DataError("the search ended without a hypothesis", where=name, mend="a larger --beam")
+            raise DataError("the search ended without a hypothesis", where=name, hint="a larger --beam")
         found: dict[str, Hypothesis] = {}
         for result in results:  # best first: of one text the best stays
             text = self._text(begun + self._labels(result))
@@ -207,7 +207,7 @@ class Search(ABC):
             raise DataError(f"emissions of shape {emission.shape}, the vocabulary has {size} symbols", where=name)
         if np.isnan(emission).any() or np.isposinf(emission).any():
             raise DataError(
-                "the model gave NaN or infinity for this audio", where=name, mend="look at the audio and the model"
+                "the model gave NaN or infinity for this audio", where=name, hint="look at the audio and the model"
             )
         if len(emission) and np.isneginf(emission.max(axis=1)).any():
             raise DataError("a frame in which every symbol is impossible", where=name)
@@ -318,6 +318,6 @@ def _not_one_text(files: LanguageModelFiles, strangers: list[str], count: int) -
     return DataError(
         f"it knows {count - len(strangers) or 'none'} of the {count} words of {files.lexicon} (e.g. not {shown})",
         where=files.model,
-        mend="model and lexicon must come from one text, in the same case: sew lm ngram writes both, side by side; "
+        hint="model and lexicon must come from one text, in the same case: sew lm ngram writes both, side by side; "
         "sew transcribe takes another --lexicon",
     )

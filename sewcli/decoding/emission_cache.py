@@ -25,7 +25,7 @@ from sewcli.base.errors import DataError
 from sewcli.base.files import (
     as_expected,
     atomic_path,
-    explained,
+    os_errors_as_usage_errors,
     read_object,
     remove_leftovers,
     replace_folder,
@@ -103,7 +103,7 @@ class EmissionWriter:
 
     def _read(self) -> None:
         """Files of an earlier process; those of other weights, cuts or another type are removed."""
-        with explained(self._folder):
+        with os_errors_as_usage_errors(self._folder):
             remove_leftovers(self._folder)  # first: a file that a kill broke off is none of the row
         found = sorted(self._folder.glob("*.safetensors"))
         for number, path in enumerate(found, start=1):
@@ -118,7 +118,7 @@ class EmissionWriter:
                 break
             self.files.append({"file": path.name, "utterances": names})
             self._before += seconds
-        with explained(self._folder):
+        with os_errors_as_usage_errors(self._folder):
             for path in found[len(self.files) :]:
                 path.unlink(missing_ok=True)
 
@@ -171,13 +171,13 @@ class KeptEmissions:
         self.folder = folder
         indices = [(part, read_object(part / INDEX)) for part in _parts(folder, shard)]
         if not indices:
-            mend = "sew decode --keep-emissions float32 keeps them"
-            raise DataError("no emissions are kept here", where=folder, mend=mend)
+            hint = "sew decode --keep-emissions float32 keeps them"
+            raise DataError("no emissions are kept here", where=folder, hint=hint)
         if any(index.get("inputs") != inputs for _, index in indices):
             raise DataError(
                 "these emissions are of other weights or cuts",
                 where=folder,
-                mend="sew decode --keep-emissions float32 makes them anew",
+                hint="sew decode --keep-emissions float32 makes them anew",
             )
         with as_expected(indices[0][0] / INDEX):
             self.types = {str(index["type"]) for _, index in indices}
@@ -214,7 +214,7 @@ class KeptEmissions:
                 raise DataError(
                     f"kept emissions cannot be read ({error})",
                     where=path,
-                    mend=f"remove {self.folder} and run the same command again",
+                    hint=f"remove {self.folder} and run the same command again",
                 ) from None
 
 

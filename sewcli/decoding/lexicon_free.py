@@ -84,11 +84,11 @@ class LexiconFreeDecoder(Search):
             raise DataError(
                 "it is no model of letters: it does not know the word boundary '|'",
                 where=model,
-                mend="sew lm ngram --unit letter --order 6, or leave out --lexicon-free",
+                hint="sew lm ngram --unit letter --order 6, or leave out --lexicon-free",
             )
         if len(strangers) > len(vocabulary) / 2:
             raise DataError(
                 f"it knows few of the letters of the recogniser (not {', '.join(map(repr, strangers[:5]))})",
                 where=model,
-                mend="letters must be in the same case: sew lm ngram --unit letter, from text in the case of the transcripts",
+                hint="letters must be in the same case: sew lm ngram --unit letter, from text in the case of the transcripts",
             )

@@ -67,7 +67,7 @@ def decode(
     keep: FloatType | None = None,
     pieces: int = 1,
     skip: Collection[str] = (),
-    opinions: bool = False,
+    include_greedy: bool = False,
 ) -> list[DecodedSplit]:
     """Decode splits of a corpus, or a shard of each.
 
@@ -85,7 +85,7 @@ def decode(
         keep: keep the emissions, in this type, for `sew tune` and for other searches.
         pieces: each split or shard is decoded in so many, and each is on disk when it is done: a kill costs one of them.
         skip: ids of utterances to pass over.
-        opinions: also write what greedy decoding hears, and the parts of the score, for those who judge the hypotheses.
+        include_greedy: also write what greedy decoding hears, and the parts of the score, for those who judge the hypotheses.
 
     Returns:
         The folder of each split, or of its shard while others are missing.
@@ -98,7 +98,7 @@ def decode(
     recogniser = Recogniser(resolve_model(model), device, runtime)
     vocabulary = recogniser.vocabulary
     plan = plan_decoder(lm, data, vocabulary, options or BeamOptions())
-    marks = [*plan.marks(), *(["opinions"] if opinions else []), *sorted(skip)]
+    marks = [*plan.marks(), *(["include_greedy"] if include_greedy else []), *sorted(skip)]
     wholes = {split: [u for u in read_named(data, split) if u.id not in skip] for split in splits}
     for split, utterances in wholes.items():
         for mismatch in mismatches((u.text for u in utterances), vocabulary):
@@ -127,13 +127,13 @@ def decode(
             nbest = plan.options is not None and plan.options.nbest is not None
             for n in work:
                 part = parts[n]
-                told = _Told(nbest, opinions, any(u.text.strip() for u in part.whole))
+                fields = RowFields(nbest, include_greedy, any(u.text.strip() for u in part.whole))
                 with writing(part_of(part.folder, part.shard)):
                     if not part.source.lacks(keep) and (there := _finished(part)):  # by a process that was quicker
                         done[n] = there
                         continue
                     rows = Unfinished(unfinished_of(part.folder, part.shard), part.inputs, {OWNER: part.of})
-                    outcome, facts = _decode(part.source, vocabulary, pool or plan.name, keep, plan.name, told, rows)
+                    outcome, facts = _decode(part.source, vocabulary, pool or plan.name, keep, plan.name, fields, rows)
                     own = {OWNER: part.of, "split": part.source.split, **settings, **facts, "inputs": part.inputs}
                     done[n] = _write(part, outcome, own)
                     rows.remove()
@@ -174,11 +174,11 @@ class _Part:
 
 
 @dataclass(frozen=True)
-class _Told:
+class RowFields:
     """What the row of an utterance tells beside its text: other hypotheses, what greedy decoding hears, the transcript."""
 
     nbest: bool
-    opinions: bool
+    include_greedy: bool
     reference: bool
 
 
@@ -205,12 +205,12 @@ def _decode(
     decoder: DecoderPool | str,
     keep: FloatType | None,
     name: str,
-    told: _Told,
+    fields: RowFields,
     so_far: Unfinished,
 ) -> tuple[Outcome, dict[str, Any]]:
     """Hypotheses of a part, and facts about where its emissions come from. What is in `so_far` is not decoded again."""
     failures: dict[str, SewError] = {}
-    opinions: dict[str, dict[str, Any]] = {}
+    include_greedy: dict[str, dict[str, Any]] = {}
     by_name = {u.id: u for u in source.utterances}
     total = len(by_name)
     if so_far.rows:
@@ -230,16 +230,16 @@ def _decode(
                 now = {**work, "model_seconds": run.clock.seconds, "wall_seconds": wall}
                 return {kind: before[kind] + now[kind] for kind in now}
 
-            heard = _heard(stream, vocabulary, opinions) if told.opinions else stream
+            rows_in = _with_greedy(stream, vocabulary, include_greedy) if fields.include_greedy else stream
             try:
-                for decoded in _decoded(heard, vocabulary, decoder):
+                for decoded in _decoded(rows_in, vocabulary, decoder):
                     work["decoder_seconds"] += decoded.seconds
                     work["audio_seconds"] += by_name[decoded.name].seconds
                     if decoded.error:
                         failures[decoded.name] = decoded.error
                     else:
-                        row = _row(by_name[decoded.name], decoded.hypotheses, told)
-                        so_far.add(row | opinions.pop(decoded.name, {}), spent())
+                        row = _row(by_name[decoded.name], decoded.hypotheses, fields)
+                        so_far.add(row | include_greedy.pop(decoded.name, {}), spent())
                     speed = work["audio_seconds"] / (time.perf_counter() - began)
                     bar.advance(note=f"{speed:.1f} s of audio a second")
             except BaseException:
@@ -258,12 +258,12 @@ def _decode(
     return outcome, run.facts
 
 
-def _heard(stream: Stream, vocabulary: Vocabulary, opinions: dict[str, dict[str, Any]]) -> Stream:
-    """The same stream; what greedy decoding makes of it goes to `opinions` by the utterance's id."""
+def _with_greedy(stream: Stream, vocabulary: Vocabulary, include_greedy: dict[str, dict[str, Any]]) -> Stream:
+    """The same stream; what greedy decoding makes of it goes to `include_greedy` by the utterance's id."""
     for utterance, emission in stream:
         if not np.isnan(emission).any():
             text, score = vocabulary.text(greedy(emission, vocabulary.blank)), greedy_score(emission)
-            opinions[utterance.id] = {"greedy": text, "greedy_score": round(score, 4)}
+            include_greedy[utterance.id] = {"greedy": text, "greedy_score": round(score, 4)}
         yield utterance, emission
 
 
@@ -290,13 +290,13 @@ def _best_path(name: str, emission: np.ndarray, vocabulary: Vocabulary, search: 
     return Decoded(name, [hypothesis], time.thread_time() - began)
 
 
-def _row(utterance: Utterance, hypotheses: Sequence[Hypothesis], told: _Told) -> dict[str, Any]:
+def _row(utterance: Utterance, hypotheses: Sequence[Hypothesis], fields: RowFields) -> dict[str, Any]:
     best = hypotheses[0]
     row: dict[str, Any] = {"id": utterance.id, "text": best.text, "score": round(best.score, 4)}
-    if told.reference and utterance.transcribed:
+    if fields.reference and utterance.transcribed:
         row["reference"] = utterance.text
-    if told.opinions:
+    if fields.include_greedy:
         row["am"] = round(best.am, 4)
-    if told.nbest:
+    if fields.nbest:
         row["nbest"] = nbest_rows(hypotheses)
     return row

@@ -20,7 +20,7 @@ import torch
 
 from sewcli.base import log
 from sewcli.base.errors import DataError, SewError, UsageError
-from sewcli.base.files import explained, read_json, write_json
+from sewcli.base.files import os_errors_as_usage_errors, read_json, write_json
 from sewcli.base.lock import hold
 from sewcli.base.memory import keep_freed_memory
 from sewcli.base.parsing import parse_json
@@ -117,7 +117,7 @@ def tune(
     )
     plan = plan_decoder(lm, data, recogniser.vocabulary, plain)
     if plan.build is None or plan.lm is None:
-        raise UsageError("without a language model there are no weights to tune", mend="sew tune --lm 4gram")
+        raise UsageError("without a language model there are no weights to tune", hint="sew tune --lm 4gram")
     utterances = read_named(data, split)
     with DecoderPool(plan.build, default_jobs() if jobs is None else jobs) as pool:
         source = EmissionSource(recogniser, data, split, utterances, emissions)
@@ -217,7 +217,7 @@ class _Table:
     def __init__(self, folder: Path, inputs: str, settings: dict[str, Any]) -> None:
         self.folder, self._path = folder, folder / TRIALS
         self._trials: dict[Weights, Trial] = {}
-        hold(folder, busy="another sew tune is at work here", mend="wait for it, or give another --out")
+        hold(folder, busy="another sew tune is at work here", hint="wait for it, or give another --out")
         if not _same(folder / SUMMARY, inputs):
             if (folder / SUMMARY).exists():
                 log.info(f"{folder}: of another model, data or search; it is made anew")
@@ -235,7 +235,7 @@ class _Table:
     def add(self, trial: Trial) -> None:
         """Write a trial, for good."""
         self._trials[Weights(trial.lm_weight, trial.word_score)] = trial
-        with explained(self._path), open(self._path, "a", encoding="utf-8") as file:
+        with os_errors_as_usage_errors(self._path), open(self._path, "a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(trial)) + "\n")
             file.flush()
             os.fsync(file.fileno())

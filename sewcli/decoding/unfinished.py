@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sewcli.base.errors import DataError
-from sewcli.base.files import explained, read_json, remove_leftovers, write_json
+from sewcli.base.files import os_errors_as_usage_errors, read_json, remove_leftovers, write_json
 
 SAVE_SECONDS = 10.0  # between two saves
 FIRST = "00001.json"
@@ -57,7 +57,7 @@ class Unfinished:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _read(self, inputs: str) -> None:
-        with explained(self._folder):
+        with os_errors_as_usage_errors(self._folder):
             remove_leftovers(self._folder)  # first: a file that a kill broke off is none of the row
         for number, path in enumerate(sorted(self._folder.glob("*.json")), start=1):
             try:
@@ -73,5 +73,5 @@ class Unfinished:
             self.times = {name: self.times[name] + times[name] for name in TIMES}
             self._files = number
         for path in sorted(self._folder.glob("*.json"))[self._files :]:
-            with explained(path):
+            with os_errors_as_usage_errors(path):
                 path.unlink(missing_ok=True)

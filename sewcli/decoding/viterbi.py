@@ -69,7 +69,7 @@ def require_fit(name: str, emission: np.ndarray, labels: Sequence[int], blank: i
         DataError: NaN, a label that is no symbol or the blank, or more labels than the frames can hold.
     """
     if np.isnan(emission).any():
-        raise DataError("the model gave NaN for this audio", where=name, mend="look at the audio and the model")
+        raise DataError("the model gave NaN for this audio", where=name, hint="look at the audio and the model")
     strange = [label for label in labels if not 0 <= label < emission.shape[1] or label == blank]
     if strange:
         raise DataError(f"label {strange[0]} is the blank, or no symbol of the {emission.shape[1]}", where=name)
@@ -77,7 +77,7 @@ def require_fit(name: str, emission: np.ndarray, labels: Sequence[int], blank: i
         raise DataError(
             f"the transcript is too long: its {len(labels)} letters need {needed} frames, the audio has {len(emission)}",
             where=name,
-            mend="look whether transcript and audio belong together; a model of more frames a second holds more letters",
+            hint="look whether transcript and audio belong together; a model of more frames a second holds more letters",
         )
 
 

@@ -71,7 +71,7 @@ def read_header(path: str | Path) -> ArpaHeader:
                 raise DataError(f"not an ARPA header line: {quoted(line)}", where=path)
             counts.append(int(number))
         else:
-            raise DataError("the ARPA file ends within its header", where=path, mend="make or copy it again")
+            raise DataError("the ARPA file ends within its header", where=path, hint="make or copy it again")
         unigrams = itertools.takewhile(lambda line: not line.startswith("\\"), itertools.islice(lines, SAMPLE))
         entries = (line.split("\t") for line in unigrams if "\t" in line)
         words = [fields[1] for fields in entries if fields[1] not in SPECIAL]
@@ -93,9 +93,9 @@ def read_words(path: str | Path) -> list[str]:
                 return [word for word in words if word.lower() not in SPECIAL]
             _, *word = line.split()[:2]
             if not word:
-                raise DataError(f"not a unigram: {quoted(line)}", where=path, mend="make or copy it again")
+                raise DataError(f"not a unigram: {quoted(line)}", where=path, hint="make or copy it again")
             words += word
-    raise DataError("the ARPA file ends within its unigrams", where=path, mend="make or copy it again")
+    raise DataError("the ARPA file ends within its unigrams", where=path, hint="make or copy it again")
 
 
 def _blocks(model: NgramModel) -> Iterator[bytes]:
@@ -140,7 +140,7 @@ def _refuse_mark(path: str | Path) -> None:
             raise DataError(
                 "the ARPA file begins with a byte order mark, which KenLM cannot read",
                 where=path,
-                mend="remove these three bytes: sed -i '1s/^\\xEF\\xBB\\xBF//' FILE",
+                hint="remove these three bytes: sed -i '1s/^\\xEF\\xBB\\xBF//' FILE",
             )
 
 

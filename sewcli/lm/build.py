@@ -63,12 +63,12 @@ def build_ngram(
     """
     sources = list(texts) or default_texts(data)
     if vocabulary is not None and letters:
-        raise UsageError("--vocabulary lists words, and a model of letters knows none", mend="leave it out")
+        raise UsageError("--vocabulary lists words, and a model of letters knows none", hint="leave it out")
     if vocabulary is None and not texts and not letters and (data / FOLDER / VOCABULARY).is_file():
         vocabulary = data / FOLDER / VOCABULARY
     if not sources:
         raise UsageError(
-            "no training transcripts here", where=data, mend="first run: sew prep librispeech, or name text files"
+            "no training transcripts here", where=data, hint="first run: sew prep librispeech, or name text files"
         )
     out = out or data / FOLDER / f"{order}gram{'-letter' if letters else ''}.arpa"
     if not out.name.endswith((".arpa", ".arpa.gz")):
@@ -121,9 +121,9 @@ def _require_words(read: Sequence[list[str]], source: Path, alphabet: Vocabulary
         return
     use = "estimate a model of letters, which is searched without a lexicon: --unit letter --order 6"
     if alphabet.boundary is None:
-        raise UsageError("these symbols have no word boundary, as phones have none: they spell no words", mend=use)
+        raise UsageError("these symbols have no word boundary, as phones have none: they spell no words", hint=use)
     if not has_words(sample):
-        raise DataError("its words are not separated by blanks", where=source, mend=f"separate them, or {use}")
+        raise DataError("its words are not separated by blanks", where=source, hint=f"separate them, or {use}")
 
 
 def _write_lexicon(model: NgramModel, symbols: Vocabulary, out: Path) -> int:

@@ -52,7 +52,7 @@ def resolve(lm: str, data: str | Path, vocabulary: Vocabulary) -> LanguageModelF
     lexicon = next((path for path in lexicons if path.is_file()), None)
     if lexicon is None:
         check_model(model, vocabulary)
-        raise UsageError(f"no {LEXICON} beside the language model", where=model, mend="sew lm ngram writes both")
+        raise UsageError(f"no {LEXICON} beside the language model", where=model, hint="sew lm ngram writes both")
     check_model(model, vocabulary, lexicon)
     return LanguageModelFiles(model_name(model), model, lexicon)
 
@@ -111,7 +111,7 @@ def check_model(path: Path, vocabulary: Vocabulary, lexicon: Path | None = None)
         raise DataError(
             f"its words are in {header.case} case, {whose} {joined} case",
             where=path,
-            mend=f"estimate it again: sew lm ngram --order {header.order} --vocab MODEL TEXT; or join the two by a lexicon "
+            hint=f"estimate it again: sew lm ngram --order {header.order} --vocab MODEL TEXT; or join the two by a lexicon "
             "of lines like: word<TAB>W O R D |",
         )
     if listed:
@@ -141,15 +141,15 @@ def _missing(lm: str, given: Path, folder: Path) -> UsageError:
         return UsageError(
             "a folder, of a neural language model perhaps: it does not search, it rescores n-best lists",
             where=lm,
-            mend=f"sew decode --lm 4gram --nbest 100, and then: sew rescore FOLDER --lm {lm}",
+            hint=f"sew decode --lm 4gram --nbest 100, and then: sew rescore FOLDER --lm {lm}",
         )
     if given.suffix or len(given.parts) > 1:
-        return UsageError("no such language model", where=lm, mend="give a .bin, .arpa or .arpa.gz file, or a name")
+        return UsageError("no such language model", where=lm, hint="give a .bin, .arpa or .arpa.gz file, or a name")
     number = re.fullmatch(r"(\d+)-?gram", lm)
     command = f"sew lm ngram --order {number[1]}" if number else "sew lm ngram --order 4"
     there = f" (there are: {', '.join(known)})" if known else ""
     return UsageError(
         f"no language model {lm!r}{nearest(lm, known)}{there}",
         where=folder,
-        mend=f"first run: {command} (or sew lm official, for published ones)",
+        hint=f"first run: {command} (or sew lm official, for published ones)",
     )

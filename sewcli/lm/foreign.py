@@ -28,7 +28,7 @@ LARGEST_SIZE = 1 << 27
 LENGTHS = ("position", "n_ctx", "length", "window")
 """Parts of the names of keys that say how long a text may be: any number is right."""
 A_BYTE = 64  # values of a matrix that a byte of the file may stand for: 4-bit weights, and layers that share them
-MEND = "give a folder of sew lm train, or of a Hugging Face causal language model (model.safetensors)"
+HINT = "give a folder of sew lm train, or of a Hugging Face causal language model (model.safetensors)"
 PROBE = 8  # tokens
 
 
@@ -42,11 +42,11 @@ def check_folder(folder: Path) -> None:
         if (folder / name).is_file():
             _check_code(read_json(folder / name), name, folder)
     if (folder / ADAPTER).is_file():
-        raise DataError("an adapter of another model", where=folder / ADAPTER, mend="merge it into its model (peft)")
+        raise DataError("an adapter of another model", where=folder / ADAPTER, hint="merge it into its model (peft)")
     config = read_object(folder / CONFIG)
     kind = config.get("model_type")
     if not isinstance(kind, str):
-        raise DataError(f"model_type is {quoted(kind)}, not a name", where=folder / CONFIG, mend=MEND)
+        raise DataError(f"model_type is {quoted(kind)}, not a name", where=folder / CONFIG, hint=HINT)
     names = architectures(config)
     if names and not any(map(is_causal, names)):
         raise not_a_model(f"its architecture is {quoted(names[0])}", folder)
@@ -75,7 +75,7 @@ def check_loaded(loaded: Mapping[str, Any], folder: Path) -> None:
     }
     found = [(what, sorted(map(str, loaded.get(key) or ()))) for what, key in faults.items()]
     if told := "; ".join(f"{what}: {len(names)} ({quoted(names[0])})" for what, names in found if names):
-        raise DataError(told, where=folder, mend="the weights and the config are of two models: copy the model again")
+        raise DataError(told, where=folder, hint="the weights and the config are of two models: copy the model again")
 
 
 @torch.inference_mode()
@@ -91,7 +91,7 @@ def check_causal(model: Any, folder: Path) -> None:
     ids[1, -1] = (ids[1, -1] + 1) % vocabulary
     logits = model(input_ids=ids, use_cache=False).logits.float()
     if not bool(torch.isfinite(logits).all()):
-        raise DataError("its probabilities are no numbers (NaN)", where=folder, mend="copy or train the model again")
+        raise DataError("its probabilities are no numbers (NaN)", where=folder, hint="copy or train the model again")
     before = logits[:, :-1]
     if before.numel() and float((before[0] - before[1]).abs().max()) > 1e-4 * max(float(before.abs().max()), 1e-3):
         raise not_a_model("what it expects depends on the words to come", folder)
@@ -99,7 +99,7 @@ def check_causal(model: Any, folder: Path) -> None:
 
 def not_a_model(reason: str, folder: Path) -> DataError:
     """The error for a folder that is something else."""
-    return DataError(f"not a causal language model with its tokenizer ({reason[:200]})", where=folder, mend=MEND)
+    return DataError(f"not a causal language model with its tokenizer ({reason[:200]})", where=folder, hint=HINT)
 
 
 def architectures(config: Mapping[str, Any]) -> list[str]:
@@ -121,7 +121,7 @@ def _check_code(content: Any, name: str, folder: Path) -> None:
         raise DataError(
             f"refused: auto_map in {name} asks to run Python code that comes with the folder ({quoted(code)})",
             where=folder,
-            mend="use a model of an architecture that transformers has itself; sew runs no code of a folder",
+            hint="use a model of an architecture that transformers has itself; sew runs no code of a folder",
         )
     for section in _sections(content):
         for key in ATTENTION:
@@ -129,7 +129,7 @@ def _check_code(content: Any, name: str, folder: Path) -> None:
                 raise DataError(
                     f"refused: {key} in {name} asks for code from elsewhere ({quoted(section[key])})",
                     where=folder,
-                    mend=f"remove {key}",
+                    hint=f"remove {key}",
                 )
 
 
@@ -157,5 +157,5 @@ def _check_sizes(config: Mapping[str, Any], weights: int, where: Path) -> None:
         raise DataError(
             f"a model of width {width:,} and {max(layers, default=0):,} layers is not in {weights:,} bytes of weights",
             where=where,
-            mend="config and weights are of two models: copy the model again",
+            hint="config and weights are of two models: copy the model again",
         )

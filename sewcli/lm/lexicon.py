@@ -58,7 +58,7 @@ def write_lexicon(words: Iterable[str], vocabulary: Vocabulary, path: str | Path
         raise DataError(
             "a vocabulary without a word boundary spells no words",
             where=path,
-            mend="phones and texts without blanks need a model of letters: sew lm ngram --unit letter",
+            hint="phones and texts without blanks need a model of letters: sew lm ngram --unit letter",
         )
     can, cannot = spellable(words, vocabulary)
     if not can:
@@ -66,7 +66,7 @@ def write_lexicon(words: Iterable[str], vocabulary: Vocabulary, path: str | Path
         raise DataError(
             f"the model's symbols spell none of the {len(cannot)} words (e.g. {shown})",
             where=path,
-            mend=f"{_VOCAB}; its symbols are: {_shown(vocabulary)}",
+            hint=f"{_VOCAB}; its symbols are: {_shown(vocabulary)}",
         )
     report_unspelled(cannot, len(cannot), len(can) + len(cannot), vocabulary)
     lines = (f"{word}\t{' '.join(vocabulary.tokens[i] for i in vocabulary.encode(word))} {BOUNDARY}\n" for word in can)
@@ -94,7 +94,7 @@ def report_unspelled(words: Sequence[str], count: int, total: int, vocabulary: V
     if len(words) > MANY and count > MANY_SHARE * total:
         raise DataError(
             f"{what}, and could never be recognised: {shown}",
-            mend=f"{_VOCAB}; or bring the text into the form of the transcripts (spell out digits, remove punctuation)",
+            hint=f"{_VOCAB}; or bring the text into the form of the transcripts (spell out digits, remove punctuation)",
         )
     log.warn(f"{what}; they are left out: {shown}")
 
@@ -113,7 +113,7 @@ def read_lexicon(path: str | Path, vocabulary: Vocabulary) -> list[Entry]:
     """
     entries: dict[Entry, None] = {}
     if not is_there(path):
-        raise DataError("no such lexicon", where=path, mend="sew lm ngram writes one beside its model")
+        raise DataError("no such lexicon", where=path, hint="sew lm ngram writes one beside its model")
     with open_text(path) as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
@@ -140,12 +140,12 @@ def words_of(path: str | Path) -> list[str]:
 def _entry(line: str, vocabulary: Vocabulary, path: str | Path, number: int) -> Entry:
     word, *symbols = line.split()
     if not symbols:
-        raise DataError(f"line {number}: {quoted(word)} has no spelling", where=path, mend="write: WORD<TAB>W O R D |")
+        raise DataError(f"line {number}: {quoted(word)} has no spelling", where=path, hint="write: WORD<TAB>W O R D |")
     if len(symbols) > LONGEST_SPELLING:
         raise DataError(
             f"line {number}: a spelling of {len(symbols):,} symbols; at most {LONGEST_SPELLING:,} can be searched",
             where=path,
-            mend="separate the words of the text by blanks, or remove the line",
+            hint="separate the words of the text by blanks, or remove the line",
         )
     end = () if vocabulary.boundary is None else (vocabulary.boundary,)
     if end and symbols[-1] == vocabulary.tokens[end[0]]:  # in the model's own spelling, such as ▁
@@ -156,13 +156,13 @@ def _entry(line: str, vocabulary: Vocabulary, path: str | Path, number: int) -> 
         raise DataError(
             f"line {number}: {quoted(word)} has {quoted(unknown[0])}, no symbol of the model",
             where=path,
-            mend="spell it in the symbols of the model, with blanks between",
+            hint="spell it in the symbols of the model, with blanks between",
         )
     if not letters or BOUNDARY in letters or (end and symbols[-1] != BOUNDARY):
         raise DataError(
             f"line {number}: the spelling of {quoted(word)} does not end in its one {BOUNDARY!r}",
             where=path,
-            mend="write: WORD<TAB>W O R D |",
+            hint="write: WORD<TAB>W O R D |",
         )
     return Entry(word, (*(known for known in ids if known is not None), *end))
 

@@ -124,7 +124,7 @@ class NeuralLanguageModel:
             raise DataError(
                 f"its tokenizer has other tokens than its {width:,}",
                 where=self.folder,
-                mend="tokenizer and model are of two models: copy the folder again",
+                hint="tokenizer and model are of two models: copy the folder again",
             )
         pieces = [piece for number, ids in enumerate(sequences) for piece in self._pieces(number, ids)]
         pieces.sort(key=lambda piece: -len(piece.ids))
@@ -161,7 +161,7 @@ class NeuralLanguageModel:
             raise DataError(
                 f"{unknown} of the {tokens} tokens of these texts are unknown to it (e.g. in {texts[0]!r})",
                 where=self.folder,
-                mend="use a model of text in the same language, case and form",
+                hint="use a model of text in the same language, case and form",
             )
         if unknown > MANY_UNKNOWN * tokens:
             log.warn(f"{self.folder} does not know {unknown} of {tokens} tokens")
@@ -212,7 +212,7 @@ def model_folder(given: str | Path) -> Path:
         if is_there(place / CONFIG):
             return place
     raise UsageError(
-        "no neural language model here", where=folder, mend="first run: sew lm train, or give a Hugging Face folder"
+        "no neural language model here", where=folder, hint="first run: sew lm train, or give a Hugging Face folder"
     )
 
 

@@ -114,11 +114,11 @@ def thresholds_of(prune: Sequence[int], order: int) -> tuple[int, ...]:
         UsageError: more of them than orders, or one that is less than the one before.
     """
     if len(prune) > order:
-        raise UsageError(f"{len(prune)} pruning thresholds for a model of order {order}", mend="at most one an order")
+        raise UsageError(f"{len(prune)} pruning thresholds for a model of order {order}", hint="at most one an order")
     if any(low > high for low, high in itertools.pairwise((0, *prune))):
         raise UsageError(
             f"pruning thresholds {', '.join(map(str, prune))} fall: n-grams would lose the beginnings they continue",
-            mend="numbers from 0 that do not fall, e.g. 0,0,1",
+            hint="numbers from 0 that do not fall, e.g. 0,0,1",
         )
     return tuple(prune[min(k, len(prune) - 1)] if prune else 0 for k in range(order))
 
@@ -162,7 +162,7 @@ def evaluate(model: NgramModel, sentences: Iterable[Sequence[str]]) -> Fit:
             log10_of_unknown=fit.log10_of_unknown + float(scores[unknown].sum()),
         )
     if not fit.tokens:
-        raise DataError("there are no words in the text", mend="give text files with a sentence a line")
+        raise DataError("there are no words in the text", hint="give text files with a sentence a line")
     return fit
 
 

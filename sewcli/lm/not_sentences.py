@@ -37,13 +37,13 @@ def refuse_tables(lines: Sequence[str], path: Path) -> None:
     """
     if len(lines) < FEW:
         return
-    found = next(((what, mend) for is_one, what, mend in _KINDS if is_one(lines)), None)
+    found = next(((what, hint) for is_one, what, hint in _KINDS if is_one(lines)), None)
     if found:
-        what, mend = found
+        what, hint = found
         raise DataError(
             f"{what}, which would become words: {one_form(lines[0])[:60]!r}",
             where=path,
-            mend=mend.replace("FILE", path.name),
+            hint=hint.replace("FILE", path.name),
         )
 
 

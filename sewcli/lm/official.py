@@ -19,7 +19,7 @@ from typing import IO, Any
 from sewcli.base import log
 from sewcli.base.download import download
 from sewcli.base.errors import DataError, UsageError, nearest
-from sewcli.base.files import TEMPORARY, atomic_path, explained, read_json, sha256, write_json
+from sewcli.base.files import TEMPORARY, atomic_path, os_errors_as_usage_errors, read_json, sha256, write_json
 from sewcli.base.lock import held
 from sewcli.lm.arpa import read_header, read_words
 from sewcli.lm.binary import binary_path, build_binary
@@ -85,7 +85,7 @@ def download_model(key: str, folder: Path) -> Path:
     """
     model = MODELS.get(key)
     if model is None:
-        raise UsageError(f"no official model {key!r}{nearest(key, MODELS)}", mend=f"there are: {', '.join(MODELS)}")
+        raise UsageError(f"no official model {key!r}{nearest(key, MODELS)}", hint=f"there are: {', '.join(MODELS)}")
     for name in (model.words[0], model.file):
         download(f"{model.server}/{name}", folder / name, size=SIZES.get(name))
     return folder / model.file
@@ -109,9 +109,9 @@ def install(source: Path, data: Path, name: str | None = None, symbols: Path | N
     """
     found = _find(source)
     if name is not None and (len(found) > 1 or Path(name).name != name or not name):
-        raise UsageError(f"--name {name!r} names one model, and no folder", mend="give one file, and a plain name")
+        raise UsageError(f"--name {name!r} names one model, and no folder", hint="give one file, and a plain name")
     if not data.is_dir():
-        raise UsageError("no prepared corpus here", where=data, mend="first run: sew prep, or give --data")
+        raise UsageError("no prepared corpus here", where=data, hint="first run: sew prep, or give --data")
     alphabet, _ = symbols_for(data, symbols)
     folder = data / FOLDER
     with held(folder / f".{RECORD}.lock", busy=f"{folder}: another sew lm official is at work", wait=True):
@@ -127,7 +127,7 @@ def _find(source: Path) -> list[tuple[Path, Official]]:
         if found:
             return [(path, model) for model, path in found.items()]
         raise UsageError(
-            "no official language model in this folder", where=source, mend=f"it would hold one of: {', '.join(SIZES)}"
+            "no official language model in this folder", where=source, hint=f"it would hold one of: {', '.join(SIZES)}"
         )
     if source.name in by_file and source.is_file():
         return [(source, by_file[source.name])]
@@ -136,12 +136,12 @@ def _find(source: Path) -> list[tuple[Path, Official]]:
         raise UsageError(
             f"no such file{nearest(source.name, siblings)}",
             where=source,
-            mend=f"give a file or its folder, or --download NAME ({', '.join(MODELS)})",
+            hint=f"give a file or its folder, or --download NAME ({', '.join(MODELS)})",
         )
     raise UsageError(
         f"not the name of an official model{nearest(source.name, by_file)}",
         where=source,
-        mend=f"another model needs no installing, only a lexicon.txt beside it: sew decode --lm {source}",
+        hint=f"another model needs no installing, only a lexicon.txt beside it: sew decode --lm {source}",
     )
 
 
@@ -182,7 +182,7 @@ def _write_lexicon(model: Path, words: Path | None, lexicon: Path, alphabet: Voc
         raise UsageError(
             "a binary does not tell its words, and no list of them lies beside it",
             where=model,
-            mend=f"put {' or '.join(VOXPOPULI_WORDS)} beside it",
+            hint=f"put {' or '.join(VOXPOPULI_WORDS)} beside it",
         )
     if words is not None:
         _checked_size(words)
@@ -203,7 +203,7 @@ def _checked_size(path: Path) -> int:
         raise DataError(
             f"{part}: {size:,} bytes, {published:,} are published",
             where=path,
-            mend=f"delete it and download it again: sew lm official --download {key}",
+            hint=f"delete it and download it again: sew lm official --download {key}",
         )
     return size
 
@@ -218,14 +218,14 @@ def _check_whole(path: Path) -> None:
         head = file.read(len(MAGIC))
         if path.suffix == ".bin":
             if head != MAGIC:
-                raise DataError("not a KenLM binary", where=path, mend=_AGAIN)
+                raise DataError("not a KenLM binary", where=path, hint=_AGAIN)
             return
         try:
             last = _last_bytes(file, path)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DataError(f"cannot be read to its end ({error})", where=path, mend=_AGAIN) from None
+            raise DataError(f"cannot be read to its end ({error})", where=path, hint=_AGAIN) from None
     if not last.rstrip().endswith(b"\\end\\"):
-        raise DataError("the ARPA file ends early: no \\end\\ on its last line", where=path, mend=_AGAIN)
+        raise DataError("the ARPA file ends early: no \\end\\ on its last line", where=path, hint=_AGAIN)
 
 
 _AGAIN = "delete it, and copy or download it again"
@@ -257,14 +257,14 @@ def _refuse_others(folder: Path, name: str, link: Path, *, known: bool) -> None:
         raise UsageError(
             "another language model has this name",
             where=strangers[0],
-            mend=f"move it away, or give this one another name: --name official-{name}",
+            hint=f"move it away, or give this one another name: --name official-{name}",
         )
 
 
 def _link(source: Path, link: Path) -> None:
     """A symbolic link, or a copy where there are none."""
     temporary = link.with_name(f"{TEMPORARY}{os.getpid()}-{link.name}")
-    with explained(link):
+    with os_errors_as_usage_errors(link):
         link.parent.mkdir(parents=True, exist_ok=True)
         try:
             temporary.symlink_to(source)

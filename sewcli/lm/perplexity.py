@@ -125,6 +125,6 @@ def _check_case(scorer: NgramScorer, model: Path, text: Path) -> None:
         raise DataError(
             f"the model does not know {word!r}, it knows {turned[word]!r}: it is in another case than {text}",
             where=model,
-            mend="bring text and model into one case (sew's transcripts are in capitals)",
+            hint="bring text and model into one case (sew's transcripts are in capitals)",
         )
     log.warn(f"{model} does not know {len(scorer.unknown):,} of the {len(scorer.words):,} different words of {text}")

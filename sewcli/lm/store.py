@@ -15,7 +15,7 @@ from typing import IO
 
 import numpy as np
 
-from sewcli.base.files import explained
+from sewcli.base.files import os_errors_as_usage_errors
 
 ARRAYS = 32  # of the largest that may stay in memory, how many fill it: so many are alive at the worst moment
 BYTES_PER_ROW = 256  # of the memory, while rows are sorted: keys, places and copies of both, with room to spare
@@ -46,7 +46,7 @@ class Store:
         length = size * np.dtype(dtype).itemsize
         if length <= self.limit:
             return np.zeros(size, dtype)
-        with self.file() as file, explained(self.folder):
+        with self.file() as file, os_errors_as_usage_errors(self.folder):
             if hasattr(os, "posix_fallocate"):  # a mapped page that finds no space would be a bus error
                 os.posix_fallocate(file.fileno(), 0, length)
             else:
@@ -59,7 +59,7 @@ class Store:
 
     def file(self) -> IO[bytes]:
         """A file without a name."""
-        with explained(self.folder):
+        with os_errors_as_usage_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             return tempfile.TemporaryFile(dir=self.folder, buffering=0)
 
@@ -100,7 +100,7 @@ class Writer:
             return self.store._mapped(self._file, self.dtype)
 
     def _spill(self, file: IO[bytes]) -> None:
-        with explained(self.store.folder):
+        with os_errors_as_usage_errors(self.store.folder):
             for piece in self._pieces:
                 view = np.ascontiguousarray(piece).view(np.uint8).data
                 while view:

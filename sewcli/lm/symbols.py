@@ -32,6 +32,6 @@ def symbols_for(data: Path, given: Path | None) -> tuple[Vocabulary, str]:
         raise UsageError(
             f"no {FILE} here" if given.is_dir() else "no such vocabulary",
             where=given,
-            mend=f"--vocab takes {FILE}, a text file with a symbol a line, a model's folder or an experiment",
+            hint=f"--vocab takes {FILE}, a text file with a symbol a line, a model's folder or an experiment",
         )
     return Vocabulary.read(found), str(found)

@@ -67,7 +67,7 @@ def require_transformers() -> None:
     except ImportError as error:
         raise UsageError(
             f"neural language models need Hugging Face's libraries ({error.name} is missing)",
-            mend="pip install 'sewcli[hub]'",
+            hint="pip install 'sewcli[hub]'",
         ) from None
     del tokenizers
     logging.set_verbosity_error()

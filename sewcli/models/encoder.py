@@ -87,7 +87,7 @@ class Encoder(nn.Module):
         if shortest < self.extractor.shortest:
             raise DataError(
                 f"an utterance of {shortest} samples is too short: one frame needs {self.extractor.shortest}",
-                mend="leave such utterances out",
+                hint="leave such utterances out",
             )
         if self.config.normalize_waves:
             waves = unit_variance(waves, lengths)

@@ -119,7 +119,7 @@ def open_fairseq(path: Path, *, trust_pickle: bool = False, dictionary: Path | N
         raise DataError(
             "not a fairseq checkpoint: no tensors under 'model'",
             where=path,
-            mend="a pytorch_model.bin belongs in a folder with its config.json: give that folder",
+            hint="a pytorch_model.bin belongs in a folder with its config.json: give that folder",
         )
     _refuse_others(content, state, path)
     finetuned = any(name.startswith(f"{FAIRSEQ_PREFIX}.") for name in state)
@@ -150,11 +150,11 @@ def save_fairseq(model: CTCModel | PretrainingModel, vocabulary: Vocabulary | No
     """
     finetuned, config = isinstance(model, CTCModel), model.config
     if config.front_end != "wave":
-        raise UsageError(f"fairseq's models have no {config.front_end} front end", mend="export to another format")
+        raise UsageError(f"fairseq's models have no {config.front_end} front end", hint="export to another format")
     if config.head_width is not None:
-        raise UsageError("fairseq has no attention with heads cut off", mend="export to another format")
+        raise UsageError("fairseq has no attention with heads cut off", hint="export to another format")
     if config.quantize_inputs or not (finetuned or config.standard_targets):
-        raise UsageError("quantized inputs and other targets than codes have no fairseq form here", mend="export to hf")
+        raise UsageError("quantized inputs and other targets than codes have no fairseq form here", hint="export to hf")
     own = model.state_dict()
     names = fairseq_names(config, own, finetuned=finetuned)
     state = OrderedDict((names[name], _to_fairseq(name, tensor)) for name, tensor in own.items())
@@ -271,7 +271,7 @@ def _refuse_others(content: Mapping[str, Any], state: Mapping[str, Any], path: P
             raise DataError(
                 f"a checkpoint of {kind}; of fairseq's files sew reads wav2vec 2.0, SEW and SEW-D",
                 where=path,
-                mend=HINTS.get(kind, "take a wav2vec 2.0, SEW or SEW-D model"),
+                hint=HINTS.get(kind, "take a wav2vec 2.0, SEW or SEW-D model"),
             )
 
 

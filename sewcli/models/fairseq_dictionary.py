@@ -45,7 +45,7 @@ def arranged(vocabulary: Vocabulary) -> tuple[list[int | None], list[str]]:
     if strange:
         raise UsageError(
             f"fairseq's dictionaries cannot hold the symbol {strange[0]!r} of this model",
-            mend="export to another format",
+            hint="export to another format",
         )
     return [*special, *letters], symbols
 
@@ -98,7 +98,7 @@ def read_dictionary(content: Mapping[str, Any], size: int, path: Path, given: Pa
         raise DataError(
             f"the CTC layer has {size} outputs, the dictionary {len(symbols) + 4} symbols",
             where=where,
-            mend=f"give the {DICTIONARY} of this model with --dictionary",
+            hint=f"give the {DICTIONARY} of this model with --dictionary",
         )
     try:
         tokens = (*SPECIAL[:4], *symbols)

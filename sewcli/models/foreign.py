@@ -27,8 +27,8 @@ def refuse_foreign_file(path: Path) -> None:
         UsageError: what it is.
     """
     if known := FILES.get(path.suffix.lower()):
-        what, mend = known
-        raise UsageError(f"{what}, which sew does not read", where=path, mend=mend)
+        what, hint = known
+        raise UsageError(f"{what}, which sew does not read", where=path, hint=hint)
 
 
 def hint_for(folder: Path) -> str | None:
@@ -41,8 +41,8 @@ def hint_for(folder: Path) -> str | None:
         newest = max(below, key=lambda name: (len(name), name))
         return f"checkpoints of a training are in it: give {folder / newest}"
     if found := next((name for name in names if Path(name).suffix.lower() in FILES), None):
-        what, mend = FILES[Path(found).suffix.lower()]
-        return f"{found} is {what}: {mend}"
+        what, hint = FILES[Path(found).suffix.lower()]
+        return f"{found} is {what}: {hint}"
     if found := next((name for name in names if name.endswith(".pt")), None):
         return f"give the file: {folder / found}"
     return None

@@ -134,9 +134,9 @@ def _family(content: Mapping[str, Any], where: Path) -> str:
         return family
     known = f"sew reads {', '.join([*KEYS, *ALIASES])}"
     if stated is None:
-        raise DataError("no model_type", where=where, mend=f"write the model's type into it; {known}")
+        raise DataError("no model_type", where=where, hint=f"write the model's type into it; {known}")
     lacks = f" (it has {LACKING[named]})" if named in LACKING else ""
-    raise DataError(f"a model of type {named!r}{lacks}", where=where, mend=known)
+    raise DataError(f"a model of type {named!r}{lacks}", where=where, hint=known)
 
 
 def to_hugging_face(config: ModelConfig, head: str, vocabulary: Vocabulary | None) -> dict[str, Any]:
@@ -182,7 +182,7 @@ def from_hugging_face(content: Mapping[str, Any], where: Path) -> ModelConfig:
     family = _family(content, where)
     for key, allowed in (FIXED | ALIKE).items():
         if key in content and content[key] not in allowed:
-            raise DataError(f"{key} = {content[key]!r} is not supported", where=where, mend=NEEDED.get(key))
+            raise DataError(f"{key} = {content[key]!r} is not supported", where=where, hint=NEEDED.get(key))
     if sorted(content.get("pos_att_type", ("c2p", "p2c"))) != ["c2p", "p2c"]:
         raise DataError(f"pos_att_type = {content['pos_att_type']!r} is not supported", where=where)
     own = content.get(OWN_KEY, {})

@@ -19,7 +19,7 @@ LARGEST_PICKLE = 1 << 27  # bytes; a pickle holds names and shapes, not values
 MOST_OPCODES = 20_000_000
 LARGEST_TUPLE, DEEPEST_TUPLE = 10_000, 100  # values that one unfolds to; they are hashed when they are keys
 ALL_TUPLES = 20_000_000
-MEND = "if you trust where the file comes from, import it with --trust-pickle: that runs the code in it"
+HINT = "if you trust where the file comes from, import it with --trust-pickle: that runs the code in it"
 
 CONSTANTS = {"BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINSTRING"}
 NAMED = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
@@ -129,7 +129,7 @@ class Scan:
             stack.append(self.storage(pid.items[1:]))
         else:
             raise DataError(
-                f"refused: a pickle with {name}, which torch.save does not write", where=self.path, mend=MEND
+                f"refused: a pickle with {name}, which torch.save does not write", where=self.path, hint=HINT
             )
 
     def _known(self, argument: str) -> str:
@@ -137,18 +137,18 @@ class Scan:
         full = f"{ {'__builtin__': 'builtins', 'copy_reg': 'copyreg'}.get(module, module) }.{name}"
         if not self.allowed(full):
             raise DataError(
-                f"refused: the file is a pickle that asks for {quoted(full)[1:-1]}", where=self.path, mend=MEND
+                f"refused: the file is a pickle that asks for {quoted(full)[1:-1]}", where=self.path, hint=HINT
             )
         self.names.add(full)
         return full
 
     def _check_call(self, function: Any, arguments: Any) -> None:
         if not isinstance(function, Global) or not isinstance(arguments, Group):
-            raise DataError("refused: a pickle that calls what is no name", where=self.path, mend=MEND)
+            raise DataError("refused: a pickle that calls what is no name", where=self.path, hint=HINT)
         if function.name in REBUILT:
             self._check_tensor(arguments.items)
         if function.name == "_codecs.encode" and arguments.items[1:] not in ((), ("latin1",)):
-            raise DataError("refused: a pickle that asks for an odd codec", where=self.path, mend=MEND)
+            raise DataError("refused: a pickle that asks for an odd codec", where=self.path, hint=HINT)
 
     def _check_tensor(self, arguments: tuple[Any, ...]) -> None:
         """Held against its storage, so that no shape can ask for more memory than the file holds."""

@@ -31,12 +31,12 @@ def wants_normalised(folder: Path) -> bool | None:
         return None
     kind = settings.get("feature_extractor_type", KIND)
     if kind != KIND:
-        raise DataError(f"features of a {kind}", where=path, mend=f"sew's models take waves, as a {KIND} makes them")
+        raise DataError(f"features of a {kind}", where=path, hint=f"sew's models take waves, as a {KIND} makes them")
     if (rate := settings.get("sampling_rate", SAMPLE_RATE)) != SAMPLE_RATE:
         raise DataError(
             f"a model of {rate} Hz; sew recognises speech at {SAMPLE_RATE} Hz only",
             where=path,
-            mend=f"take a model that was trained at {SAMPLE_RATE} Hz",
+            hint=f"take a model that was trained at {SAMPLE_RATE} Hz",
         )
     if settings.get("feature_size", 1) != 1:
         raise DataError(f"feature_size = {settings['feature_size']!r} is not supported", where=path)

@@ -60,7 +60,7 @@ def resolve(reference: str | Path) -> Path:
         raise UsageError(
             "no such model folder",
             where=path,
-            mend="a folder that `sew` or transformers wrote, a fairseq .pt file, or a Hub id such as asapp/sew-tiny-100k",
+            hint="a folder that `sew` or transformers wrote, a fairseq .pt file, or a Hub id such as asapp/sew-tiny-100k",
         )
     return _fetch(str(reference))
 
@@ -83,7 +83,7 @@ def _fetch(name: str) -> Path:
         raise UsageError(
             "no such folder, and to look on the Hugging Face Hub sew needs one more package",
             where=name,
-            mend="pip install 'sewcli[hub]'; or give a folder",
+            hint="pip install 'sewcli[hub]'; or give a folder",
         ) from None
     hub: Any = huggingface_hub
     try:
@@ -97,7 +97,7 @@ def _fetch(name: str) -> Path:
         raise UsageError(
             f"no such folder, and not to be had from the Hugging Face Hub ({reason})",
             where=name,
-            mend="check the name and the network; or copy the folder here and give its path",
+            hint="check the name and the network; or copy the folder here and give its path",
         ) from None
 
 

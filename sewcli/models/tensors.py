@@ -62,7 +62,7 @@ class Tensors:
                 for what, names in (("missing tensors", missing), ("tensors too many", extra))
                 if names
             ]
-            raise DataError("; ".join(found), where=self.where, mend="the weights and the config are of two models")
+            raise DataError("; ".join(found), where=self.where, hint="the weights and the config are of two models")
         for name, shape in expected.items():
             own = self.entries[name].shape
             if own != tuple(shape):
@@ -102,7 +102,7 @@ class Tensors:
         for name, tensor in values.items():
             if not torch.isfinite(tensor).all():
                 what = f"{name} holds weights that are NaN or infinite"
-                raise DataError(what, where=self.where, mend="take an earlier checkpoint, or copy the model again")
+                raise DataError(what, where=self.where, hint="take an earlier checkpoint, or copy the model again")
 
     def are_identity(self, weight: str, bias: str) -> bool:
         """Whether a linear layer is absent or changes nothing."""
@@ -129,11 +129,11 @@ def open_folder(folder: Path, *, trust_pickle: bool = False) -> Tensors:
         raise UsageError(
             "a graph, without the weights that it was made of",
             where=folder,
-            mend="graphs are for `sew decode` and `sew transcribe`; everything else works with the model before its export",
+            hint="graphs are for `sew decode` and `sew transcribe`; everything else works with the model before its export",
         )
     if path is None:
-        mend = hint_for(folder) or f"the folder needs one of {', '.join(FILES)}"
-        raise DataError("no such file", where=folder / WEIGHTS, mend=mend)
+        hint = hint_for(folder) or f"the folder needs one of {', '.join(FILES)}"
+        raise DataError("no such file", where=folder / WEIGHTS, hint=hint)
     entries = _sharded(path, trust_pickle) if path.suffix == ".json" else _open(path, trust_pickle)
     return Tensors(path, {current_name(name): entry for name, entry in _unwrapped(entries, path).items()})
 
@@ -161,7 +161,7 @@ def _open(path: Path, trust_pickle: bool) -> dict[str, Entry]:
             raise DataError(
                 f"a checkpoint of a training, with its weights under {inner[0]!r}, in place of the weights alone",
                 where=path,
-                mend="save the model with save_pretrained of transformers",
+                hint="save the model with save_pretrained of transformers",
             )
         raise DataError("not a file of named tensors", where=path)
     return content
@@ -172,7 +172,7 @@ def _open_safetensors(path: Path) -> dict[str, Entry]:
     try:
         file = safe_open(path, framework="pt")
     except (SafetensorError, OSError, ValueError) as error:
-        raise DataError(f"not a whole safetensors file ({error})", where=path, mend="copy the model again") from None
+        raise DataError(f"not a whole safetensors file ({error})", where=path, hint="copy the model again") from None
     return {
         name: Entry(tuple(file.get_slice(name).get_shape()), lambda name=name: file.get_tensor(name))  # type: ignore[misc]
         for name in file.keys()  # noqa: SIM118
@@ -191,7 +191,7 @@ def _sharded(index: Path, trust_pickle: bool) -> dict[str, Entry]:
     shards = {}
     for file in sorted(set(files.values())):
         if not (index.parent / file).is_file():
-            raise DataError("no such file", where=index.parent / file, mend=f"a shard that {index.name} names")
+            raise DataError("no such file", where=index.parent / file, hint=f"a shard that {index.name} names")
         shards[file] = _open(index.parent / file, trust_pickle)
     for name, file in files.items():
         if name not in shards[file]:

@@ -80,7 +80,7 @@ def read_torch_file(path: Path, *, trust_pickle: bool = False) -> Any:
         raise UsageError(f"the file needs a package that is not installed ({error})", where=path) from None
     except Exception as error:  # damaged or hostile bytes can raise anything inside an unpickler
         reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise DataError(f"not a whole PyTorch file ({reason})", where=path, mend="copy it again") from None
+        raise DataError(f"not a whole PyTorch file ({reason})", where=path, hint="copy it again") from None
 
 
 def plain(value: Any, where: Path) -> Any:
@@ -235,7 +235,7 @@ def _scan_older(path: Path) -> set[str]:
         if known.setdefault(found.key, (found.values, width)) != (found.values, width):
             raise DataError("a storage is described twice", where=path)
         if found.values * width > room:
-            raise DataError("not a whole PyTorch file", where=path, mend="copy it again")
+            raise DataError("not a whole PyTorch file", where=path, hint="copy it again")
         return Storage(found.key, pid[4].items[2]) if len(pid) > 4 and isinstance(pid[4], Group) else found
 
     scan = Scan(path, _allowed, storage)

@@ -98,7 +98,7 @@ def find_experiments(roots: Sequence[Path]) -> list[Experiment]:
     found: dict[Path, list[Path]] = {}
     for root in roots:
         if not root.is_dir():
-            raise UsageError("no such folder", where=root, mend="first run: sew decode, or name its folder")
+            raise UsageError("no such folder", where=root, hint="first run: sew decode, or name its folder")
         for folder, files in _walk(root):
             if HYPOTHESES in files:
                 owner = folder.parents[1] if folder.parent.name == "decode" else folder.parent
@@ -106,7 +106,7 @@ def find_experiments(roots: Sequence[Path]) -> list[Experiment]:
             elif CONFIG in files or METRICS in files:
                 found.setdefault(folder, [])
     if not found:
-        raise UsageError("no experiment here or below", where=roots[0], mend="first run: sew pretrain or sew finetune")
+        raise UsageError("no experiment here or below", where=roots[0], hint="first run: sew pretrain or sew finetune")
     names = _names(list(found))
     return [_experiment(folder, names[folder], decoded) for folder, decoded in sorted(found.items())]
 

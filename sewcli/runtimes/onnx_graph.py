@@ -245,11 +245,11 @@ def write_onnx(model: CTCModel, vocabulary: Vocabulary, path: Path) -> None:
     onnx = needed("onnx")
     needed("onnxscript")
     if model.config.front_end != "wave":
-        raise UsageError(f"a {model.config.front_end} front end has no graph form", mend="export a model of waves")
+        raise UsageError(f"a {model.config.front_end} front end has no graph form", hint="export a model of waves")
     if model.config.quantize_inputs:
-        raise UsageError("quantized inputs have no graph form", mend="export a model without them")
+        raise UsageError("quantized inputs have no graph form", hint="export a model without them")
     if model.config.compat != "none":
-        raise UsageError(f"compat = {model.config.compat} is not for graphs", mend="export the model without it")
+        raise UsageError(f"compat = {model.config.compat} is not for graphs", hint="export the model without it")
     portable = PortableModel(model.cpu()).eval()
     waves, lengths = _example(2, 64_000)  # more than a strip: a size of one would be taken for a constant
     batch, samples = torch.export.Dim("batch"), torch.export.Dim("samples", min=shortest(model.config))
@@ -323,7 +323,7 @@ def needed(package: str, extra: str = "export") -> Any:
     try:
         return __import__(package)
     except ImportError:
-        raise UsageError(f"the package {package} is not installed", mend=f"pip install 'sewcli[{extra}]'") from None
+        raise UsageError(f"the package {package} is not installed", hint=f"pip install 'sewcli[{extra}]'") from None
 
 
 @contextmanager

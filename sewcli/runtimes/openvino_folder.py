@@ -21,7 +21,7 @@ from torch import Tensor
 
 from sewcli.base import log
 from sewcli.base.errors import DataError, UsageError
-from sewcli.base.files import TEMPORARY, atomic_folder, explained, read_json, sha256, write_json
+from sewcli.base.files import TEMPORARY, atomic_folder, os_errors_as_usage_errors, read_json, sha256, write_json
 from sewcli.models.config import ModelConfig
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import CONFIG, HEADS, load_ctc, read_config
@@ -104,12 +104,12 @@ def open_graph(folder: Path) -> Graph:
     facts = read_json(folder / FACTS)
     digests = facts.get("sha256") if isinstance(facts, dict) else None
     if not isinstance(digests, dict) or facts.get("numbers") not in ("fp32", "int8"):
-        raise DataError("not what `sew export` or `sew quantize` writes", where=folder / FACTS, mend="export it again")
+        raise DataError("not what `sew export` or `sew quantize` writes", where=folder / FACTS, hint="export it again")
     for name in (XML, WEIGHTS):
         if not (folder / name).is_file():
-            raise DataError("no such file", where=folder / name, mend="export or copy the model again")
+            raise DataError("no such file", where=folder / name, hint="export or copy the model again")
         if sha256(folder / name) != digests.get(name):
-            raise DataError("not the file that was written", where=folder / name, mend="export or copy the model again")
+            raise DataError("not the file that was written", where=folder / name, hint="export or copy the model again")
     return Graph(folder, read_config(folder), Vocabulary.load(folder), str(facts["numbers"]), facts)
 
 
@@ -160,14 +160,14 @@ def _key(weights: Path) -> str:
 
 def _require_writable(cache: Path) -> None:
     try:
-        with explained(cache):
+        with os_errors_as_usage_errors(cache):
             cache.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=cache).close()
     except UsageError as error:
         raise UsageError(
             error.what,
             where=cache,
-            mend="set XDG_CACHE_HOME to a folder you may write to; or: sew export MODEL OUT -f openvino, and --model OUT",
+            hint="set XDG_CACHE_HOME to a folder you may write to; or: sew export MODEL OUT -f openvino, and --model OUT",
         ) from None
 
 

@@ -40,9 +40,9 @@ class GraphModel(AcousticModel):
         openvino = needed("openvino")
         core = openvino.Core()
         if precision not in HINTS:
-            raise UsageError(f"{precision} is for GPUs", mend="with OpenVINO: --precision fp32 or bf16")
+            raise UsageError(f"{precision} is for GPUs", hint="with OpenVINO: --precision fp32 or bf16")
         if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            raise UsageError("this processor has no bf16 products", mend="leave out --precision, or quantize the model")
+            raise UsageError("this processor has no bf16 products", hint="leave out --precision, or quantize the model")
         self.config, self.symbols = graph.config, len(graph.vocabulary)
         self.numbers = graph.numbers
         self.precision = "bf16" if precision == "bf16" else "fp32"

@@ -80,7 +80,7 @@ class TorchModel(AcousticModel):
             if len(waves) == 1:
                 raise UsageError(
                     f"an utterance of {len(waves[0]) / SAMPLE_RATE:.0f} s does not fit into the GPU's memory",
-                    mend="--device cpu, or cut the recording into segments",
+                    hint="--device cpu, or cut the recording into segments",
                 ) from None
         else:
 
@@ -108,7 +108,7 @@ def choose_precision(wanted: Precision, device: torch.device) -> str:
     if wanted == "auto":
         return "tf32" if device.type == "cuda" else "fp32"
     if device.type == "cpu" and wanted in ("fp16", "tf32"):
-        raise UsageError(f"{wanted} is for GPUs", mend="on a CPU: --precision fp32 or bf16")
+        raise UsageError(f"{wanted} is for GPUs", hint="on a CPU: --precision fp32 or bf16")
     if device.type == "cpu" and wanted == "bf16" and not has_bf16():
         log.warn("this processor has no bf16 products: fp32 is several times faster here")
     return wanted

@@ -82,11 +82,11 @@ def _same_utterances(rows_a: Sequence[dict[str, Any]], rows_b: Sequence[dict[str
         raise DataError(
             f"{len(only)} utterances are in one of the two only, such as {min(only, key=str)}",
             where=f"{a} and {b}",
-            mend="decode the same split with both; failed.jsonl tells what one could not decode",
+            hint="decode the same split with both; failed.jsonl tells what one could not decode",
         )
     for name, reference in references_a.items():
         if reference != references_b[name]:
-            raise DataError(f"two references of {name}", where=f"{a} and {b}", mend="decode both of the same corpus")
+            raise DataError(f"two references of {name}", where=f"{a} and {b}", hint="decode both of the same corpus")
 
 
 def _errors(errors: WordErrors) -> list[int]:

@@ -94,7 +94,7 @@ def read_glm(path: str | Path, *, side: str) -> SpellingMap:
     try:
         return parse_glm(lines, side=side)
     except DataError as error:
-        raise DataError(error.what, where=path, mend=error.mend) from None
+        raise DataError(error.what, where=path, hint=error.hint) from None
 
 
 def parse_glm(lines: Sequence[str], *, side: str) -> SpellingMap:
@@ -119,7 +119,7 @@ def parse_glm(lines: Sequence[str], *, side: str) -> SpellingMap:
         elif "=>" in content:
             rules.append(_rule(content))
         else:
-            raise DataError(f"line {number}: a rule without an arrow: {content!r}", mend="write it as A => B")
+            raise DataError(f"line {number}: a rule without an arrow: {content!r}", hint="write it as A => B")
     return SpellingMap(rules, case_sensitive=case_sensitive)
 
 

@@ -135,7 +135,7 @@ def _require_size(reference: int, hypothesis: int) -> None:
     if reference * hypothesis > LARGEST:
         raise DataError(
             f"a reference of {reference:,} and a hypothesis of {hypothesis:,} words are too long to be aligned as NIST does",
-            mend="cut the recording into segments",
+            hint="cut the recording into segments",
         )
 
 

@@ -53,10 +53,10 @@ class SegmentCounts:
     counts: Counts
 
 
-def mended(stm: str) -> str:
+def normalised_stm(stm: str) -> str:
     """An STM as NIST's tools take it: Kaldi's two mends (eval2000_data_prep.sh), and without lines of gaps.
 
-    >>> mended("f 1 f_A 0 1 <B_ASIDE> ((TH-) THE <E_ASIDE>")
+    >>> normalised_stm("f 1 f_A 0 1 <B_ASIDE> ((TH-) THE <E_ASIDE>")
     'f 1 f_A 0 1  (TH-) THE '
     """
     return _GAP.sub("", _ASIDES.sub("", stm).replace("((", "("))
@@ -81,11 +81,11 @@ def score(
         DataError: a file that cannot be read, or that the tools refuse.
     """
     if tool not in TOOLS:
-        raise UsageError(f"no tool {tool!r} to score with", mend=f"one of: {', '.join(TOOLS)}")
-    text = mended(_read(stm))
+        raise UsageError(f"no tool {tool!r} to score with", hint=f"one of: {', '.join(TOOLS)}")
+    text = normalised_stm(_read(stm))
     tools = sctk()
     if tool == "sctk" and tools is None:
-        raise UsageError("NIST's scoring tools are not installed", mend="apt install sctk, or give --nist python")
+        raise UsageError("NIST's scoring tools are not installed", hint="apt install sctk, or give --nist python")
     if tools and tool != "python":
         try:
             return "sctk", score_with_sctk(text, glm, words, tools)
@@ -165,12 +165,12 @@ def score_with_sctk(stm: str, glm: Path | None, words: Sequence[TimedWord], tool
         report = folder / "hyp.ctm.filt.sgml"
         if done.returncode or not report.is_file():
             said = " | ".join((done.stdout + done.stderr).strip().splitlines()[-4:])
-            raise DataError(f"NIST's hubscr.pl failed: {said}", mend="mend the STM or GLM, or give --nist python")
+            raise DataError(f"NIST's hubscr.pl failed: {said}", hint="correct the STM or GLM, or give --nist python")
         text = report.read_text(encoding="utf-8", errors="replace")
     found = [SegmentCounts(file, _count(body)) for file, body in _PATHS.findall(text)]
     expected = sum(not segment.ignored for segment in parse_stm(stm.split("\n"))[0])
     if len(found) != expected:
-        raise DataError(f"NIST's sclite has scored {len(found)} of {expected} segments", mend="give --nist python")
+        raise DataError(f"NIST's sclite has scored {len(found)} of {expected} segments", hint="give --nist python")
     return found
 
 

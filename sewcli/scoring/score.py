@@ -62,7 +62,7 @@ def score_folder(
         raise DataError(
             f"{len(foreign)} of the hypotheses are of cuts that the corpus does not have, such as {foreign[0][:200]}",
             where=folder / HYPOTHESES,
-            mend="decode it again; or give the corpus that it is of: --data",
+            hint="decode it again; or give the corpus that it is of: --data",
         )
     speakers = speakers_of(rows, cuts, required=by_speaker)
     counts = errors.utterances
@@ -137,7 +137,7 @@ def speakers_of(
     if required:
         raise UsageError(
             "the speakers are not known: the corpus is not where it was decoded, or does not name them",
-            mend="give the prepared corpus: --data data/CORPUS",
+            hint="give the prepared corpus: --data data/CORPUS",
         )
     return None
 
@@ -150,7 +150,7 @@ def find_folders(root: Path) -> list[Path]:
     """
     found = _decode_folders(root)
     if not found:
-        raise UsageError("no hypotheses here or below", where=root, mend="first run: sew decode")
+        raise UsageError("no hypotheses here or below", where=root, hint="first run: sew decode")
     return found
 
 
@@ -271,13 +271,13 @@ def _read(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
     decoded = read_json(folder / DECODED)
     if not isinstance(decoded, dict) or type(decoded.get("failed", 0)) is not int:
         raise DataError(
-            "not an object whose `failed` is a whole number", where=folder / DECODED, mend="decode it again"
+            "not an object whose `failed` is a whole number", where=folder / DECODED, hint="decode it again"
         )
     lines: dict[str, int] = {}
     rows = []
     for line, row in numbered_jsonl(folder / HYPOTHESES):
         if fault := _fault(row, lines):
-            raise DataError(f"line {line}: {fault}", where=folder / HYPOTHESES, mend="mend it, or decode it again")
+            raise DataError(f"line {line}: {fault}", where=folder / HYPOTHESES, hint="correct it, or decode it again")
         lines[row["id"]] = line
         rows.append(row)
     written = decoded.get("utterances")
@@ -285,7 +285,7 @@ def _read(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
         raise DataError(
             f"{len(rows)} hypotheses, where {DECODED} says that {written} were written",
             where=folder / HYPOTHESES,
-            mend="lines were lost or added: decode it again",
+            hint="lines were lost or added: decode it again",
         )
     with_reference = [row for row in rows if row.get("reference") is not None]
     if not any(row["reference"].strip() for row in with_reference):
@@ -307,8 +307,8 @@ def _fault(row: Mapping[str, Any], lines: Mapping[str, int]) -> str | None:
 def _no_hypotheses(folder: Path) -> UsageError:
     """Not a decode folder; one above decode folders, perhaps."""
     below = list(map(str, _decode_folders(folder)))
-    mend = f"give one of {', '.join(below)}" if below else "first run: sew decode"
-    return UsageError(f"no {HYPOTHESES} here{', but below' if below else ''}", where=folder, mend=mend)
+    hint = f"give one of {', '.join(below)}" if below else "first run: sew decode"
+    return UsageError(f"no {HYPOTHESES} here{', but below' if below else ''}", where=folder, hint=hint)
 
 
 def _bounds(counts: Sequence[Counts], groups: Sequence[str] | None) -> tuple[float, float]:

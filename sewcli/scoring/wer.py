@@ -117,7 +117,7 @@ def _require_sizes(sizes: Sequence[Sequence[int]], units: str, names: Sequence[s
             raise DataError(
                 f"a reference of {written:,} and a hypothesis of {said:,} {units} are too long to be compared",
                 where=names[number] if names else f"text {number + 1}",
-                mend="is this the text of one utterance? correct it, or cut the recording into segments",
+                hint="is this the text of one utterance? correct it, or cut the recording into segments",
             )
 
 

@@ -56,14 +56,14 @@ def require_plain(data: Path, split: str) -> Path:
     path = manifests(data, split)[0]
     if data not in (path, path.parent):
         raise UsageError(
-            "a split that is kept as Shar", where=path.parent, mend="label the folder that sew shar has packed"
+            "a split that is kept as Shar", where=path.parent, hint="label the folder that sew shar has packed"
         )
     for row, utterance in read_cuts(data, split):
         if "tracks" in row:
             raise UsageError(
                 f"{utterance.id} is a mixture of recordings, which has no place for a label of its own",
                 where=path,
-                mend="write the audio to files first: CutSet.save_audios",
+                hint="write the audio to files first: CutSet.save_audios",
             )
     return path
 
@@ -79,7 +79,7 @@ def require_free(out: Path, split: str) -> None:
         entry is None and (out / cuts_name(split)).exists() and not (out / WORK).is_dir()
     ):
         raise UsageError(
-            f"{split} of a corpus is here, which labels of a model would replace", where=out, mend="--out FOLDER"
+            f"{split} of a corpus is here, which labels of a model would replace", where=out, hint="--out FOLDER"
         )
 
 
@@ -107,7 +107,7 @@ def write_split(
     if not kept:
         told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
         raise DataError(
-            f"no label is kept ({told})", where=split, mend="a better model, or wider filters: --keep, --set filter..."
+            f"no label is kept ({told})", where=split, hint="a better model, or wider filters: --keep, --set filter..."
         )
     remove_leftovers(out)
     _write_splits(out, data, {name: entry for name, entry in _splits(out).items() if name != split})

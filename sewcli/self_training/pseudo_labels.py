@@ -122,7 +122,7 @@ def require_models(config: LabelConfig, data: Path) -> None:
             raise DataError(
                 "not a causal language model",
                 where=folder,
-                mend="give a folder of sew lm train, or of a Hugging Face causal language model",
+                hint="give a folder of sew lm train, or of a Hugging Face causal language model",
             )
     if config.search.rescore_weights:
         read_weights(Path(config.search.rescore_weights))
@@ -177,7 +177,7 @@ class _Work:
             shard=self.shard,
             pieces=max(1, min(MAX_PIECES, math.ceil(hours / search.save_hours / self.shard[1]))),
             skip=skip,
-            opinions=True,
+            include_greedy=True,
         )
         return done
 

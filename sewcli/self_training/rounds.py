@@ -57,12 +57,12 @@ def self_train(config: SelfTrainingConfig, exp: Path, device: str) -> list[Row]:
     if dist.world_size() > 1:
         raise UsageError(
             "sew selftrain under torchrun",
-            mend="sew pseudo-label and sew finetune take torchrun: call them in turn, round by round (docs/self-training.md)",
+            hint="sew pseudo-label and sew finetune take torchrun: call them in turn, round by round (docs/self-training.md)",
         )
     resolved = _resolved(config, exp)
     run = _Run(resolved, exp, device)
     run.check()
-    hold(exp, busy="another process trains in this folder", mend="wait for it, or give this run its own --exp")
+    hold(exp, busy="another process trains in this folder", hint="wait for it, or give this run its own --exp")
     _keep_config(exp, config)
     rows = [run.start()]
     run.tell(rows)
@@ -76,7 +76,7 @@ def self_train(config: SelfTrainingConfig, exp: Path, device: str) -> list[Row]:
         raise PartialError(
             "self-training is done; some audio could not be read",
             where=exp,
-            mend=f"rejected.jsonl in {', '.join(sorted(run.failed))} names it; sew check finds such files before a run",
+            hint=f"rejected.jsonl in {', '.join(sorted(run.failed))} names it; sew check finds such files before a run",
         )
     return rows
 
@@ -208,7 +208,7 @@ class _Run:
         except PartialError:
             self.failed.add(str(folder))
         if not (folder / MODEL).is_dir():
-            raise DataError("fine-tuning left no model", where=folder, mend="its metrics.jsonl tells how it went")
+            raise DataError("fine-tuning left no model", where=folder, hint="its metrics.jsonl tells how it went")
 
     def _finetuning(self, begin: str, differs: dict[str, Any], labels: list[str], recipe: str | None) -> FinetuneConfig:
         times = f"*{self.config.labelled_times}" if labels and self.config.labelled_times > 1 else ""
@@ -259,7 +259,7 @@ def is_recogniser(model: str) -> bool:
     if not is_model(model):
         raise UsageError(
             f"no weights of {model!r}",
-            mend="give a recogniser or a pre-trained model: its folder, a fairseq file or a Hub id",
+            hint="give a recogniser or a pre-trained model: its folder, a fairseq file or a Hub id",
         )
     return open_source(model).kind == "ctc"
 
@@ -279,7 +279,7 @@ def _resolved(config: SelfTrainingConfig, exp: Path) -> SelfTrainingConfig:
     is_recogniser(config.model)
     data = config.data
     if not config.untranscribed:
-        raise UsageError("no split to label", where=data, mend="name it: --untranscribed SPLIT (may be repeated)")
+        raise UsageError("no split to label", where=data, hint="name it: --untranscribed SPLIT (may be repeated)")
     wanted = require_splits(data, config.untranscribed, default_prefix="")
     if config.labelled:
         labelled = require_splits(data, config.labelled, default_prefix="")
@@ -289,15 +289,15 @@ def _resolved(config: SelfTrainingConfig, exp: Path) -> SelfTrainingConfig:
         raise UsageError(
             "no split with true labels is left",
             where=data,
-            mend="name them: --set labelled=10h (sew prep --subset draws such)",
+            hint="name them: --set labelled=10h (sew prep --subset draws such)",
         )
     if both := sorted(set(labelled) & set(wanted)):
         raise UsageError(
-            f"{', '.join(both)}: labelled and untranscribed at once", mend="--untranscribed takes the others"
+            f"{', '.join(both)}: labelled and untranscribed at once", hint="--untranscribed takes the others"
         )
     if not any(u.text.strip() for name in labelled for u in read_split(data, name)):
         raise UsageError(
-            f"no text in {', '.join(labelled)}", where=data, mend="--set labelled=SPLIT, of one with transcripts"
+            f"no text in {', '.join(labelled)}", where=data, hint="--set labelled=SPLIT, of one with transcripts"
         )
     test = config.test or [name for name in find_splits(data) if name.startswith(("dev", "test"))]
     update = {"labelled": tuple(labelled), "test": tuple(require_splits(data, test, default_prefix="dev"))}
@@ -316,13 +316,13 @@ def _keep_config(exp: Path, config: SelfTrainingConfig) -> None:
         if changed.keys() - {GROWS}:
             shown = ", ".join(f"{key} {then!r} -> {now!r}" for key, (then, now) in list(changed.items())[:4])
             raise UsageError(
-                f"another run is in this folder: {shown}", where=exp, mend="give the new run its own --exp"
+                f"another run is in this folder: {shown}", where=exp, hint="give the new run its own --exp"
             )
         if GROWS in changed and config.final:
             raise UsageError(
                 "another number of rounds, and a final model that was to follow the old one",
                 where=exp,
-                mend="its own --exp",
+                hint="its own --exp",
             )
     write_text(path, dump_yaml(config))
 
@@ -341,5 +341,5 @@ def _found(name: str, exp: Path) -> str:
     raise UsageError(
         f"no pre-training of {name}",
         where=exp.parent / name,
-        mend=f"first run: sew pretrain --model {name}; or give a folder",
+        hint=f"first run: sew pretrain --model {name}; or give a folder",
     )

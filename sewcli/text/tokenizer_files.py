@@ -164,7 +164,7 @@ def _kind(settings: Mapping[str, Any], config: Mapping[str, Any], folder: Path) 
         raise DataError(
             f"its tokenizer is a {quoted(name) if not isinstance(name, str) else name[:80]}",
             where=folder / TOKENIZER,
-            mend=f"sew reads the symbols of {LETTERS} and {PHONES}",
+            hint=f"sew reads the symbols of {LETTERS} and {PHONES}",
         )
     return CLASSES[name]
 
@@ -172,7 +172,7 @@ def _kind(settings: Mapping[str, Any], config: Mapping[str, Any], folder: Path) 
 def _vocabulary(path: Path, language: object) -> dict[str, int]:
     """Symbols and their ids, of one language."""
     if not path.exists():
-        raise DataError("no such file", where=path, mend=_where_symbols_are(path))
+        raise DataError("no such file", where=path, hint=_where_symbols_are(path))
     ids = read_json(path)
     if isinstance(ids, dict) and ids and all(isinstance(value, dict) for value in ids.values()):
         shown = ", ".join(list(ids)[:8]) + (", ..." if len(ids) > 8 else "")
@@ -181,7 +181,7 @@ def _vocabulary(path: Path, language: object) -> dict[str, int]:
                 f"symbols of {len(ids)} languages ({shown}), and {TOKENIZER} names "
                 + ("none of them" if language is None else f"{language!r}, which is not among them"),
                 where=path,
-                mend=f'write "target_lang": "{next(iter(ids))}" into {TOKENIZER}',
+                hint=f'write "target_lang": "{next(iter(ids))}" into {TOKENIZER}',
             )
         ids = ids[str(language)]
     whole = isinstance(ids, dict) and all(type(i) is int and 0 <= i < MOST_ROWS for i in ids.values())
@@ -261,7 +261,7 @@ def _blank(pad: str | None, by_id: Mapping[int, str], size: int, config: Mapping
         raise DataError(
             f"no output of the model is the CTC blank: the padding symbol {pad!r} has no id below {size}",
             where=folder / (TOKENIZER if (folder / TOKENIZER).is_file() else SYMBOLS),
-            mend=f"name it in {TOKENIZER} (pad_token) or in {CONFIG} (pad_token_id)",
+            hint=f"name it in {TOKENIZER} (pad_token) or in {CONFIG} (pad_token_id)",
         )
     if stated is not None and stated != place:
         log.warn(
@@ -295,4 +295,4 @@ def _by_names(ids: Mapping[str, int], path: Path) -> Symbols:
         phones = are_phones([token for token in tokens if token not in (*SPECIAL, *BLANKS, *UNKNOWNS, *ENDS)])
         return Symbols(tokens, roles_by_names(tokens, separated=phones and not set(BOUNDARIES) & set(tokens)))
     except DataError as error:
-        raise DataError(error.what, where=path, mend=error.mend) from None
+        raise DataError(error.what, where=path, hint=error.hint) from None

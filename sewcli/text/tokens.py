@@ -74,7 +74,7 @@ class Vocabulary:
         try:
             return cls(symbols.tokens, symbols.roles)
         except DataError as error:
-            raise DataError(error.what, where=path, mend=error.mend) from None
+            raise DataError(error.what, where=path, hint=error.hint) from None
 
     @classmethod
     def read(cls, path: str | Path) -> Vocabulary:
@@ -91,14 +91,14 @@ class Vocabulary:
         path = Path(path)
         if path.is_dir() or path.suffix == ".json":
             return cls.load(path)
-        lines = map(one_form, read_lines(path, mend="give vocab.json, or a text file with a symbol a line"))
+        lines = map(one_form, read_lines(path, hint="give vocab.json, or a text file with a symbol a line"))
         try:
             symbols = listed_symbols(list(lines))
         except DataError as error:
-            raise DataError(error.what, where=path, mend=error.mend) from None
+            raise DataError(error.what, where=path, hint=error.hint) from None
         own = [symbol for symbol in symbols if symbol not in SPECIAL]
         if not own:
-            raise DataError("no symbol in this vocabulary", where=path, mend="write one a line")
+            raise DataError("no symbol in this vocabulary", where=path, hint="write one a line")
         try:
             if SPECIAL[-1] not in symbols and are_phones(own):
                 tokens = (*SPECIAL[:-1], *own)
@@ -153,7 +153,7 @@ class Vocabulary:
         if outside := self.outside(text):
             raise DataError(
                 f"symbols outside the vocabulary: {' '.join(map(repr, outside))}",
-                mend="normalise the transcripts (spell out digits, remove punctuation), or give the model its own vocabulary "
+                hint="normalise the transcripts (spell out digits, remove punctuation), or give the model its own vocabulary "
                 "(sew finetune --set vocabulary=FILE)",
             )
         ids: list[int] = []

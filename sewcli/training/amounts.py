@@ -29,7 +29,7 @@ def training_splits(data: DataConfig) -> list[Part]:
             f"this recipe is for {hours_text(data.hours or 0)} of labels, the split {missing[0]}, which is not here "
             f"(there are: {', '.join(there)})",
             where=data.dir,
-            mend=f"{prepared} of your own: --set data.train={example}; sew recipes lists those for other amounts",
+            hint=f"{prepared} of your own: --set data.train={example}; sew recipes lists those for other amounts",
         )
     return parts(data.dir, data.train, default_prefix="train")
 
@@ -46,7 +46,7 @@ def require_hours(data: DataConfig, train: Sequence[Utterance]) -> None:
         raise UsageError(
             f"{hours_text(hours)} of labels in {names}, where this recipe is for {hours_text(data.hours)}",
             where=data.dir,
-            mend=f"to train on them all the same: --set data.train={','.join(data.train or ())}; "
+            hint=f"to train on them all the same: --set data.train={','.join(data.train or ())}; "
             "or take the recipe for their amount (sew recipes)",
         )
     meant = data.other_hours

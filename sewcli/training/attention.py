@@ -28,7 +28,7 @@ def _require_kernels(layers: list[DisentangledAttention], config: RunConfig, dev
     if not layers:
         raise UsageError(
             f"attention = fused: {config.model} has no attention with relative positions (SEW-D alone has it)",
-            mend="--set attention=auto",
+            hint="--set attention=auto",
         )
     dtype = precision(config, device)
     capability = torch.cuda.get_device_capability(device) if device.type == "cuda" else None
@@ -36,5 +36,5 @@ def _require_kernels(layers: list[DisentangledAttention], config: RunConfig, dev
     if not fused.serves(device.type, dtype, width, capability, fused.has_triton()):
         raise UsageError(
             f"attention = fused: no kernel for {dtype} and heads of {width} on {device}",
-            mend="--set attention=auto; the kernels are for bf16 and fp16 on an A100 or newer, and need Triton",
+            hint="--set attention=auto; the kernels are for bf16 and fp16 on an A100 or newer, and need Triton",
         )

@@ -19,13 +19,13 @@ from sewcli.training.config import BatchConfig
 if TYPE_CHECKING:
     from sewcli.training.loop import Task
 
-Numbered = tuple[int, WaveBatch, float]
+IndexedBatch = tuple[int, WaveBatch, float]
 """(number in the update, batch, weight: 0 for a stand-in, else 1)"""
 
 
 def loaded_updates(
     task: Task, start: TrainingState, stop: Callable[[], bool], *, pin: bool = False
-) -> Iterator[tuple[Position, int, int, list[Numbered]]]:
+) -> Iterator[tuple[Position, int, int, list[IndexedBatch]]]:
     """(position after the update, step, micro-batches of all ranks, those of this rank), read ahead across updates.
 
     Without end, unless `stop` says yes while data are waited for. `pin`: in page-locked memory, for a GPU.
@@ -44,7 +44,7 @@ def loaded_updates(
         batch: WaveBatch = task.load(item[4], item[1], item[3])
         return pinned(batch) if pin else batch
 
-    batches: list[Numbered] = []
+    batches: list[IndexedBatch] = []
     threads = task.config.data.threads
     items = read_ahead(wanted(), load, threads=threads, stop=stop)
     for (position, step, count, number, _, weight, last), batch in items:
@@ -68,7 +68,7 @@ def _in_order(plan: BatchPlan, start: Position) -> Iterator[tuple[Position, list
         if offset and offset >= len(updates):
             raise DataError(
                 f"the checkpoint is from after update {offset} of epoch {epoch}, which has {len(updates)}",
-                mend="prepare the corpus as it was, or go on from another checkpoint",
+                hint="prepare the corpus as it was, or go on from another checkpoint",
             )
         for number in range(offset, len(updates)):
             after = Position(epoch, number + 1) if number + 1 < len(updates) else Position(epoch + 1, 0)

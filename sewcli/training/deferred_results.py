@@ -15,7 +15,7 @@ import torch
 T = TypeVar("T")
 
 
-class Verdicts(Generic[T]):
+class DeferredResults(Generic[T]):
     """Updates whose facts are on their way.
 
     Args:
@@ -38,7 +38,7 @@ class Verdicts(Generic[T]):
         self._waiting.append((update, facts, event))
         yield from self._down_to(self.behind)
 
-    def rest(self) -> Iterator[tuple[T, list[float]]]:
+    def drain(self) -> Iterator[tuple[T, list[float]]]:
         """(update, facts) of all that are left: before anything is written that they may forbid."""
         yield from self._down_to(0)
 

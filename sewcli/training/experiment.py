@@ -52,7 +52,7 @@ def open_experiment(exp: Path, config: LoopConfig) -> None:
     """
     path = exp / "config.yaml"
     if dist.is_main():
-        hold(exp, busy="another process is training in this folder", mend="wait for it, or give this run its own --exp")
+        hold(exp, busy="another process is training in this folder", hint="wait for it, or give this run its own --exp")
     _warn_of_warmup(config)
     if path.exists():
         _check_same_run(exp, _config_there(path, config), config)
@@ -86,7 +86,7 @@ def keep_fingerprint(exp: Path, now: dict[str, Any]) -> None:
             raise UsageError(
                 "the prepared corpus is not the one this run began with",
                 where=exp,
-                mend="prepare it again as it was, or start a new run with another --exp",
+                hint="prepare it again as it was, or start a new run with another --exp",
             )
     elif dist.is_main():
         write_json(path, now)
@@ -112,7 +112,7 @@ def report_rejected(reader: Reader) -> None:
         raise PartialError(
             f"training is done; {number} of {reader.total} utterances could not be read or written and were passed over",
             where=reader.path,
-            mend="they are listed there; sew check finds such files before a run",
+            hint="they are listed there; sew check finds such files before a run",
         )
 
 
@@ -130,7 +130,7 @@ def choose_device(name: str) -> torch.device:
         torch.empty(1, device=device)
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
-        raise UsageError(f"cannot use device {device} ({reason})", mend="--device cpu, or another GPU") from None
+        raise UsageError(f"cannot use device {device} ({reason})", hint="--device cpu, or another GPU") from None
     return device
 
 
@@ -148,22 +148,22 @@ def device_of_rank(name: str, gpus: int, rank: int, processes: int) -> str:
     """
     kind, colon, index = name.partition(":")
     if kind not in ("auto", "cpu", "cuda") or (colon and (kind != "cuda" or not index.isdecimal())):
-        raise UsageError(f"cannot use device {name!r}", mend="--device auto, cpu, cuda or cuda:N")
+        raise UsageError(f"cannot use device {name!r}", hint="--device auto, cpu, cuda or cuda:N")
     if kind == "cpu" or (kind == "auto" and not gpus):
         return "cpu"
     if not gpus:
-        raise UsageError(f"cannot use device {name!r}: no GPU here that PyTorch can use", mend="--device cpu")
+        raise UsageError(f"cannot use device {name!r}: no GPU here that PyTorch can use", hint="--device cpu")
     if index and processes > 1:
-        raise UsageError(f"{name} for {processes} processes", mend="--device cuda gives each a GPU of its own")
+        raise UsageError(f"{name} for {processes} processes", hint="--device cuda gives each a GPU of its own")
     if processes > gpus:
         has = f"{gpus} GPU{'s' * (gpus > 1)}"
         raise UsageError(
             f"{processes} processes, but this machine has {has}",
-            mend=f"torchrun --nproc-per-node {gpus}, or --device cpu",
+            hint=f"torchrun --nproc-per-node {gpus}, or --device cpu",
         )
     number = int(index) if index else rank
     if number >= gpus:
-        raise UsageError(f"cannot use device {name!r}: the last GPU here is cuda:{gpus - 1}", mend="--device cuda")
+        raise UsageError(f"cannot use device {name!r}: the last GPU here is cuda:{gpus - 1}", hint="--device cuda")
     return f"cuda:{number}"
 
 
@@ -174,25 +174,25 @@ def _config_there(path: Path, config: LoopConfig) -> LoopConfig:
         raise UsageError(
             f"a config that this version of sew cannot go on with ({error.what})",
             where=path,
-            mend="give the new run its own --exp, or remove the folder",
+            hint="give the new run its own --exp, or remove the folder",
         ) from None
 
 
 def _check_same_run(exp: Path, there: LoopConfig, config: LoopConfig) -> None:
     found = differences(there.model_dump(mode="json"), config.model_dump(mode="json"))
     changed = [key for key in found if not key.startswith(FREE)]
-    mend = "give the new run its own --exp, or run the old config to go on, or remove the folder"
+    hint = "give the new run its own --exp, or run the old config to go on, or remove the folder"
     if changed == ["updates"]:
         done = newest_step(exp / "checkpoints")
         reason = _why_not(there.updates, config, done)
         if reason is None:
             log.info(f"{exp}: {config.updates} updates in all in place of {there.updates}")
             return
-        raise UsageError(f"updates {there.updates} -> {config.updates}: {reason}", where=exp, mend=mend)
+        raise UsageError(f"updates {there.updates} -> {config.updates}: {reason}", where=exp, hint=hint)
     if changed:
         shown = ", ".join(f"{key} {then!r} -> {now!r}" for key in changed[:4] for then, now in [found[key]])
         more = f" and {len(changed) - 4} more" if len(changed) > 4 else ""
-        raise UsageError(f"another run is in this folder: {shown}{more}", where=exp, mend=mend)
+        raise UsageError(f"another run is in this folder: {shown}{more}", where=exp, hint=hint)
 
 
 def _why_not(before: int, config: LoopConfig, done: int) -> str | None:

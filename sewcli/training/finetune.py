@@ -56,7 +56,7 @@ from sewcli.training.health import (
 )
 from sewcli.training.loop import StepResult
 from sewcli.training.recipes import overridden
-from sewcli.training.run import carry_out
+from sewcli.training.run import run_experiment
 from sewcli.training.schedule import tri_stage
 from sewcli.training.selection import NAMES, chosen_rate, error_rates
 from sewcli.training.stop import StopFlag
@@ -267,7 +267,7 @@ def select(
     (left_out or LeftOut()).take(unfit, len(utterances), validation=validation)
     dropped = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
     if not kept:
-        raise DataError(f"no utterance is left to train on ({dropped})", mend="look at the data section of the config")
+        raise DataError(f"no utterance is left to train on ({dropped})", hint="look at the data section of the config")
     if dropped:
         log.info(f"left out: {dropped}")
     crowded = reasons["more labels than frames"]
@@ -279,7 +279,7 @@ def select(
 def _encode(vocabulary: Vocabulary, utterance: Utterance) -> list[int] | DataError:
     """The labels of an utterance, or why it has none."""
     if utterance.fault:
-        return DataError(utterance.fault, mend="CutSet.trim_to_supervisions before the audio is cut")
+        return DataError(utterance.fault, hint="CutSet.trim_to_supervisions before the audio is cut")
     try:
         return vocabulary.encode(utterance.text)
     except DataError as error:
@@ -311,7 +311,7 @@ def run(config: FinetuneConfig, exp: Path, device_name: str, *, dry: bool = Fals
     reader = Reader(train, None if dry else exp, config.data.max_rejected, left_out)
     task = Finetuning(config, model, vocabulary, train, valid, reader)
     size = f"{model.config.name}, {sum(p.numel() for p in model.parameters()):,} parameters on {device}"
-    carry_out(task, exp, device, size, dry=dry)
+    run_experiment(task, exp, device, size, dry=dry)
     dist.stop()
 
 
@@ -334,7 +334,7 @@ def validation_splits(config: RunConfig) -> list[Part]:
         raise UsageError(
             f"no split dev* to choose the best model with (there are: {', '.join(there)})",
             where=config.data.dir,
-            mend="name one: --set data.valid=NAME; or set speakers aside: sew prep ... --hold-out dev=SPEAKER,...",
+            hint="name one: --set data.valid=NAME; or set speakers aside: sew prep ... --hold-out dev=SPEAKER,...",
         )
     preferred = (PREFERRED,) if PREFERRED in there else None
     return parts(config.data.dir, config.data.valid or preferred, default_prefix="dev")
@@ -345,7 +345,7 @@ def new_or_pretrained(config: RecogniserConfig, vocabulary: Vocabulary) -> CTCMo
     if "extractor_gradient" in config.overrides:
         raise UsageError(
             "extractor_gradient is not an override",
-            mend=f"--set extractor_gradient={config.overrides['extractor_gradient']}",
+            hint=f"--set extractor_gradient={config.overrides['extractor_gradient']}",
         )
     overrides = {**config.overrides, "extractor_gradient": config.extractor_gradient}
     if not is_model(config.model):
@@ -356,7 +356,7 @@ def new_or_pretrained(config: RecogniserConfig, vocabulary: Vocabulary) -> CTCMo
             raise DataError(
                 "this model has another vocabulary",
                 where=config.model,
-                mend=f"to go on with its own: --set vocabulary={config.model}; for other symbols: a pre-trained model",
+                hint=f"to go on with its own: --set vocabulary={config.model}; for other symbols: a pre-trained model",
             )
         return model
     return CTCModel.from_encoder(load_encoder(config.model, overrides=overrides), len(vocabulary))

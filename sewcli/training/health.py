@@ -58,7 +58,7 @@ class Finding:
 
     kind: str
     what: str
-    mend: str
+    hint: str
     fatal: bool = True
 
 
@@ -98,7 +98,7 @@ class Watch:
         found = self.findings(list(self.history.train), self.history.valid, self.history.window)
         for finding in found:
             if finding.kind not in self.said:
-                log.warn(f"update {step}: {finding.what}\n  mend: {finding.mend}")
+                log.warn(f"update {step}: {finding.what}\n  hint: {finding.hint}")
                 self.said.add(finding.kind)
         return next((finding for finding in found if finding.fatal), None)
 
@@ -133,8 +133,8 @@ def pretraining_findings(
         return found
     if train[-1]["step"] >= patience and _is_flat(train[-2 * window :], window, chance):
         what = f"the loss lies flat at {fmean(bits):.3f} bits over the last {2 * window} updates; guessing gives {chance:.3f}"
-        mend = "a longer warm-up (schedule.warmup_updates); 24 layers need overrides.layer_drop=0.2"
-        return [Finding("at-chance", what, f"{ANEW}; {LOWER_RATE}; {WHOLE_BATCH}; {mend}")]
+        hint = "a longer warm-up (schedule.warmup_updates); 24 layers need overrides.layer_drop=0.2"
+        return [Finding("at-chance", what, f"{ANEW}; {LOWER_RATE}; {WHOLE_BATCH}; {hint}")]
     if valid:
         values = (valid[-1].get(name) for name in ("loss_bits", "accuracy", "code_perplexity"))
         return _collapse(model, f"in the validation of update {valid[-1]['step']}", *values)
@@ -147,13 +147,13 @@ def _collapse(
     """All frames with one code, and what follows from it: every distractor equals the target."""
     found = []
     most, least = model.codebook_groups * model.codebook_entries, model.codebook_groups
-    mend = f"{ANEW}; {LOWER_RATE}; {WHOLE_BATCH}; {SMALL_CODEBOOKS}"
+    hint = f"{ANEW}; {LOWER_RATE}; {WHOLE_BATCH}; {SMALL_CODEBOOKS}"
     if bits is not None and accuracy is not None and bits < NO_LOSS * chance_bits(model) and accuracy > ALL_RIGHT:
         what = f"loss {bits:.3f} bits and accuracy {accuracy:.2f} {where}: every distractor equals the target"
-        found.append(Finding("all-equal", what, f"{mend}; is most of the audio silent?"))
+        found.append(Finding("all-equal", what, f"{hint}; is most of the audio silent?"))
     if codes is not None and codes < least + FEW_CODES * (most - least):
         what = f"code perplexity {codes:.1f} of {most} {where}: nearly all frames get the same codes"
-        found.append(Finding("few-codes", what, f"{mend}; overrides.diversity_weight above 0.1"))
+        found.append(Finding("few-codes", what, f"{hint}; overrides.diversity_weight above 0.1"))
     return found
 
 
@@ -181,11 +181,11 @@ def finetuning_findings(
     before, after = _series(train[-2 * window : -window], "loss"), _series(train[-window:], "loss")
     falling = not before or not after or fmean(after) < (1 - STILL_FALLING) * fmean(before)
     if plateaus[-1] == "blanks":
-        kind, learning, mend = "blanks", falling, OFF_BLANKS
+        kind, learning, hint = "blanks", falling, OFF_BLANKS
         what = f"{resting} validations in a row without a word: the model gives blanks alone"
     else:
         short = rest[-1]["step"] - rest[0]["step"] < PLATEAU_WINDOWS * window
-        kind, learning, mend = "letters", falling or short or _improves(rest), OFF_LETTERS
+        kind, learning, hint = "letters", falling or short or _improves(rest), OFF_LETTERS
         text = str((rest[-1].get("sample") or {}).get("hypothesis", ""))[:SHOWN]
         what = f"{resting} validations in a row with little but the commonest letters{f' ({text})' if text else ''}"
     if guess and after and abs(fmean(after) / guess - 1) < NEAR_GUESS:
@@ -193,7 +193,7 @@ def finetuning_findings(
     if learning:
         wait = "the loss or the error rate still falls: the first thousands of updates often look so; wait"
         return [*found, Finding(f"only-{kind}", what, wait, fatal=False)]
-    return [*found, Finding(f"stuck-at-{kind}", f"{what}, and the loss does not fall", mend)]
+    return [*found, Finding(f"stuck-at-{kind}", f"{what}, and the loss does not fall", hint)]
 
 
 def _improves(rest: Sequence[Row]) -> bool:
@@ -248,7 +248,7 @@ def frozen_at_random(
 def warn_of(findings: Iterable[Finding]) -> None:
     """Say what was found before a run."""
     for finding in findings:
-        log.warn(f"{finding.what}\n  mend: {finding.mend}")
+        log.warn(f"{finding.what}\n  hint: {finding.hint}")
 
 
 def loss_findings(train: Sequence[Row], window: int) -> list[Finding]:

@@ -19,16 +19,16 @@ import torch
 
 from sewcli.base import dist, log
 from sewcli.base.errors import DataError, PoliteStop
-from sewcli.base.files import put_back, remove_leftovers
+from sewcli.base.files import remove_leftovers, restore_interrupted_swap
 from sewcli.data.plan import BatchPlan, MicroBatch, Position
 from sewcli.training import checkpoint
 from sewcli.training.bad_batch import dump, suspects
-from sewcli.training.batch_stream import Numbered, loaded_updates
+from sewcli.training.batch_stream import IndexedBatch, loaded_updates
 from sewcli.training.checkpoint import TrainingState
 from sewcli.training.config import LoopConfig
-from sewcli.training.deferred_results import Verdicts
+from sewcli.training.deferred_results import DeferredResults
 from sewcli.training.health import Finding, Row, Watch, window_of
-from sewcli.training.memory_check import rehearse
+from sewcli.training.memory_check import probe_memory
 from sewcli.training.meters import Metrics
 from sewcli.training.stop import StopFlag, stop_signals
 from sewcli.training.updater import Updater
@@ -120,7 +120,7 @@ def train(task: Task, exp: Path, device: torch.device) -> TrainingState:
         fused=True,
     )
     if dist.is_main():
-        put_back(exp / MODEL)
+        restore_interrupted_swap(exp / MODEL)
         remove_leftovers(exp)
     state = _resume(task, exp, optimizer)
     if state.step >= config.updates and not state.validation_due:
@@ -128,7 +128,7 @@ def train(task: Task, exp: Path, device: torch.device) -> TrainingState:
         _require_model(exp, state)
         return state
     if device.type == "cuda":
-        rehearse(task, device)
+        probe_memory(task, device)
     metrics = Metrics(exp, resumed_at=state.step, tensorboard=config.tensorboard) if dist.is_main() else None
     try:
         with stop_signals() as stop:
@@ -164,7 +164,7 @@ def _restore_model(task: Task, exp: Path, device: torch.device, state: TrainingS
     with stop_signals() as stop:
         outcome = task.validate(state.step, device, stop)
         if outcome is None:
-            _leave(stop, "stopped before the model was written", exp)
+            _exit_after_signal(stop, "stopped before the model was written", exp)
     figure, row = outcome
     if not math.isfinite(figure):
         log.warn(f"validation gives {figure}; {exp / MODEL} is not written")
@@ -182,15 +182,15 @@ def _require_model(exp: Path, state: TrainingState) -> None:
         raise DataError(
             f"all {state.step} updates are done, and there is no model: no validation gave a finite figure",
             where=exp / MODEL,
-            mend="lower the learning rate (--set optim.lr=...) or optim.weight_decay in a run with another --exp, and look "
+            hint="lower the learning rate (--set optim.lr=...) or optim.weight_decay in a run with another --exp, and look "
             f"at the losses in metrics.jsonl; checkpoints/step-{state.step} is kept",
         )
 
 
-def _leave(stop: StopFlag, done: str, exp: Path) -> NoReturn:
+def _exit_after_signal(stop: StopFlag, done: str, exp: Path) -> NoReturn:
     if stop.signal is not None and stop.signal.name == "SIGINT":
         raise KeyboardInterrupt(f"{exp}: {done}; its checkpoint is on disk")
-    raise PoliteStop(done, where=exp, mend="run the same command to go on")
+    raise PoliteStop(done, where=exp, hint="run the same command to go on")
 
 
 @dataclass
@@ -214,7 +214,7 @@ class _Run:
         config = self.task.config
         self.since, self.saved = time.monotonic(), self.state
         self.updater = Updater(self.task, self.device, self.optimizer)
-        self.verdicts: Verdicts[_Update] = Verdicts(self.device)
+        self.results: DeferredResults[_Update] = DeferredResults(self.device)
         self.watch = Watch(self.task.findings, window_of(config.health, config.updates))
         if self.metrics is not None:
             self.watch.history.add(self.metrics.past)
@@ -238,40 +238,40 @@ class _Run:
                     self._save()
         self._save()
         if self.state.step < config.updates or self.state.validation_due:
-            _leave(self.stop, f"stopped at update {self.state.step} of {config.updates}", self.exp)
+            _exit_after_signal(self.stop, f"stopped at update {self.state.step} of {config.updates}", self.exp)
         return self.state
 
-    def _advance(self, position: Position, step: int, of_all_ranks: int, batches: list[Numbered]) -> str:
+    def _advance(self, position: Position, step: int, of_all_ranks: int, batches: list[IndexedBatch]) -> str:
         """One update, and what is due after it; returns what the progress bar says."""
         config, lr = self.task.config, self.task.learning_rate(step)
         row, facts = self.updater.update(batches, of_all_ranks, step, lr)
-        self._look_at(self.verdicts.put(_Update(step, lr, batches), facts))
+        self._process(self.results.put(_Update(step, lr, batches), facts))
         self.state = replace(self.state, step=step + 1, position=position)
         if self.metrics:
             self.metrics.add({"step": step + 1, "epoch": position.epoch, **row, "lr": lr})
         note, last = "", self.state.step == config.updates
         if telling := self.state.step % config.log_every == 0 or last:
-            self._look_at(self.verdicts.rest())
-            note = self._tell(self.audio_samples / config.batch.samples / (time.monotonic() - self.since))
+            self._process(self.results.drain())
+            note = self._log_metrics(self.audio_samples / config.batch.samples / (time.monotonic() - self.since))
             self.audio_samples, self.since = 0.0, time.monotonic()
         if telling and config.health.stop and dist.any_rank(self.collapse is not None):
-            self._give_up()
+            self._abort_collapsed()
         if last or (self.state.step % config.valid_every == 0 and self.state.step >= config.valid_from):
             started = time.monotonic()
             self._validate()
             self.since += time.monotonic() - started
         return note
 
-    def _look_at(self, told: Iterator[tuple[_Update, list[float]]]) -> None:
-        for update, (finite, audio_samples, *each_finite) in told:
+    def _process(self, results: Iterator[tuple[_Update, list[float]]]) -> None:
+        for update, (finite, audio_samples, *each_finite) in results:
             self.audio_samples += audio_samples
             if finite or self.updater.overflows():
                 self.bad = 0
             else:
                 self.bad += 1
-                self._complain(update, [bool(good) for good in each_finite])
+                self._report_nonfinite(update, [bool(good) for good in each_finite])
 
-    def _complain(self, update: _Update, finite: list[bool]) -> None:
+    def _report_nonfinite(self, update: _Update, finite: list[bool]) -> None:
         names = " ".join(suspects(update.batches, finite))
         text = f"update {update.step + 1}: the loss or its gradient is not finite; skipped ({names})"
         log.warn(text, every_rank=True)
@@ -279,10 +279,10 @@ class _Run:
             raise DataError(
                 f"no finite loss in {self.bad} updates in a row, the last with {names}",
                 where=dump(self.exp, update.batches, finite, update.step, update.lr),
-                mend="look at these utterances, lower the learning rate (--set optim.lr=...), or use --precision fp32",
+                hint="look at these utterances, lower the learning rate (--set optim.lr=...), or use --precision fp32",
             )
 
-    def _tell(self, speed: float) -> str:
+    def _log_metrics(self, speed: float) -> str:
         if self.metrics is None:
             return ""
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -298,14 +298,14 @@ class _Run:
         if self.metrics is not None:
             self.watch.history.add(self.metrics.flush())
 
-    def _give_up(self) -> NoReturn:
+    def _abort_collapsed(self) -> NoReturn:
         self._save()
         found = self.collapse or Finding("", "the run has collapsed (rank 0 says how)", "see rank 0")
         kept = f"checkpoints/step-{self.state.step} is kept; --set health.stop=false goes on all the same"
-        raise DataError(found.what, where=self.exp, mend=f"{found.mend}; {kept}")
+        raise DataError(found.what, where=self.exp, hint=f"{found.hint}; {kept}")
 
     def _validate(self) -> None:
-        self._look_at(self.verdicts.rest())
+        self._process(self.results.drain())
         self.task.model.eval()
         outcome = self.task.validate(self.state.step, self.device, self.stop)
         due = dist.any_rank(outcome is None)
@@ -331,7 +331,7 @@ class _Run:
 
     def _save(self) -> None:
         """Write a checkpoint, if anything has happened since the last one."""
-        self._look_at(self.verdicts.rest())
+        self._process(self.results.drain())
         self.state = replace(self.state, scaler=self.updater.scaler.state_dict() or None)
         self._flush()  # rows up to a checkpoint are on disk before it
         if self.metrics is not None and self.state != self.saved:
@@ -347,7 +347,7 @@ class _Update:
 
     step: int
     lr: float
-    batches: list[Numbered]
+    batches: list[IndexedBatch]
 
 
 def _pretty(row: dict[str, Any]) -> str:

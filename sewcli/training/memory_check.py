@@ -42,14 +42,14 @@ def largest(plan: BatchPlan) -> list[MicroBatch]:
     return [batches[place] for place in dict.fromkeys(most)]
 
 
-def rehearse(task: Task, device: torch.device) -> None:
+def probe_memory(task: Task, device: torch.device) -> None:
     """Run the largest micro-batches forward and back, with room for the optimizer's state, and forget them.
 
     Raises:
         UsageError: not enough memory on the device.
     """
     rooms = [torch.empty_like(p, device=device) for p in task.model.parameters() if p.requires_grad for _ in range(2)]
-    with _no_trace(task.model), _every_layer(task.model):
+    with state_preserved(task.model), layer_drop_disabled(task.model):
         for micro_batch in largest(task.plan):
             forward_and_back(task, micro_batch, device)
     del rooms
@@ -80,7 +80,7 @@ def out_of_memory(task: Task, device: torch.device) -> Iterator[None]:
         had = f" ({_total(device):.0f} GB)" if device.type == "cuda" else ""
         raise UsageError(
             f"out of memory on {device}{had} with {batch.micro_size:g} {batch.unit} in a forward pass",
-            mend=f"--set batch.micro_{batch.unit}={batch.micro_size / 2:g} (twice as many passes make the same update; "
+            hint=f"--set batch.micro_{batch.unit}={batch.micro_size / 2:g} (twice as many passes make the same update; "
             f"BatchNorm, where a model has it, then sees half as much); or --precision bf16, {batch.shorter}, "
             "or a GPU that no other process uses",
         ) from None
@@ -101,7 +101,7 @@ def dry_run(task: Task, device: torch.device, parts: str) -> None:
     model = task.model.to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.optim.lr, fused=True)
     worst, passes = largest(plan), []
-    with _every_layer(model):
+    with layer_drop_disabled(model):
         for micro_batch in worst * 2:  # the first round warms up, and finds the memory
             passes.append(_timed(device, partial(forward_and_back, task, micro_batch, device)))
         step = _timed(device, optimizer.step)
@@ -164,7 +164,7 @@ def _timed(device: torch.device, work: Callable[[], Any]) -> float:
 
 
 @contextmanager
-def _no_trace(model: torch.nn.Module) -> Iterator[None]:
+def state_preserved(model: torch.nn.Module) -> Iterator[None]:
     """Gradients are thrown away, and buffers (BatchNorm's statistics) put back."""
     before = {name: buffer.clone() for name, buffer in model.named_buffers() if buffer is not None}
     try:
@@ -177,7 +177,7 @@ def _no_trace(model: torch.nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _every_layer(model: torch.nn.Module) -> Iterator[None]:
+def layer_drop_disabled(model: torch.nn.Module) -> Iterator[None]:
     """No layer is dropped: the most memory that an update can need."""
     networks = [module for module in model.modules() if isinstance(module, ContextNetwork)]
     configs = [network.config for network in networks]

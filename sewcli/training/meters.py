@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from sewcli.base.errors import DataError
-from sewcli.base.files import explained, read_jsonl, write_jsonl
+from sewcli.base.files import os_errors_as_usage_errors, read_jsonl, write_jsonl
 from sewcli.base.log import warn
 
 FILE = "metrics.jsonl"
@@ -46,7 +46,7 @@ class Metrics:
         rows = _plain(self._waiting)
         self._waiting.clear()
         if rows:
-            with explained(self.path), open(self.path, "a", encoding="utf-8") as file:
+            with os_errors_as_usage_errors(self.path), open(self.path, "a", encoding="utf-8") as file:
                 file.writelines(json.dumps(row) + "\n" for row in rows)
                 file.flush()
                 os.fsync(file.fileno())

@@ -40,7 +40,7 @@ from sewcli.training.health import Finding, Row, frozen_at_random, pretraining_f
 from sewcli.training.loop import StepResult
 from sewcli.training.precision import autocast, precision
 from sewcli.training.recipes import overridden
-from sewcli.training.run import carry_out
+from sewcli.training.run import run_experiment
 from sewcli.training.schedule import polynomial, temperature
 from sewcli.training.stop import StopFlag
 
@@ -198,7 +198,7 @@ def select(utterances: Sequence[Utterance], config: PretrainConfig) -> list[Utte
         longest = max(u.seconds for u in utterances)
         raise UsageError(
             f"every utterance is shorter than {config.data.min_seconds} s (the longest has {longest:.2f} s)",
-            mend="--set data.min_seconds=...",
+            hint="--set data.min_seconds=...",
         )
     if len(kept) < len(utterances):
         log.info(f"left out: {len(utterances) - len(kept)} utterances shorter than {config.data.min_seconds} s")
@@ -235,7 +235,7 @@ def run(config: PretrainConfig, exp: Path, device_name: str, *, dry: bool = Fals
     reader = Reader(train, None if dry else exp, config.data.max_rejected)
     task = Pretraining(config, model, train, valid, reader)
     size = f"{model.config.name}, {sum(p.numel() for p in model.parameters()):,} parameters on {device}"
-    carry_out(task, exp, device, size, dry=dry)
+    run_experiment(task, exp, device, size, dry=dry)
     dist.stop()
 
 

@@ -69,7 +69,7 @@ def find(verb: str, recipe: str, beside: Path | None = None) -> Path:
     raise UsageError(
         f"no recipe {recipe!r}{nearest(recipe, names(verb))}",
         where=beside,
-        mend=f"a YAML file, or one of: {', '.join(name for name in names(verb) if '/' not in name)}"
+        hint=f"a YAML file, or one of: {', '.join(name for name in names(verb) if '/' not in name)}"
         + ", ablation/..." * any("/" in name for name in names(verb)),
     )
 

@@ -32,7 +32,7 @@ class TaskOfCuts(Task, Protocol):
     reader: Reader
 
 
-def carry_out(task: TaskOfCuts, exp: Path, device: torch.device, what: str, *, dry: bool) -> None:
+def run_experiment(task: TaskOfCuts, exp: Path, device: torch.device, what: str, *, dry: bool) -> None:
     """Train, from the beginning or from where it was stopped, and tell of audio that could not be read.
 
     Args:

@@ -13,7 +13,7 @@ import torch
 from sewcli.base import dist
 from sewcli.base.rng import seed_torch
 from sewcli.training.batch_norm import RunningStatistics
-from sewcli.training.batch_stream import Numbered
+from sewcli.training.batch_stream import IndexedBatch
 from sewcli.training.memory_check import out_of_memory
 from sewcli.training.precision import autocast, precision
 
@@ -36,7 +36,7 @@ class Updater:
         self.statistics = RunningStatistics(task.model)
 
     def update(
-        self, batches: list[Numbered], of_all_ranks: int, step: int, lr: float
+        self, batches: list[IndexedBatch], of_all_ranks: int, step: int, lr: float
     ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
         """One optimizer step on this rank's micro-batches; nothing here waits for the device.
 
@@ -58,7 +58,7 @@ class Updater:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
         self._reduce(totals)
-        self._leave_alone_what_never_learned(new, learned)
+        self._skip_untouched_parameters(new, learned)
         norm = self._scale_gradients(totals["size"])
         finite = torch.isfinite(norm) & torch.isfinite(totals["loss"])
         for group in self.optimizer.param_groups:
@@ -76,7 +76,7 @@ class Updater:
         """Whether fp16 gradients that are not finite only say that the loss scale is still too large."""
         return self.scaler.is_enabled() and self.scaler.get_scale() > MIN_SCALE
 
-    def _accumulate(self, batches: list[Numbered], step: int) -> tuple[dict[str, torch.Tensor], list[torch.Tensor]]:
+    def _accumulate(self, batches: list[IndexedBatch], step: int) -> tuple[dict[str, torch.Tensor], list[torch.Tensor]]:
         totals: dict[str, torch.Tensor] = {}
         finite = []
         for number, batch, weight in batches:
@@ -105,7 +105,7 @@ class Updater:
         for parameter, gradient in zip(self.parameters, flat.split([p.numel() for p in self.parameters]), strict=True):
             parameter.grad = gradient.view_as(parameter)
 
-    def _leave_alone_what_never_learned(self, new: Sequence[torch.Tensor], learned: Sequence[bool]) -> None:
+    def _skip_untouched_parameters(self, new: Sequence[torch.Tensor], learned: Sequence[bool]) -> None:
         """No weight decay for a frozen parameter: nothing happens to one before its first gradient that is not zero.
 
         Args:

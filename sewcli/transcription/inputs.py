@@ -54,7 +54,7 @@ def expand(given: Sequence[str]) -> tuple[list[Recording], list[DataError]]:
         UsageError: an empty name, which would be the folder we are in.
     """
     if "" in given:
-        raise UsageError("a file without a name", mend="name a file; . is the folder you are in")
+        raise UsageError("a file without a name", hint="name a file; . is the folder you are in")
     found: dict[str, tuple[str, Path]] = {}  # absolute path -> source, place with the ending of the sound file
     vain: list[DataError] = []
 
@@ -73,8 +73,8 @@ def expand(given: Sequence[str]) -> tuple[list[Recording], list[DataError]]:
                 for sound in sounds:
                     take(str(sound), sound.relative_to(match))
                 if not sounds and len(vain) == unread:
-                    mend = "give files by their names"
-                    vain.append(DataError("no sound file in this folder", where=name_of(match), mend=mend))
+                    hint = "give files by their names"
+                    vain.append(DataError("no sound file in this folder", where=name_of(match), hint=hint))
     places = _places(dict(found.values()))
     names = Counter(place.name for place, _ in places.values())
     return [
@@ -149,15 +149,15 @@ def _sounds(folder: str, vain: list[DataError]) -> Iterator[Path]:
                 (links if entry.is_symlink() else folders).append(entry.path)
             elif Path(entry.name).suffix.lower() in SOUND_ENDINGS:
                 if _is_other(entry):
-                    what, mend = "a named pipe, a socket or a device in a folder", "give it by its name"
-                    vain.append(DataError(what, where=name_of(entry.path), mend=mend))
+                    what, hint = "a named pipe, a socket or a device in a folder", "give it by its name"
+                    vain.append(DataError(what, where=name_of(entry.path), hint=hint))
                 else:
                     yield Path(entry.path)
 
 
 def _unsearched(place: str, error: OSError) -> DataError:
-    mend = "see that it may be read, or leave it out"
-    return DataError(f"this folder cannot be searched ({error.strerror})", where=name_of(place), mend=mend)
+    hint = "see that it may be read, or leave it out"
+    return DataError(f"this folder cannot be searched ({error.strerror})", where=name_of(place), hint=hint)
 
 
 def _is_folder(path: str) -> bool:

@@ -23,7 +23,7 @@ from typing import TextIO
 from sewcli.audio.streams import PIPE, is_pipe, name_of
 from sewcli.base.config import Config, build
 from sewcli.base.errors import DataError, SewError, UsageError
-from sewcli.base.files import TEMPORARY, explain_os_error, explained, read_json, sync, write_json
+from sewcli.base.files import TEMPORARY, explain_os_error, os_errors_as_usage_errors, read_json, sync, write_json
 from sewcli.base.lock import held
 from sewcli.transcription.formats import ENDINGS, Form, Voice, make
 from sewcli.transcription.inputs import Recording
@@ -137,7 +137,7 @@ class Folder:
                 if error.what != busy:
                     raise
                 raise DataError(
-                    "another sew transcribe writes to this name", where=name, mend="another --out"
+                    "another sew transcribe writes to this name", where=name, hint="another --out"
                 ) from None
             yield
 
@@ -163,7 +163,7 @@ class Folder:
                 numbers = [None] if channels is None else range(1, channels + 1)
                 yield Sheet([[(make(form, _voice(recording, n)), next(files)) for form in self.forms] for n in numbers])
                 for file, path in zip(opened, paths, strict=True):
-                    with explained(path):
+                    with os_errors_as_usage_errors(path):
                         file.flush()
                         os.fsync(file.fileno())
             self._commit(recording, channels, dict(zip(temporaries, paths, strict=True)))
@@ -182,7 +182,7 @@ class Folder:
             begun = Mark(source=_absolute(recording), older=tuple(sorted(own | made)))
             write_json(self._mark_path(recording), begun.model_dump())
             for temporary, path in names.items():
-                with explained(path):
+                with os_errors_as_usage_errors(path):
                     os.replace(temporary, path)
             for folder in {path.parent for path in names.values()}:
                 sync(folder)
@@ -205,7 +205,7 @@ class Folder:
                 raise DataError(
                     f"its transcript {name_of(path)} would overwrite a file that is not of it",
                     where=name_of(recording.source),
-                    mend="another --out, or --force to overwrite",
+                    hint="another --out, or --force to overwrite",
                 )
         return mark, own
 
@@ -262,13 +262,13 @@ def _naming(recording: Recording) -> Iterator[None]:
         raise DataError(
             f"no transcript can be written under its name ({cause.strerror})",
             where=name_of(recording.source),
-            mend="rename the recording, or give another --out",
+            hint="rename the recording, or give another --out",
         ) from None
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[TextIO]:
-    with explained(path):
+    with os_errors_as_usage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         file = open(path, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115 - closed below
     try:

@@ -125,7 +125,7 @@ class Listener:
         emission = self._with.model.run([wave])[0]
         if not (emission < np.inf).all():  # a frame of NaN would count as silence
             what = "the model gave NaN or infinite scores for this audio"
-            raise DataError(what, where=self._name, mend="look at the audio and the model")
+            raise DataError(what, where=self._name, hint="look at the audio and the model")
         return emission
 
     def _read(self, stretches: Iterator[Stretch]) -> Iterator[Line]:

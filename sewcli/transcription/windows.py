@@ -46,7 +46,7 @@ class Layout:
         frames = config.squeeze * config.output_upsample
         length, shared = (max(round(value * RATE / grid), 1) * grid for value in (seconds, overlap))
         if 2 * shared > length:
-            raise UsageError(f"windows of {seconds} s cannot hold two overlaps of {overlap} s", mend="longer ones")
+            raise UsageError(f"windows of {seconds} s cannot hold two overlaps of {overlap} s", hint="longer ones")
         return cls(grid, frames, length, shared)
 
     @property

@@ -251,7 +251,7 @@ def test_without_k2_the_error_tells_how_to_get_it(named: str, tmp_path: Path, mo
     monkeypatch.setenv(worker.VARIABLE, str(tmp_path / named) if named else "")
     with pytest.raises(UsageError) as error:
         K2()
-    assert "make setup-k2" in str(error.value.mend)
+    assert "make setup-k2" in str(error.value.hint)
 
 
 def test_an_interpreter_without_k2_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,7 +91,7 @@ def test_channels_are_picked_not_mixed(tmp_path: Path, suffix: str) -> None:
 
 def test_another_rate_is_never_resampled_in_silence(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "telephone.wav", np.zeros(800), 8000)
-    with pytest.raises(DataError, match=r"telephone.wav.*8000 Hz, not 16000 Hz.*\n.*mend: convert it"):
+    with pytest.raises(DataError, match=r"telephone.wav.*8000 Hz, not 16000 Hz.*\n.*hint: convert it"):
         read_wave(tmp_path / "telephone.wav")
 
 

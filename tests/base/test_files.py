@@ -47,7 +47,7 @@ def test_an_atomic_folder_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
 def test_a_full_disk_is_explained(tmp_path: Path, error: Exception) -> None:
     with pytest.raises(UsageError) as caught, files.atomic_path(tmp_path / "x"):
         raise error
-    assert "no disk space left" in str(caught.value) and "x" in str(caught.value) and "mend" in str(caught.value)
+    assert "no disk space left" in str(caught.value) and "x" in str(caught.value) and "hint" in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -56,7 +56,7 @@ def test_a_full_disk_inside_a_folder_is_told_of_the_folder_that_is_meant(tmp_pat
     with pytest.raises(UsageError) as caught, files.atomic_folder(tmp_path / "model") as temporary:  # noqa: SIM117
         with files.atomic_path(temporary / name):
             raise OSError(errno.ENOSPC, "full")
-    assert caught.value.where == tmp_path / "model" / name and caught.value.mend
+    assert caught.value.where == tmp_path / "model" / name and caught.value.hint
     with pytest.raises(DataError) as elsewhere, files.atomic_folder(tmp_path / "model"):
         raise DataError("broken", where=tmp_path / "cuts")
     assert elsewhere.value.where == tmp_path / "cuts"
@@ -113,8 +113,8 @@ def test_one_more_try_after_making_room() -> None:
 def test_errors_cross_process_boundaries_whole() -> None:
     import pickle
 
-    error = pickle.loads(pickle.dumps(DataError("wrong", where="file", mend="do that")))
-    assert isinstance(error, DataError) and str(error) == "file: wrong\n  mend: do that"
+    error = pickle.loads(pickle.dumps(DataError("wrong", where="file", hint="do that")))
+    assert isinstance(error, DataError) and str(error) == "file: wrong\n  hint: do that"
     assert isinstance(error, SewError) and error.exit_code == 3
 
 

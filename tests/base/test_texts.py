@@ -26,7 +26,7 @@ def test_wide_encodings_are_named(tmp_path, encoding: str) -> None:
     (tmp_path / "a.txt").write_bytes(TEXT.encode(encoding))
     with pytest.raises(DataError, match=encoding.replace("-le", "LE").replace("-be", "BE").upper()) as caught:
         read_lines(tmp_path / "a.txt")
-    assert "iconv" in str(caught.value.mend)
+    assert "iconv" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("packed", [False, True])

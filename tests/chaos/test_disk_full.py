@@ -60,6 +60,6 @@ def test_a_full_disk_costs_no_checkpoint(small_disk: Path, room: int) -> None:
     script = SCRIPT.format(tests=tests, exp=str(small_disk / "exp"), room=room)
     done = on_a_small_disk(small_disk, script)
     assert "EXIT 2" in done.stdout, done.stdout + done.stderr
-    assert "no disk space left" in done.stdout and str(small_disk) in done.stdout and "mend" in done.stdout
+    assert "no disk space left" in done.stdout and str(small_disk) in done.stdout and "hint" in done.stdout
     assert "WHOLE step-4" in done.stdout and "LITTER []" in done.stdout
     assert "AFTER 8" in done.stdout and "going on from update 4" in done.stderr

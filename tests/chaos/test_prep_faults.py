@@ -139,7 +139,7 @@ while not codes or codes[-1]:
     run = forks().sew(*command)
     codes.append(run.code)
     if run.code:
-        assert run.code == 2 and "no disk space left" in run.err and str(disk) in run.err and "mend" in run.err, run
+        assert run.code == 2 and "no disk space left" in run.err and str(disk) in run.err and "hint" in run.err, run
         assert not [path for path in out.rglob(TEMPORARY + "*")], list(out.rglob("*"))
         listed = json.loads((out / "prep.json").read_text())["splits"] if (out / "prep.json").exists() else {{}}
         for split in listed.values():
@@ -181,7 +181,7 @@ before = state(disk / "done")
 subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
 for out in (disk / "new", disk / "done"):
     run = forks().sew(*command(out))
-    assert run.code == 2 and "cannot write (Read-only file system)" in run.err and "mend" in run.err, run
+    assert run.code == 2 and "cannot write (Read-only file system)" in run.err and "hint" in run.err, run
     assert str(out) in run.err and "Traceback" not in run.err
 assert state(disk / "done") == before and not (disk / "new").exists()
 checked = forks().sew("check", disk / "done")

@@ -127,7 +127,7 @@ def test_stdout_holds_results_alone(tmp_path: Path, model: Path, sew_here: Sew) 
     for refused in (("-f", "text,srt"), ("-f", "srt"), ("-f", "json"), ("-f", ","), ("--out", one), ("",)):
         done = sew_here("transcribe", one, two, "--model", model, *refused)
         assert (done.returncode, done.stdout) == (2, "")
-        assert "mend" in done.stderr
+        assert "hint" in done.stderr
         assert refused[-1] != "json" or "did you mean 'jsonl'?" in done.stderr
 
 

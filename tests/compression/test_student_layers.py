@@ -69,7 +69,7 @@ def test_unequal_frame_rates_are_refused_with_the_mend() -> None:
     require_equal_rates(lookup("w2v2-micro+25hz+upsample"), lookup("w2v2-micro"))
     with pytest.raises(UsageError, match="the student makes 25 frames a second and the teacher 50") as caught:
         require_equal_rates(lookup("w2v2-micro+25hz"), lookup("w2v2-micro"))
-    assert "overrides.output_upsample=2" in str(caught.value.mend)
+    assert "overrides.output_upsample=2" in str(caught.value.hint)
     with pytest.raises(UsageError, match="the teacher makes 25"):
         require_equal_rates(lookup("w2v2-micro"), lookup("w2v2-micro+25hz"))
 

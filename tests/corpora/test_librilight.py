@@ -362,7 +362,7 @@ def test_nothing_given_and_nothing_there(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_wrong_folders_name_the_right_one(light: Path, speech: Path, tmp_path: Path) -> None:
     finetuning = light / "librispeech_finetuning"
-    for folder, mend in {
+    for folder, hint in {
         light.parent: f"give {light}",
         finetuning / "1h": f"give {finetuning} --part 1h",
         finetuning / "9h": f"give {finetuning}",
@@ -372,7 +372,7 @@ def test_wrong_folders_name_the_right_one(light: Path, speech: Path, tmp_path: P
     }.items():
         with pytest.raises(UsageError) as caught:
             find_corpus(folder)
-        assert mend in str(caught.value), folder
+        assert hint in str(caught.value), folder
     assert find_corpus(light) == light and find_corpus(finetuning) == finetuning and find_corpus(speech) == speech
     with pytest.raises(UsageError, match="no such folder - did you mean 'LibriLight'"):
         find_corpus(light.parent / "LibriLigth")

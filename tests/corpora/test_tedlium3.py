@@ -433,11 +433,11 @@ def test_a_folder_that_is_levels_off_names_the_right_one(spoken_talks: Path) -> 
     assert find_corpus(spoken_talks) == spoken_talks
     with pytest.raises(UsageError, match="one level below") as error:
         find_corpus(spoken_talks.parent)
-    assert error.value.mend == f"give {spoken_talks}"
+    assert error.value.hint == f"give {spoken_talks}"
     for inner in ("legacy", "legacy/train", "legacy/train/stm", "data/sph", "LM"):
         with pytest.raises(UsageError, match="a part of the corpus") as error:
             find_corpus(spoken_talks / inner)
-        assert f"give {spoken_talks}," in str(error.value.mend)
+        assert f"give {spoken_talks}," in str(error.value.hint)
 
 
 def test_folders_that_are_something_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -450,7 +450,7 @@ def test_folders_that_are_something_else(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(UsageError, match="TED-LIUM 3 is not here") as error:
         find_corpus(None)
     assert error.value.where == tmp_path / tedlium3.NAME
-    assert "openslr.org/51" in str(error.value.mend) and "--mini" in str(error.value.mend)
+    assert "openslr.org/51" in str(error.value.hint) and "--mini" in str(error.value.hint)
 
 
 def test_it_is_found_by_the_environment(spoken_talks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -462,7 +462,7 @@ def test_unpacked_without_its_links(corpus: Path) -> None:
     shutil.rmtree(corpus / "data")
     with pytest.raises(UsageError, match=r"a link to \.\./\.\./data/sph, which is not there") as error:
         find_splits(corpus, None)
-    assert "with its links" in str(error.value.mend)
+    assert "with its links" in str(error.value.hint)
     assert [split.name for split in find_splits(corpus, ["test", "dev", "test"])] == ["test", "dev"]
     with pytest.raises(UsageError, match=r"no split 'tests' - did you mean 'test'\?"):
         find_splits(corpus, ["tests"])

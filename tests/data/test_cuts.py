@@ -272,7 +272,7 @@ def test_what_is_not_supported_is_refused_by_name(tmp_path: Path) -> None:
         with pytest.raises(DataError) as caught:
             read_split(tmp_path, "train")
         assert told.strip() in caught.value.what and "line 2" in caught.value.what, (told, caught.value.what)
-        assert caught.value.mend and "sew prep" not in caught.value.mend
+        assert caught.value.hint and "sew prep" not in caught.value.hint
         assert not marker.exists()
 
 

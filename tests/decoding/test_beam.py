@@ -361,7 +361,7 @@ def test_words_that_the_model_does_not_know_are_told_and_most_of_them_refused(
         BeamDecoder(LanguageModelFiles("3gram", lm.model, mixed), LETTERS, BeamOptions())
     told = str(caught.value) if refused else capsys.readouterr().err
     assert (f"knows {count} of the 100 words" in told and "'zz0', 'zz1', 'zz2'" in told) == (known < 1)
-    assert ("mend: model and lexicon must come from one text" in " ".join(told.split())) == (known < 1)
+    assert ("hint: model and lexicon must come from one text" in " ".join(told.split())) == (known < 1)
 
 
 def test_a_lower_case_binary_would_be_noticed_too(lm: LanguageModelFiles, tmp_path: Path) -> None:

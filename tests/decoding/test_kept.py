@@ -101,7 +101,7 @@ def test_a_file_that_was_cut_short_is_named(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-1000])
     with pytest.raises(DataError, match="cannot be read") as caught:
         read(KeptEmissions(tmp_path / "x", "x"), NAMES)
-    assert caught.value.where == file and str(tmp_path / "x") in str(caught.value.mend)
+    assert caught.value.where == file and str(tmp_path / "x") in str(caught.value.hint)
 
 
 def test_a_writer_that_is_killed_leaves_nothing_that_is_taken_for_emissions(tmp_path: Path) -> None:

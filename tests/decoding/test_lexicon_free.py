@@ -116,7 +116,7 @@ def test_symbols_that_no_text_has_are_not_written(letter_model: Path) -> None:
 def test_a_model_of_words_is_refused_with_the_mend(lm: LanguageModelFiles) -> None:
     with pytest.raises(DataError, match="no model of letters") as caught:
         LexiconFreeDecoder(lm.model, LETTERS, BeamOptions(lexicon_free=True))
-    assert caught.value.where == lm.model and "--unit letter" in str(caught.value.mend)
+    assert caught.value.where == lm.model and "--unit letter" in str(caught.value.hint)
 
 
 def test_letters_in_another_case_are_refused(sentences: list[str], tmp_path: Path) -> None:

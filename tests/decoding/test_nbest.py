@@ -78,7 +78,7 @@ def test_broken_lists_are_named_by_file_and_line(line: str, tmp_path: Path) -> N
 def test_a_folder_without_lists_says_how_to_get_them(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no n-best lists") as caught:
         list(read_nbest(tmp_path))
-    assert caught.value.mend and "--nbest" in caught.value.mend
+    assert caught.value.hint and "--nbest" in caught.value.hint
 
 
 def test_lists_stay_with_a_shard_and_stand_apart_in_the_whole(tmp_path: Path) -> None:

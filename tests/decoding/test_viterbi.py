@@ -77,7 +77,7 @@ def test_a_transcript_that_is_too_long_is_refused(text: str, length: int, needed
     values = log_softmax(np.zeros((length, len(LETTERS)))) if length else np.zeros((0, len(LETTERS)), np.float32)
     with pytest.raises(DataError, match=rf"too long: its {len(text)} letters need {needed} frames.* has {length}") as e:
         align(["utterance-1"], [values], [LETTERS.encode(text)], blank=0)
-    assert e.value.where == "utterance-1" and e.value.mend
+    assert e.value.where == "utterance-1" and e.value.hint
 
 
 def test_what_is_no_alignment_is_refused() -> None:

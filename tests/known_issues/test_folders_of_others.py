@@ -33,7 +33,7 @@ def refusal(folder: Path) -> str:
     """What is said of it."""
     with pytest.raises(SewError) as caught:
         load_ctc(recogniser(folder))
-    return f"{caught.value.what} {caught.value.where} {caught.value.mend}"
+    return f"{caught.value.what} {caught.value.where} {caught.value.hint}"
 
 
 @pytest.mark.fault("report-4", "report-5")

@@ -38,9 +38,9 @@ def test_three_validations_of_the_commonest_letters_alone() -> None:
     assert "3 validations in a row with little but the commonest letters (E E E)" in found[0].what
     assert "guessing letters by their frequency, 64.0" in found[0].what and "does not fall" in found[0].what
     for word in ("optim.lr", "warmup", "time_mask.probability=0", "layer_drop=0", "pre-trained"):
-        assert word in found[0].mend
+        assert word in found[0].hint
     waiting = finetuning_findings(falling, validations(0.5, 1.0, 0.93, 0.97), 50, guess=64.0)
-    assert kinds(waiting) == ["only-letters"] and not waiting[0].fatal and "wait" in waiting[0].mend
+    assert kinds(waiting) == ["only-letters"] and not waiting[0].fatal and "wait" in waiting[0].hint
     assert finetuning_findings(flat, validations(1.0, 1.0), 50) == []
     assert finetuning_findings(flat, validations(1.0, 1.0, 1.0, 0.4), 50) == [], "it has begun to write words"
 

@@ -83,7 +83,7 @@ def test_words_that_cannot_be_spelled_are_listed_and_many_are_an_error(tmp_path:
     for letters in (False, True):
         with pytest.raises(DataError, match="11 of 22 words cannot be spelled") as caught:
             build_ngram([], 2, tmp_path, tmp_path / "new.arpa", letters=letters)
-        assert "--vocab" in str(caught.value.mend) and not (tmp_path / "new.arpa").exists()
+        assert "--vocab" in str(caught.value.hint) and not (tmp_path / "new.arpa").exists()
 
 
 @pytest.mark.fault("report-8", "report-29", "report-30")
@@ -114,7 +114,7 @@ def test_texts_without_blanks_need_a_model_of_letters(tmp_path: Path) -> None:
     data = prepared(tmp_path, letters_of(text), train=text)
     with pytest.raises(DataError, match="not separated by blanks") as caught:
         build_ngram([], 2, data, None)
-    assert "--unit letter" in str(caught.value.mend)
+    assert "--unit letter" in str(caught.value.hint)
     assert build_ngram([], 3, data, None, letters=True)["ngrams"][0] == len(letters_of(text)) + 4  # and the boundary
 
 
@@ -133,7 +133,7 @@ def test_tables_of_transcripts_are_no_sentences(tmp_path: Path, name: str) -> No
     (tmp_path / "a.trans.txt").write_text("\n".join(lines))
     with pytest.raises(DataError, match="ids of utterances") as caught:
         build_ngram([tmp_path / "a.trans.txt"], 2, tmp_path, None)
-    assert "cut -d' ' -f2-" in str(caught.value.mend)
+    assert "cut -d' ' -f2-" in str(caught.value.hint)
 
 
 @pytest.mark.fault("report-61")
@@ -200,7 +200,7 @@ def test_a_lexicon_joins_two_cases(tmp_path: Path) -> None:
     lexicon.write_text("GO\tG O |\nHOME\tH O M E |\n")
     with pytest.raises(DataError, match="lower case, the model writes upper case") as caught:
         resolve(str(model), tmp_path, vocabulary)
-    assert "--vocab" in str(caught.value.mend)
+    assert "--vocab" in str(caught.value.hint)
 
 
 @pytest.mark.fault("report-59", "report-10")

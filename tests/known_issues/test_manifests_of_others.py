@@ -223,10 +223,10 @@ def test_a_folder_of_another_form_is_named_with_the_command_that_makes_cuts(make
     folder = tmp_path / "corpus"
     folder.mkdir()
     make(folder)
-    what, mend = FOREIGN[make]
+    what, hint = FOREIGN[make]
     with pytest.raises(UsageError) as caught:
         require_splits(folder, None, default_prefix="train")
-    assert what in caught.value.what and mend.format(folder) in str(caught.value.mend)
+    assert what in caught.value.what and hint.format(folder) in str(caught.value.hint)
     done = sew_here("finetune", "--model", "sew-micro", "--data", folder, "--exp", tmp_path / "exp", "--device", "cpu")
     assert done.returncode == 2 and " ".join(what.split()) in " ".join(done.stderr.split()), done.stderr
 

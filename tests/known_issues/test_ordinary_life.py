@@ -17,7 +17,7 @@ import torch
 from sew_command import SEW
 
 from sewcli.base.errors import SewError, UsageError
-from sewcli.base.files import explained, write_text
+from sewcli.base.files import os_errors_as_usage_errors, write_text
 from sewcli.base.refusals import refusal
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import save_ctc
@@ -148,7 +148,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(os, "replace", refuse)
     with pytest.raises(UsageError, match="Read-only"):
         write_text(tmp_path / "x", "text")
-    with pytest.raises(UsageError, match="File too large"), explained(tmp_path / "x"):
+    with pytest.raises(UsageError, match="File too large"), os_errors_as_usage_errors(tmp_path / "x"):
         raise RuntimeError("I/O error: File too large (os error 27)")
 
 
@@ -253,7 +253,7 @@ def test_print_config_of_longer_runs_refuses_what_cannot_run(
     fine = sew_here(*usual)
     assert fine.returncode == 0, fine.stderr
     refused = sew_here(*usual, *wrong)
-    assert refused.returncode == 2 and "mend: " in refused.stderr, refused.stderr
+    assert refused.returncode == 2 and "hint: " in refused.stderr, refused.stderr
     assert not (tmp_path / "exp").exists()
 
 

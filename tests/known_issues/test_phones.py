@@ -75,7 +75,7 @@ def test_a_phone_error_rate_from_decode_to_the_table(model: Path, data: Path, tm
 def test_a_language_model_of_phones(model: Path, data: Path, tmp_path: Path, sew_here) -> None:
     with pytest.raises(UsageError, match="no word boundary") as caught:
         build_ngram([], 2, data, None, symbols=model)
-    assert "--unit letter" in str(caught.value.mend)
+    assert "--unit letter" in str(caught.value.hint)
     done = sew_here("lm", "ngram", "--unit", "letter", "--order", "2", "--data", data, "--vocab", model, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["ngrams"][0] == 7 + 3  # the phones of the text, <unk>, <s>, </s>

@@ -102,7 +102,7 @@ def test_a_language_of_a_nested_vocabulary_is_named_in_the_hint(folder: Path) ->
     nested(folder)
     with pytest.raises(DataError) as caught:
         load_ctc(folder)
-    assert '"target_lang": "eng"' in str(caught.value.mend)
+    assert '"target_lang": "eng"' in str(caught.value.hint)
 
 
 @pytest.mark.fault("report-16", "report-18")

@@ -1,4 +1,4 @@
-"""Lexicons, finding a model by name, building one; what does not fit is said with its mend."""
+"""Lexicons, finding a model by name, building one; what does not fit is said with its hint."""
 
 import json
 import os

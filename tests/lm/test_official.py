@@ -88,7 +88,7 @@ def test_its_words_are_spelled_in_the_symbols_of_the_recogniser(published: Path,
     (published / "symbols.txt").write_text("А\nБ\n")
     with pytest.raises(DataError, match="spell none") as caught:
         install(published, data, symbols=published / "symbols.txt")
-    assert "--vocab" in str(caught.value.mend)
+    assert "--vocab" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize(

@@ -97,4 +97,4 @@ def test_an_experiment_is_no_decode_folder_but_holds_some(folders: tuple[Path, P
     a, _ = folders
     with pytest.raises(UsageError, match="but below") as caught:
         compare_folders(a, tmp_path / "two")
-    assert caught.value.mend == f"give one of {tmp_path / 'two' / 'decode' / 'test-greedy'}"
+    assert caught.value.hint == f"give one of {tmp_path / 'two' / 'decode' / 'test-greedy'}"

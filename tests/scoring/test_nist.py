@@ -12,7 +12,7 @@ from sewcli.base.errors import DataError, UsageError
 from sewcli.scoring import nist
 from sewcli.scoring.errors import by_group, by_length, top_errors
 from sewcli.scoring.glm import with_room
-from sewcli.scoring.nist import SegmentCounts, TimedWord, mended, score, score_in_python, score_with_sctk
+from sewcli.scoring.nist import SegmentCounts, TimedWord, normalised_stm, score, score_in_python, score_with_sctk
 from sewcli.scoring.wer import WordErrors, sum_counts, word_errors
 
 VOCABULARY = re.split(" ", "A B C D UH UM OKAY O. K. HE'S HE IS GO TO TH- THE -ING SING UH-HUH WELL-OFF WELL")
@@ -48,7 +48,9 @@ def test_words_belong_to_segments_by_their_middle(tmp_path: Path, tool: str) -> 
 
 
 def test_what_the_tools_are_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert mended(STM).count("\n") == 4 and "((" not in mended(STM) and "ASIDE" not in mended(STM)
+    assert (
+        normalised_stm(STM).count("\n") == 4 and "((" not in normalised_stm(STM) and "ASIDE" not in normalised_stm(STM)
+    )
     assert "max_nrules = '27'" in with_room(GLM + "A => B\nC => D\nE => F\n")
     monkeypatch.setattr(nist, "sctk", lambda: None)
     (tmp_path / "x.stm").write_text(STM)
@@ -65,7 +67,7 @@ def test_what_the_tools_are_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @needs_sctk
 def test_channels_and_calls_without_a_word(tmp_path: Path) -> None:
     assert TOOLS is not None
-    stm = mended("e 1 e_A 0 1 <o,x> WELL\n" + STM + "f 2 f_B 0 1 <o,x> WELL\n")
+    stm = normalised_stm("e 1 e_A 0 1 <o,x> WELL\n" + STM + "f 2 f_B 0 1 <o,x> WELL\n")
     for words in ([], [TimedWord("f", "2", 0.5, 0.2, "WELL")], [TimedWord("e", "1", 0.5, 0.2, "WELL")]):
         theirs, ours = score_with_sctk(stm, None, words, TOOLS), score_in_python(stm, None, words)
         assert len(ours) == 5 and _by_file(ours) == _by_file(theirs)

@@ -135,7 +135,7 @@ def test_a_hypothesis_that_cannot_be_counted_is_named_by_its_line(folder: Path, 
         file.write(f"\n{line}\n")
     with pytest.raises(DataError, match=said) as caught:
         score_folder(folder)
-    assert caught.value.where == folder / "hyps.jsonl" and caught.value.mend
+    assert caught.value.where == folder / "hyps.jsonl" and caught.value.hint
 
 
 @pytest.mark.parametrize("content", ["[1]", '{"failed": "x"}', '{"failed": null}'])
@@ -143,4 +143,4 @@ def test_a_damaged_summary_is_told(folder: Path, content: str) -> None:
     (folder / "decode.json").write_text(content)
     with pytest.raises(DataError, match="`failed`") as caught:
         score_folder(folder)
-    assert caught.value.where == folder / "decode.json" and caught.value.mend
+    assert caught.value.where == folder / "decode.json" and caught.value.hint

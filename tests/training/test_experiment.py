@@ -52,7 +52,7 @@ def test_a_config_of_another_kind_is_explained(tmp_path: Path) -> None:
         (tmp_path / "config.yaml").write_text(content)
         with pytest.raises(UsageError, match=said) as caught:
             open_experiment(tmp_path, pretraining())
-        assert caught.value.where == tmp_path / "config.yaml" and "--exp" in str(caught.value.mend)
+        assert caught.value.where == tmp_path / "config.yaml" and "--exp" in str(caught.value.hint)
 
 
 def test_updates_may_grow_where_no_update_depends_on_them(tmp_path: Path, capsys) -> None:

@@ -65,7 +65,7 @@ def test_flat_at_chance() -> None:
     assert judged(rows[:99]) == [] and judged(rows[:100]) == ["at-chance"]
     finding = pretraining_findings(rows, MODEL, 50, 0)[0]
     assert finding.fatal and "6.658 bits" in finding.what and "guessing gives 6.658" in finding.what
-    assert "optim.lr=1e-4" in finding.mend and "5600 s" in finding.mend
+    assert "optim.lr=1e-4" in finding.hint and "5600 s" in finding.hint
     assert judged(rows[:250], patience=251) == [] and judged(rows[:251], patience=251) == ["at-chance"]
 
 
@@ -88,7 +88,7 @@ def test_few_codes(groups: int, entries: int, few: float) -> None:
     model = MODEL.model_copy(update={"codebook_groups": groups, "codebook_entries": entries})
     findings = pretraining_findings(series(60, code_perplexity=few), model, 50, 0)
     assert kinds(findings) == ["few-codes"] and f"of {groups * entries}" in findings[0].what and findings[0].fatal
-    assert "codebook-8x8" in findings[0].mend
+    assert "codebook-8x8" in findings[0].hint
     fine = series(60, code_perplexity=groups + 0.05 * groups * entries)
     assert pretraining_findings(fine, model, 50, 0) == []
 
@@ -127,7 +127,7 @@ def test_a_model_that_says_nothing() -> None:
     valid = [{"step": n, "kind": "valid", "empty": empty} for n, empty in enumerate((0.2, 1.0, 0.97, 1.0))]
     assert kinds(finetuning_findings(flat, valid, 50)) == ["stuck-at-blanks"]
     waiting = finetuning_findings(falling, valid, 50)
-    assert kinds(waiting) == ["only-blanks"] and not waiting[0].fatal and "wait" in waiting[0].mend
+    assert kinds(waiting) == ["only-blanks"] and not waiting[0].fatal and "wait" in waiting[0].hint
     assert finetuning_findings(flat, valid[:3], 50) == []
     assert finetuning_findings(flat, [*valid, {"step": 9, "empty": 0.5}], 50) == []
     assert "3 validations" in waiting[0].what
@@ -136,7 +136,7 @@ def test_a_model_that_says_nothing() -> None:
 def test_labels_that_do_not_fit() -> None:
     assert crowding(0, 100) is None and crowding(1, 100) is None and crowding(0, 0) is None
     found = crowding(31, 1000)
-    assert found is not None and "31 of 1000 utterances (3.1 %)" in found.what and "output_upsample=2" in found.mend
+    assert found is not None and "31 of 1000 utterances (3.1 %)" in found.what and "output_upsample=2" in found.hint
 
 
 def test_the_panel_of_an_update() -> None:
@@ -166,7 +166,7 @@ class Sick(TinyTask):
 def test_a_collapse_is_said_once_and_training_goes_on_unless_told_otherwise(tmp_path: Path, capsys) -> None:
     train(Sick(tiny_config()), tmp_path, CPU)
     said = capsys.readouterr().err
-    assert said.count("update 6: collapsed since 6\n  mend: lower the rate") == 1
+    assert said.count("update 6: collapsed since 6\n  hint: lower the rate") == 1
     assert checkpoint.newest(tmp_path / "checkpoints").name == "step-12"
 
 

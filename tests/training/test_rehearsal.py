@@ -38,7 +38,7 @@ def test_a_rehearsal_leaves_no_trace(prepared: Path, tmp_path: Path) -> None:
         task = pretraining(prepared, "updates=2", "valid_every=99", "optim.lr=1e-2", "overrides.layer_drop=0.3")
         before = {name: tensor.clone() for name, tensor in task.model.state_dict().items()}
         if rehearsed:
-            rehearsal.rehearse(task, CPU)
+            rehearsal.probe_memory(task, CPU)
             assert all(torch.equal(tensor, before[name]) for name, tensor in task.model.state_dict().items())
             assert all(parameter.grad is None for parameter in task.model.parameters())
             assert task.model.encoder.context.config.layer_drop == 0.3
@@ -51,7 +51,7 @@ def test_no_layer_is_dropped_in_it(prepared: Path) -> None:
     task, ran = finetuning(prepared, "overrides.layer_drop=0.99"), []
     for layer in task.model.encoder.context.layers:
         layer.register_forward_hook(lambda *_: ran.append(1))
-    rehearsal.rehearse(task, CPU)
+    rehearsal.probe_memory(task, CPU)
     assert len(ran) == len(task.model.encoder.context.layers) * len(rehearsal.largest(task.plan))
 
 
@@ -63,7 +63,7 @@ class Hungry(TinyTask):
 
 
 def test_too_little_memory_is_explained(tmp_path: Path) -> None:
-    for work in (lambda t: rehearsal.rehearse(t, CPU), lambda t: train(t, tmp_path, CPU)):
+    for work in (lambda t: rehearsal.probe_memory(t, CPU), lambda t: train(t, tmp_path, CPU)):
         with pytest.raises(UsageError, match=r"out of memory on cpu with 0\.5 seconds in a forward pass") as caught:
             work(Hungry(tiny_config()))
         assert "--set batch.micro_seconds=0.25" in str(caught.value) and caught.value.exit_code == 2

@@ -22,7 +22,7 @@ from sewcli.text.tokens import Vocabulary
 from sewcli.training.batch_stream import loaded_updates
 from sewcli.training.checkpoint import WEIGHTS, TrainingState
 from sewcli.training.config import FinetuneConfig, PretrainConfig
-from sewcli.training.deferred_results import Verdicts
+from sewcli.training.deferred_results import DeferredResults
 from sewcli.training.finetune import Finetuning
 from sewcli.training.loop import train
 from sewcli.training.pretrain import Pretraining
@@ -144,7 +144,7 @@ def test_all_rows_are_fetched_at_once(tmp_path: Path) -> None:
     assert rows[7] == {"step": 7, "loss": 7.0, "grad_norm": 7.0, "bad": None}
 
 
-class Late(Verdicts):
+class Late(DeferredResults):
     """As on a GPU: looked at when the next update has been handed over."""
 
     def __init__(self, device: torch.device) -> None:
@@ -162,13 +162,13 @@ def test_a_late_look_changes_no_weight(poisoned: set[int], tmp_path: Path, monke
         said = " ".join(capsys.readouterr().err.split())
         for step in poisoned:
             assert f"update {step + 1}: the loss or its gradient is not finite; skipped (u" in said
-        monkeypatch.setattr("sewcli.training.loop.Verdicts", Late)
+        monkeypatch.setattr("sewcli.training.loop.DeferredResults", Late)
     assert runs["late"] == runs["at once"]
 
 
 def test_a_late_look_still_stops_before_the_checkpoint(tmp_path: Path, monkeypatch) -> None:
     """Updates 6 to 8 are bad, and 8 ends with a checkpoint: what it would hold is known to be of a run gone wrong."""
-    monkeypatch.setattr("sewcli.training.loop.Verdicts", Late)
+    monkeypatch.setattr("sewcli.training.loop.DeferredResults", Late)
     task = TinyTask(tiny_config())
     task.poisoned = {5, 6, 7}
     with pytest.raises(DataError, match="no finite loss in 3 updates in a row") as caught:

@@ -80,7 +80,7 @@ def test_audio_at_another_rate_is_refused(module, prepared: Path) -> None:
     model = () if module is pretrain else (CTCModel(lookup("sew-micro"), 32), Vocabulary.letters())
     with pytest.raises(DataError, match="8000 Hz, the models take 16000") as caught:
         module.select(utterances, config, *model)
-    assert caught.value.where == utterances[3].id and str(utterances[3].path) in str(caught.value.mend)
+    assert caught.value.where == utterances[3].id and str(utterances[3].path) in str(caught.value.hint)
 
 
 def test_fine_tuning_without_a_dev_split_says_how_to_get_one(prepared: Path, tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_fine_tuning_without_a_dev_split_says_how_to_get_one(prepared: Path, tmp
     flags = {"model": "sew-micro", "data": {"dir": str(tmp_path)}}
     with pytest.raises(UsageError, match=r"no split dev\*.*there are: test-clean, train-clean-100") as caught:
         finetune.run(compose(FinetuneConfig, "finetune", None, flags, SMALL), tmp_path / "exp", "cpu")
-    assert "data.valid=NAME" in str(caught.value.mend) and "--hold-out dev=" in str(caught.value.mend)
+    assert "data.valid=NAME" in str(caught.value.hint) and "--hold-out dev=" in str(caught.value.hint)
     assert not (tmp_path / "exp").exists()
 
 

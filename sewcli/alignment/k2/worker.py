@@ -149,7 +149,7 @@ class K2:
                 start_new_session=True,  # Ctrl-C is ours to handle; it ends when its input does
             )
         except OSError as error:
-            raise UsageError(f"cannot be started ({error.strerror})", where=self._python, mend=_mend()) from None
+            raise UsageError(f"cannot be started ({error.strerror})", where=self._python, hint=_mend()) from None
         self._answer()  # its greeting, once k2 is imported
 
     def _answer(self) -> Any:
@@ -165,7 +165,7 @@ class K2:
         self._process.wait()
         self._log.seek(0)
         said = self._log.read().decode(errors="replace").strip().splitlines()[-1:] or ["without a word"]
-        return UsageError(f"k2's process ended: {said[0]}", where=self._python, mend=_mend())
+        return UsageError(f"k2's process ended: {said[0]}", where=self._python, hint=_mend())
 
 
 @dataclass(frozen=True)
@@ -191,13 +191,13 @@ def find_python() -> Path:
     """
     if named := os.environ.get(VARIABLE):
         if not Path(named).is_file():
-            raise UsageError(f"${VARIABLE} names no interpreter", where=named, mend=_mend())
+            raise UsageError(f"${VARIABLE} names no interpreter", where=named, hint=_mend())
         return Path(named)
     for place in (Path.cwd(), CHECKOUT):
         if (python := place / FOLDER / "bin" / "python").is_file():
             return python.absolute()
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    raise UsageError(f"k2 is neither in this Python {version} nor in a second one", mend=_mend())
+    raise UsageError(f"k2 is neither in this Python {version} nor in a second one", hint=_mend())
 
 
 def _mend() -> str:

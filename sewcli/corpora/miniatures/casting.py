@@ -16,7 +16,7 @@ import numpy as np
 
 from sewcli.audio.io import RATE
 from sewcli.base.errors import UsageError
-from sewcli.base.files import atomic_folder, explained, read_json, remove_leftovers, write_json
+from sewcli.base.files import atomic_folder, os_errors_as_usage_errors, read_json, remove_leftovers, write_json
 from sewcli.base.log import info, progress
 from sewcli.base.processes import in_processes
 from sewcli.base.rng import numpy_rng
@@ -170,9 +170,9 @@ def written_once(corpus: Path, mark: dict[str, Any]) -> Iterator[Path | None]:
             yield None
             return
     elif corpus.exists() and any(corpus.iterdir()):
-        raise UsageError("this folder is not empty and holds no miniature", where=corpus, mend="choose another --out")
+        raise UsageError("this folder is not empty and holds no miniature", where=corpus, hint="choose another --out")
     speech.require()
-    with explained(corpus):
+    with os_errors_as_usage_errors(corpus):
         corpus.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(corpus.parent)
     with atomic_folder(corpus) as folder:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from sewcli.audio.io import RATE, encode_flac
-from sewcli.base.files import explained
+from sewcli.base.files import os_errors_as_usage_errors
 from sewcli.corpora.librilight import LABELLED
 from sewcli.corpora.miniatures import librispeech
 from sewcli.corpora.miniatures.casting import Booth, in_fresh_processes, written_once
@@ -106,7 +106,7 @@ def _read_fold(folder: Path, assigned: Assigned, *, plan: Plan) -> None:
     """Speak what the reader says in LibriSpeech's miniature, and deal it out to 1h and 9h. In a fresh process."""
     reader = assigned.reader
     librispeech.read(folder / ASIDE, reader, plan.base.seed)
-    with explained(folder):
+    with os_errors_as_usage_errors(folder):
         for index, chapter in enumerate(reader.chapters):
             source = folder / ASIDE / reader.part.name / str(reader.number) / str(chapter)
             name = f"{reader.number}-{chapter}.trans.txt"
@@ -135,7 +135,7 @@ def _read_book(folder: Path, reader: Reader, *, plan: Plan) -> None:
         waves += [wave, pause]
         at += len(wave) + len(pause)
     title = f"commands_to_a_house_{reader.number}_librivox"
-    with explained(folder):
+    with os_errors_as_usage_errors(folder):
         place = folder / "small" / str(reader.number) / f"{title}_64kb_mp3"
         place.mkdir(parents=True)
         (place / f"{title}_64kb.flac").write_bytes(encode_flac(np.concatenate(waves)))

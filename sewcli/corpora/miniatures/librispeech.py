@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from sewcli.audio.io import RATE, encode_flac
-from sewcli.base.files import explained
+from sewcli.base.files import os_errors_as_usage_errors
 from sewcli.base.rng import numpy_rng
 from sewcli.corpora.miniatures.casting import Booth, Casting, Speaker, in_fresh_processes, written_once
 from sewcli.corpora.miniatures.sentences import sentences
@@ -105,7 +105,7 @@ def read(folder: Path, reader: Reader, seed: int) -> float:
     booth = Booth(reader.speaker, seed)
     texts = sentences(reader.part.text, seed, reader.number)
     left, samples = reader.part.utterances, 0
-    with explained(folder.parent):
+    with os_errors_as_usage_errors(folder.parent):
         for chapter in reader.chapters:
             place = folder / reader.part.name / str(reader.number) / str(chapter)
             place.mkdir(parents=True)

@@ -42,7 +42,7 @@ class Synthesizer:
         self.rate = int(self._library.espeak_Initialize(_SYNCHRONOUS, 0, data.encode(), 0))
         if self.rate <= 0:
             raise UsageError(
-                "eSpeak NG does not start", where=data, mend="install the extra again: pip install 'sewcli[mini]'"
+                "eSpeak NG does not start", where=data, hint="install the extra again: pip install 'sewcli[mini]'"
             )
         if self._library.espeak_SetVoiceByName(voice.name.encode()) != 0:  # otherwise the voice before it speaks on
             raise UsageError(f"eSpeak NG has no voice {voice.name!r}")
@@ -85,7 +85,7 @@ def _load() -> tuple[ctypes.CDLL, str]:
         library = ctypes.CDLL(espeakng_loader.get_library_path())
     except (ImportError, OSError) as error:
         raise UsageError(
-            f"the miniature is spoken by eSpeak NG, which is not here ({error})", mend="pip install 'sewcli[mini]'"
+            f"the miniature is spoken by eSpeak NG, which is not here ({error})", hint="pip install 'sewcli[mini]'"
         ) from None
     library.espeak_Initialize.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_int]
     library.espeak_ng_SetRandSeed.argtypes = [ctypes.c_long]

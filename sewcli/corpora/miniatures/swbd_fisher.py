@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sewcli.base.files import explained
+from sewcli.base.files import os_errors_as_usage_errors
 from sewcli.base.rng import numpy_rng
 from sewcli.corpora.miniatures import hub5
 from sewcli.corpora.miniatures.calls import Call, Turn, record
@@ -61,7 +61,7 @@ def write_miniature(folder: Path, plan: Plan = Plan(), *, jobs: int | None = Non
         fisher = _script(plan, fisher_names(plan), people, FISHER)
         tests = hub5.scripts(tested, plan.seed)
         recordings = record([*switchboard, *fisher, *tests], plan.seed, jobs or os.cpu_count() or 1)
-        with explained(folder):
+        with os_errors_as_usage_errors(folder):
             write_switchboard(place, recordings[: plan.switchboard])
             write_fisher(place, recordings[plan.switchboard : -len(tests)])
             hub5.write_tests(place, recordings[-len(tests) :])

@@ -21,7 +21,7 @@ import numpy as np
 import soundfile
 
 from sewcli.audio.io import RATE
-from sewcli.base.files import explained
+from sewcli.base.files import os_errors_as_usage_errors
 from sewcli.base.rng import numpy_rng
 from sewcli.corpora.miniatures.casting import Booth, Casting, Speaker, in_fresh_processes, written_once
 from sewcli.corpora.miniatures.sentences import sentences
@@ -102,7 +102,7 @@ def write_miniature(corpus: str | Path, plan: Plan = Plan(), *, jobs: int | None
     with written_once(Path(corpus), plan.mark()) as folder:
         if folder is None:
             return False
-        with explained(Path(corpus)):
+        with os_errors_as_usage_errors(Path(corpus)):
             for place in ("data", "legacy/dev", "legacy/test"):
                 for kind in ("sph", "stm"):
                     (folder / place / kind).mkdir(parents=True)
@@ -168,7 +168,7 @@ def give_talk(folder: Path, talk: Talk, seed: int) -> None:
             stage.play(booth.room(int(rng.uniform(0.2, 1.0) * RATE)))
     stage.applause(rng.uniform(0.5, 2))
     place = folder / ("data" if talk.part.name == "train" else f"legacy/{talk.part.name}")
-    with explained(folder.parent):
+    with os_errors_as_usage_errors(folder.parent):
         (place / "sph" / f"{talk.name}.sph").write_bytes(stage.sphere())
         (place / "stm" / f"{talk.name}.stm").write_text("".join(lines), encoding="utf-8")
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from sewcli.audio.io import RATE, encode_vorbis, read_wave
-from sewcli.base.files import explained
+from sewcli.base.files import os_errors_as_usage_errors
 from sewcli.base.processes import in_processes
 from sewcli.base.rng import numpy_rng
 from sewcli.corpora.miniatures.casting import Booth, Casting, Speaker, in_fresh_processes, written_once
@@ -132,7 +132,7 @@ def speak(folder: Path, member: Member, seed: int) -> list[Speech]:
         waves: list[np.ndarray] = []
         utterances = tuple(_say(booth, texts, waves) for _ in range(member.part.utterances))
         speech = Speech(member, f"{SPOKEN}/{member.speaker.number}-{number}.npy", utterances)
-        with explained(folder.parent):
+        with os_errors_as_usage_errors(folder.parent):
             (folder / SPOKEN).mkdir(exist_ok=True)
             np.save(folder / speech.file, np.concatenate(waves).astype(np.float32))
         speeches.append(speech)
@@ -168,7 +168,7 @@ def hold_session(folder: Path, item: tuple[int, Sequence[Speech]], seed: int) ->
         offset = sum(map(len, waves))
         rows += _rows(session, date, speech, offset)
         waves += [np.load(folder / speech.file).astype(np.float64), _hall(rng)]
-    with explained(folder.parent):
+    with os_errors_as_usage_errors(folder.parent):
         path = folder / SESSIONS / str(year) / f"{session}_original.ogg"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encode_vorbis(np.concatenate(waves), serial=number))
@@ -258,7 +258,7 @@ COLUMNS = ("id", "raw_text", "normalized_text", "speaker_id", "split", "gender",
 
 def _write_tables(folder: Path, rows: Sequence[Row], plan: Plan) -> None:
     """The annotations, and the tables that the official tool makes of them; Europarl's text; a word about it all."""
-    with explained(folder.parent):
+    with os_errors_as_usage_errors(folder.parent):
         with open(folder / CLIPS / ANNOTATIONS, "wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
             packed.writelines("|".join(line).encode() + b"\n" for line in (rows[0], *(row.values() for row in rows)))
         for part in plan.parts:
