@@ -9,8 +9,7 @@ import signal
 import sys
 from types import FrameType
 
-from sewcli.base import gc_tuning
-from sewcli.base import standard
+from sewcli.base import gc_tuning, standard
 
 
 def main() -> None:
