@@ -23,8 +23,9 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from sewcli.audio.io import RATE, read_wave
+from sewcli.audio.io import read_wave
 from sewcli.base.rng import numpy_rng, seed_torch
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.decoding.greedy import collapse, greedy
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import save_ctc
@@ -96,7 +97,7 @@ def main() -> None:
 
 def read_chapters(corpus: Path) -> list[list[Said]]:
     """All utterances, with mel-frequency cepstra normalised over each chapter."""
-    cepstra_of = torchaudio.transforms.MFCC(RATE, 13, melkwargs={"n_fft": 400, "hop_length": STEP, "n_mels": 30})
+    cepstra_of = torchaudio.transforms.MFCC(SAMPLE_RATE, 13, melkwargs={"n_fft": 400, "hop_length": STEP, "n_mels": 30})
     chapters = []
     for path in sorted(corpus.rglob("*.trans.txt")):
         chapter = []
@@ -119,7 +120,7 @@ def read_chapters(corpus: Path) -> list[list[Said]]:
 
 def first(chapter: list[Said], seconds: float) -> list[Said]:
     """The first utterances that together last so long."""
-    ends = np.cumsum([len(said.wave) / RATE for said in chapter])
+    ends = np.cumsum([len(said.wave) / SAMPLE_RATE for said in chapter])
     return chapter[: int(np.searchsorted(ends, seconds)) + 1]
 
 
@@ -217,8 +218,8 @@ def shares(found: np.ndarray, start: int, frames: int, size: int) -> Tensor:
 
 def batch(learned: list[Said], rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray, int, int]]:
     """Waves and their marks, and the samples where windows in them begin and end: all alone, or all of one length."""
-    alone, size = rng.random() < ALONE, int(rng.uniform(*WINDOWS) * RATE)
-    for _ in range(ALONE_COUNT if alone else max(round(SECONDS * RATE / size), 2)):
+    alone, size = rng.random() < ALONE, int(rng.uniform(*WINDOWS) * SAMPLE_RATE)
+    for _ in range(ALONE_COUNT if alone else max(round(SECONDS * SAMPLE_RATE / size), 2)):
         row = [learned[i] for i in rng.permutation(len(learned))]
         if alone:
             yield row[0].wave, row[0].marks, int(rng.integers(2 * STEP)), len(row[0].wave)

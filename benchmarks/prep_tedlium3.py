@@ -27,8 +27,8 @@ import numpy as np
 import soundfile
 from machine import circumstances
 
-from sewcli.audio.io import RATE
 from sewcli.base.files import write_json
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.corpora.miniatures.casting import MARK
 from sewcli.corpora.preparation import prepare
 from sewcli.corpora.stm import read_stm
@@ -133,10 +133,10 @@ def join_talks(corpus: Path, folder: Path, count: int) -> Path:
                     times = f"{segment.start + offset:.2f} {segment.end + offset:.2f}"
                     lines.append(f"{name} 1 {segment.speaker} {times} {label} {segment.text}\n")
                 waves.append(wave)
-                offset += len(wave) / RATE
+                offset += len(wave) / SAMPLE_RATE
             target = folder / "legacy" / split
             soundfile.write(
-                target / "sph" / f"{name}.sph", np.concatenate(waves), RATE, format="NIST", subtype="PCM_16"
+                target / "sph" / f"{name}.sph", np.concatenate(waves), SAMPLE_RATE, format="NIST", subtype="PCM_16"
             )
             (target / "stm" / f"{name}.stm").write_text("".join(lines), encoding="utf-8")
     shutil.copy(corpus / MARK, folder / MARK)  # not to be held against the published counts

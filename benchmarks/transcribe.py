@@ -26,10 +26,11 @@ import torch
 from machine import today
 
 from sewcli.alignment.writers import Span
-from sewcli.audio.io import RATE, read_wave
+from sewcli.audio.io import read_wave
 from sewcli.base.files import write_json
 from sewcli.base.machine import processor
 from sewcli.base.rng import numpy_rng
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.decoding.beam import BeamOptions
 from sewcli.scoring.wer import word_errors
 from sewcli.transcription.transcriber import OVERLAP, WINDOW, Listener, Transcriber
@@ -70,7 +71,7 @@ def main() -> None:
         "window": {"seconds": WINDOW, "overlap": OVERLAP},
         "learned": {
             "utterances": len(waves),
-            "seconds": round(sum(map(len, waves.values())) / RATE, 1),
+            "seconds": round(sum(map(len, waves.values())) / SAMPLE_RATE, 1),
             "words": known.words,
             "words_wrong_alone": known.errors,
         },
@@ -81,17 +82,17 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "recording.flac"
             recording, expected = join(waves, alone, order, minutes * 60)
-            soundfile.write(path, recording, RATE)
+            soundfile.write(path, recording, SAMPLE_RATE)
             command = [sys.executable, "-m", "sewcli.cli.app", "transcribe", str(path), "--model", str(given.model)]
             found, facts = measured([*command, "-f", "jsonl"])
-        rows.append({"minutes": round(len(recording) / RATE / 60, 2), **facts, **compare(expected, found)})
-        rows[-1]["real_time_factor"] = round(facts["seconds"] / (len(recording) / RATE), 5)
+        rows.append({"minutes": round(len(recording) / SAMPLE_RATE / 60, 2), **facts, **compare(expected, found)})
+        rows[-1]["real_time_factor"] = round(facts["seconds"] / (len(recording) / SAMPLE_RATE), 5)
         print(json.dumps(rows[-1]), flush=True)
         write_json(given.out, result)
     recording, expected = join(waves, alone, order, min(SWEPT, given.minutes) * 60)
     for window, overlap in SWEEP if given.sweep else ():
         found = times_of(recogniser, recording, window, overlap)
-        minutes = round(len(recording) / RATE / 60, 2)
+        minutes = round(len(recording) / SAMPLE_RATE / 60, 2)
         windows.append({"window": window, "overlap": overlap, "minutes": minutes, **compare(expected, found)})
         print(json.dumps(windows[-1]), flush=True)
         write_json(given.out, result)
@@ -113,7 +114,7 @@ def order_of(waves: dict[str, np.ndarray], seconds: float) -> list[str]:
     for name in waves:
         chapters.setdefault(name.rpartition("-")[0], []).append(name)
     rng, order, length = numpy_rng(1, "order"), [], 0
-    while length < seconds * RATE:
+    while length < seconds * SAMPLE_RATE:
         for chapter in rng.permutation(sorted(chapters)).tolist():
             order += chapters[chapter]
             length += sum(len(waves[name]) for name in chapters[chapter])
@@ -126,10 +127,10 @@ def join(
     """A recording of about so many seconds, and its words as each utterance alone has them."""
     parts, expected, place = [], [], 0
     for name in order:
-        if place >= seconds * RATE:
+        if place >= seconds * SAMPLE_RATE:
             break
         parts.append(waves[name])
-        expected += [(word, place / RATE + start) for word, start in alone[name]]
+        expected += [(word, place / SAMPLE_RATE + start) for word, start in alone[name]]
         place += len(waves[name])
     return np.concatenate(parts), expected
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sewcli.base.errors import UsageError
+from sewcli.base.sample_rate import SAMPLE_RATE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 Runtime = Literal["auto", "torch", "openvino"]
 Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
 Channels = Literal["mix", "split"]
-RATE = 16_000
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Recogniser:
         return self._transcriber.vocabulary
 
     def transcribe(
-        self, audio: str | Path | np.ndarray, *, rate: int = RATE, channels: Channels = "mix"
+        self, audio: str | Path | np.ndarray, *, rate: int = SAMPLE_RATE, channels: Channels = "mix"
     ) -> list[Segment]:
         """The segments of a recording of any length, in order of time.
 
@@ -97,7 +97,7 @@ class Recogniser:
         return list(self.stream(audio, rate=rate, channels=channels))
 
     def stream(
-        self, audio: str | Path | np.ndarray, *, rate: int = RATE, channels: Channels = "mix"
+        self, audio: str | Path | np.ndarray, *, rate: int = SAMPLE_RATE, channels: Channels = "mix"
     ) -> Iterator[Segment]:
         """As `transcribe`, but each segment as soon as it is final; memory does not grow with a file's length."""
         from sewcli.audio.streams import open_stream
@@ -130,7 +130,7 @@ class Recogniser:
         order = sorted((n for n, wave in enumerate(waves) if config.frames(len(wave))), key=lambda n: -len(waves[n]))
         found = [np.zeros((0, len(self.vocabulary)), dtype=np.float32) for _ in waves]
         while order:
-            fits = max(1, int(model.batch_seconds * RATE // len(waves[order[0]])))
+            fits = max(1, int(model.batch_seconds * SAMPLE_RATE // len(waves[order[0]])))
             batch, order = order[:fits], order[fits:]
             for number, emission in zip(batch, model.run([waves[n] for n in batch]), strict=True):
                 found[number] = emission

@@ -15,8 +15,8 @@ import torch
 
 from sewcli.alignment.k2.worker import K2
 from sewcli.alignment.writers import Span
-from sewcli.audio.io import RATE
 from sewcli.base.errors import DataError
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.decoding.greedy import collapse
 from sewcli.decoding.viterbi import BestPath, align, path_score, require_fit
 from sewcli.models.config import ModelConfig
@@ -41,7 +41,7 @@ class FrameTimes:
 
     def start(self, frame: int) -> float:
         """Where a frame begins, and the one before it ends, in seconds."""
-        return (self.first + frame * self.step) / RATE
+        return (self.first + frame * self.step) / SAMPLE_RATE
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from sewcli.audio.lengths import skip_id3
 from sewcli.audio.opening import COPY_AGAIN, AudioInfo, Sound, opened, truncated, unreadable
 from sewcli.audio.packed import Source, content_of
 from sewcli.base.errors import DataError
+from sewcli.base.sample_rate import SAMPLE_RATE
 
-RATE = 16_000
 TAGS = 1 << 24  # bytes of ID3 tags that are looked behind: with a picture they take a megabyte or two
 MOST_AT_ONCE = 1 << 22  # samples of each channel: four minutes
 BLOCK = 1 << 18  # samples decoded at a time, of all channels: 16 s, so that an hour-long file costs no memory
@@ -37,7 +37,13 @@ def probe(path: Source) -> AudioInfo:
 
 
 def read_wave(
-    path: Source, *, start: int = 0, samples: int | None = None, channel: int = 0, rate: int = RATE, short: int = 0
+    path: Source,
+    *,
+    start: int = 0,
+    samples: int | None = None,
+    channel: int = 0,
+    rate: int = SAMPLE_RATE,
+    short: int = 0,
 ) -> np.ndarray:
     """Read one channel, from sample `start` on, `samples` of them (None: to the end).
 
@@ -133,7 +139,7 @@ def verify(path: Source) -> AudioInfo:
     return info
 
 
-def encode_flac(wave: np.ndarray, *, rate: int = RATE) -> bytes:
+def encode_flac(wave: np.ndarray, *, rate: int = SAMPLE_RATE) -> bytes:
     """A mono 16-bit FLAC, to be written by the caller, because libsndfile does not tell when a disk is full.
 
     Args:
@@ -147,7 +153,7 @@ def encode_flac(wave: np.ndarray, *, rate: int = RATE) -> bytes:
     return encoded.getvalue()
 
 
-def encode_vorbis(wave: np.ndarray, *, serial: int, rate: int = RATE) -> bytes:
+def encode_vorbis(wave: np.ndarray, *, serial: int, rate: int = SAMPLE_RATE) -> bytes:
     """A mono Ogg Vorbis, the same bytes for the same samples and serial number.
 
     Args:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from sewcli.audio.io import RATE
+from sewcli.base.sample_rate import SAMPLE_RATE
 
 QUALITY = "VHQ"
 
@@ -25,11 +25,11 @@ def to_16k(wave: np.ndarray, rate: int) -> np.ndarray:
     Returns:
         The same type, shape (about S * 16000 / rate,); `wave` itself when it has that rate.
     """
-    if rate == RATE:
+    if rate == SAMPLE_RATE:
         return wave
     import soxr  # imported late: most corpora never need it
 
-    return np.asarray(soxr.resample(wave, rate, RATE, quality=QUALITY))
+    return np.asarray(soxr.resample(wave, rate, SAMPLE_RATE, quality=QUALITY))
 
 
 def blocks_to_16k(blocks: Iterable[np.ndarray], rate: int) -> Iterator[np.ndarray]:
@@ -42,7 +42,7 @@ def blocks_to_16k(blocks: Iterable[np.ndarray], rate: int) -> Iterator[np.ndarra
     Yields:
         float32, shape (m, channels); none is empty.
     """
-    if rate == RATE:
+    if rate == SAMPLE_RATE:
         yield from (block for block in blocks if len(block))
         return
     import soxr
@@ -51,7 +51,7 @@ def blocks_to_16k(blocks: Iterable[np.ndarray], rate: int) -> Iterator[np.ndarra
     for block in blocks:
         if stream is None:
             channels = block.shape[1]
-            stream = soxr.ResampleStream(rate, RATE, channels, dtype="float32", quality=QUALITY)
+            stream = soxr.ResampleStream(rate, SAMPLE_RATE, channels, dtype="float32", quality=QUALITY)
         made = stream.resample_chunk(np.ascontiguousarray(block))
         if len(made):
             yield made

@@ -20,12 +20,13 @@ from typing import Literal
 import numpy as np
 
 from sewcli.audio import kinds, media, wav
-from sewcli.audio.io import RATE, open_channels
+from sewcli.audio.io import open_channels
 from sewcli.audio.resample import blocks_to_16k
 from sewcli.base import log
 from sewcli.base.errors import DataError
 from sewcli.base.files import os_errors_as_usage_errors
 from sewcli.base.pipes import Again, Patient, named_pipe
+from sewcli.base.sample_rate import SAMPLE_RATE
 
 PIPE = "-"
 SLOWEST, FASTEST = 1_000, 1_000_000  # Hz; a header that says another rate is damaged
@@ -57,7 +58,7 @@ def open_stream(
     *,
     mode: Mode = "mix",
     pipe: io.BufferedIOBase | None = None,
-    rate: int = RATE,
+    rate: int = SAMPLE_RATE,
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[Stream]:
     """Open a sound file, or a pipe.

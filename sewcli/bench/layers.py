@@ -15,9 +15,10 @@ from torch import nn
 
 from sewcli.base import log
 from sewcli.base.memory import keep_freed_memory
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.bench.speech import LEVEL
 from sewcli.models.ctc import CTCModel
-from sewcli.models.flops import RATE, SECONDS, anatomy, paper_flops
+from sewcli.models.flops import SECONDS, anatomy, paper_flops
 from sewcli.models.listing import VOCABULARY
 from sewcli.models.zoo import lookup
 
@@ -37,7 +38,7 @@ def measure_layers(name: str, device: torch.device, trials: int) -> dict[str, An
     model = CTCModel(config, VOCABULARY).to(device).for_inference()
     parts = [part for part in anatomy(config, VOCABULARY) if part.name.startswith(EXTRACTOR)]
     modules = {part.name: model.get_submodule(part.name) for part in parts}
-    wave = LEVEL * torch.randn(1, SECONDS * RATE, generator=torch.Generator().manual_seed(0))
+    wave = LEVEL * torch.randn(1, SECONDS * SAMPLE_RATE, generator=torch.Generator().manual_seed(0))
     wave = wave.to(device)
     times: dict[str, list[float]] = {key: [] for key in (*modules, REST)}
     for trial in log.track(range(trials + 1), f"layers of {name}"):

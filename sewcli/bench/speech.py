@@ -13,9 +13,9 @@ from statistics import NormalDist
 
 import numpy as np
 
-from sewcli.audio.io import RATE
 from sewcli.base.errors import DataError, UsageError
 from sewcli.base.rng import numpy_rng
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.data.utterances import Utterance, check_rate, read_split
 
 DEV_CLEAN = {"utterances": 2703, "mean": 7.18, "deviation": 4.6, "shortest": 1.45, "longest": 32.65}  # seconds
@@ -35,7 +35,7 @@ class Speech:
     @property
     def seconds(self) -> float:
         """Of all, without padding."""
-        return sum(self.samples) / RATE
+        return sum(self.samples) / SAMPLE_RATE
 
     @property
     def references(self) -> list[str] | None:
@@ -64,9 +64,11 @@ def dev_clean(share: float) -> Speech:
     if not 0 < share <= 1:
         raise UsageError(f"--share {share:g} is not a share of dev-clean", hint="more than 0, at most 1")
     count = max(1, round(share * DEV_CLEAN["utterances"]))
-    lengths = [round(seconds * RATE) for seconds in _quantiles(count)]
+    lengths = [round(seconds * SAMPLE_RATE) for seconds in _quantiles(count)]
     part = "dev-clean" if share == 1 else f"{100 * share:.3g} % of dev-clean"
-    return Speech(f"noise of the lengths of {part}: {count} utterances, {sum(lengths) / RATE / 60:.1f} min", lengths)
+    return Speech(
+        f"noise of the lengths of {part}: {count} utterances, {sum(lengths) / SAMPLE_RATE / 60:.1f} min", lengths
+    )
 
 
 def real_cuts(data: Path, split: str, share: float) -> Speech:

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from sewcli.audio.io import RATE
 from sewcli.base.errors import SewError, UsageError, nearest
 from sewcli.base.files import read_json
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.models.config import ModelConfig
 from sewcli.models.ctc import CTCModel
 from sewcli.models.flops import anatomy
@@ -79,10 +79,10 @@ def megabytes(folder: Path) -> float:
 
 def operations(config: ModelConfig, symbols: int, samples: Sequence[int]) -> float:
     """Operations (two for a multiply-accumulate) for utterances of these lengths, without padding."""
-    shortest = config.samples_per_frame * config.squeeze / RATE * 2
+    shortest = config.samples_per_frame * config.squeeze / SAMPLE_RATE * 2
     grid = [seconds for seconds in GRID if seconds > shortest]
     counts = [sum(part.macs for part in anatomy(config, symbols, seconds)) for seconds in grid]
-    return float(2 * np.interp(np.array(samples) / RATE, [0.0, *grid], [0, *counts]).sum())
+    return float(2 * np.interp(np.array(samples) / SAMPLE_RATE, [0.0, *grid], [0, *counts]).sum())
 
 
 def paper_seconds(config_name: str) -> float | None:

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from sewcli.audio.io import RATE
 from sewcli.base.errors import DataError, SewError
 from sewcli.base.memory import keep_freed_memory
 from sewcli.base.processes import die_with_parent, leave_signals_to_the_parent
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.bench.peaks import MemoryMark, product_peak
 from sewcli.bench.speech import Speech
 from sewcli.bench.subject import Subject, megabytes, operations
@@ -79,7 +79,7 @@ class Measurement:
         heard = [index for index, samples in enumerate(task.speech.samples) if self.config.frames(samples)]
         if not heard:
             raise DataError("every utterance is too short for a frame of this model", where=str(subject.folder))
-        order = plan_batches([task.speech.samples[index] for index in heard], int(self.budget * RATE))
+        order = plan_batches([task.speech.samples[index] for index in heard], int(self.budget * SAMPLE_RATE))
         self.batches = [[heard[place] for place in batch] for batch in order]
         self.texts: dict[int, str] = {}
         self.lm_texts: dict[int, str] = {}

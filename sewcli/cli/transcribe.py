@@ -13,6 +13,7 @@ import typer
 
 from sewcli.base import log, standard
 from sewcli.base.errors import DataError, PartialError, UsageError, nearest
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.cli import options
 from sewcli.cli.decode import recogniser as find
 from sewcli.decoding.weights import DEFAULT, find_weights
@@ -67,7 +68,7 @@ def transcribe(
     weights: options.SearchWeights = DEFAULT,
     rate: Annotated[
         int, typer.Option(min=1000, max=1_000_000, help="Hz of raw samples that come through a pipe.")
-    ] = 16_000,
+    ] = SAMPLE_RATE,
     force: Annotated[
         bool, typer.Option("--force", help="Do again what is done; overwrite what is in the way.")
     ] = False,

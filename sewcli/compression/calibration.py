@@ -12,6 +12,7 @@ import torch
 
 from sewcli.base.errors import DataError
 from sewcli.base.rng import numpy_rng
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.data.loading import LabelledBatch, labelled_batch
 from sewcli.data.utterances import Utterance, check_rate
 from sewcli.decoding.emissions import emissions, plan_batches
@@ -20,7 +21,6 @@ from sewcli.models.ctc import CTCModel
 from sewcli.runtimes.torch_runtime import CPU_SECONDS, TorchModel
 from sewcli.text.tokens import Vocabulary, frames_needed
 
-RATE = 16_000
 SEED = 1
 
 
@@ -33,7 +33,7 @@ class Calibration:
 
     def batches(self) -> Iterator[LabelledBatch]:
         """Batches of like length."""
-        for numbers in plan_batches([u.samples for u in self.utterances], int(CPU_SECONDS * RATE)):
+        for numbers in plan_batches([u.samples for u in self.utterances], int(CPU_SECONDS * SAMPLE_RATE)):
             chosen = [self.utterances[n] for n in numbers]
             yield labelled_batch(chosen, [u.wave() for u in chosen], [self.labels[n] for n in numbers])
 

@@ -26,6 +26,7 @@ from sewcli.base import log
 from sewcli.base.errors import DataError, SewError, UsageError
 from sewcli.base.files import atomic_folder, require_new, write_text
 from sewcli.base.rng import numpy_rng
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.data.utterances import check_rate, read_split, require_splits, splits
 from sewcli.models.card import FAMILIES
 from sewcli.models.folder import open_source
@@ -33,7 +34,6 @@ from sewcli.runtimes.onnx_graph import needed
 from sewcli.runtimes.openvino_folder import WEIGHTS, XML, Graph, complete_graph, graph_of, is_graph, open_graph
 from sewcli.runtimes.openvino_runtime import GraphModel
 
-RATE = 16_000
 SHORTEST, LONGEST = 1.0, 24.0  # seconds of a clip; longer ones are cut there, as `sew transcribe` cuts its windows
 HELD_OUT = 4  # clips that the finished graph is held against its fp32 form by
 EXTRA = "quantize"
@@ -76,7 +76,7 @@ def quantize(
     graph = graph_of(source)
     heard = _clips(data, split, clips + HELD_OUT, seed)
     used, held = heard[: max(1, len(heard) - HELD_OUT)], heard[-HELD_OUT:]
-    log.info(f"ranges of activations: {len(used)} clips, {sum(map(len, used)) / RATE:.0f} s of audio")
+    log.info(f"ranges of activations: {len(used)} clips, {sum(map(len, used)) / SAMPLE_RATE:.0f} s of audio")
     quantized = quantized_graph(graph, used)
     facts: dict[str, Any] = {"source": str(source), "clips": len(used), "seed": seed, "data": str(data)}
     facts["source_bytes"] = before = _weight_bytes(source)
@@ -211,7 +211,7 @@ def _clips(data: Path, split: str | None, count: int, seed: int) -> list[np.ndar
             break
         try:
             check_rate(utterance)
-            wave = utterance.wave()[: int(LONGEST * RATE)]
+            wave = utterance.wave()[: int(LONGEST * SAMPLE_RATE)]
         except SewError as error:
             log.warn(f"{utterance.id}: {error.what}; another is taken")
             continue

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sewcli.base.errors import UsageError
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.compression.config import DistillConfig
 from sewcli.compression.layers import chosen_layers, with_layers
 from sewcli.models.config import ModelConfig
@@ -19,8 +20,6 @@ from sewcli.models.zoo import lookup
 from sewcli.text.tokens import Vocabulary
 from sewcli.training.finetune import new_or_pretrained
 from sewcli.training.recipes import overridden
-
-RATE = 16_000
 
 
 def new_student(config: DistillConfig, vocabulary: Vocabulary) -> CTCModel:
@@ -68,8 +67,9 @@ def require_equal_rates(student: ModelConfig, teacher: ModelConfig) -> None:
     hint = "a student of the teacher's frame rate"
     if slower == "student" and factor == int(factor):
         hint += f", or --set overrides.output_upsample={int(factor) * student.output_upsample}"
+    slow, fast = SAMPLE_RATE / max(ours, theirs), SAMPLE_RATE / min(ours, theirs)
     raise UsageError(
-        f"the {slower} makes {RATE / max(ours, theirs):g} frames a second and the {faster} {RATE / min(ours, theirs):g}",
+        f"the {slower} makes {slow:g} frames a second and the {faster} {fast:g}",
         where=student.name,
         hint=hint,
     )

@@ -20,6 +20,7 @@ import torch
 from sewcli.base import log
 from sewcli.base.errors import UsageError
 from sewcli.base.files import read_jsonl, write_json, write_text
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.decoding.beam import BeamOptions
 from sewcli.decoding.decode_folder import HYPOTHESES
 from sewcli.decoding.pipeline import decode
@@ -36,7 +37,6 @@ from sewcli.scoring.score import score_folder
 
 WEIGHTS = ("*.safetensors", "*.bin", "*.pt")
 BATCH, SECONDS, TRIALS = 4, 8.0, 9  # of the noise that times are measured with
-RATE = 16_000
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def write_table(rows: Sequence[Mapping[str, Any]], lm: str | None, prefix: Path,
 
 
 def _load(path: Path, device: torch.device) -> _Loaded:
-    waves = 0.1 * torch.randn(BATCH, int(SECONDS * RATE), generator=torch.Generator().manual_seed(0))
+    waves = 0.1 * torch.randn(BATCH, int(SECONDS * SAMPLE_RATE), generator=torch.Generator().manual_seed(0))
     if is_graph(path):
         graph = open_graph(path)
         parameters = count(CTCModel(graph.config, len(graph.vocabulary)))

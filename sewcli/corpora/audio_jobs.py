@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from sewcli.audio.io import RATE, encode_flac, probe, read_channels, verify
+from sewcli.audio.io import encode_flac, probe, read_channels, verify
 from sewcli.audio.opening import AudioInfo
 from sewcli.audio.resample import to_16k
 from sewcli.base.errors import DataError
@@ -25,6 +25,7 @@ from sewcli.base.files import atomic_path, os_errors_as_usage_errors, remove_lef
 from sewcli.base.log import progress
 from sewcli.base.parsing import parse_json
 from sewcli.base.processes import in_processes
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.corpora.joining import OVERSHOOT, Spans, cut_out
 from sewcli.corpora.utterances import Candidate, Piece, Rejection, Split
 
@@ -158,12 +159,12 @@ def resolve(split: Split, candidate: Candidate, outcome: Outcome, folder: Path) 
         if path.name not in outcome.made:
             return Rejection(candidate.id, candidate.path, f"no channel {candidate.channel + 1}")
         length = outcome.made[path.name][0]
-    first = round(start * RATE)
-    last = length if end is None else round(end * RATE)
+    first = round(start * SAMPLE_RATE)
+    last = length if end is None else round(end * SAMPLE_RATE)
     if first < 0 or last <= first:
         return Rejection(candidate.id, candidate.path, f"a segment from {start:.2f} to {end:.2f} s")
-    if first >= length or last > length + OVERSHOOT * RATE:
-        shown = f"the segment ends at {end:.2f} s, the audio at {length / RATE:.2f} s"
+    if first >= length or last > length + OVERSHOOT * SAMPLE_RATE:
+        shown = f"the segment ends at {end:.2f} s, the audio at {length / SAMPLE_RATE:.2f} s"
         return Rejection(candidate.id, candidate.path, shown)
     last = min(last, length)
     return Piece(

@@ -16,7 +16,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sewcli.audio.io import RATE
 from sewcli.base.errors import DataError
 from sewcli.base.files import (
     os_errors_as_usage_errors,
@@ -32,6 +31,7 @@ from sewcli.base.files import (
 )
 from sewcli.base.lock import hold
 from sewcli.base.log import info, warn
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.corpora import audio_jobs as sounds
 from sewcli.corpora.audio_jobs import AUDIO, LEDGER, Shard
 from sewcli.corpora.utterances import Candidate, Listing, Piece, Published, Rejection, Split, cut_rows
@@ -169,7 +169,7 @@ def _prepare_split(out: Path, corpus: str, split: Split, inputs: str, jobs: int,
         write_bytes(out / SCORE / f"{split.name}{suffix}", b"".join(map(_content, paths)))
     counts = {
         "utterances": len(pieces),
-        "hours": round(sum(piece.samples for piece in pieces) / RATE / 3600, 4),
+        "hours": round(sum(piece.samples for piece in pieces) / SAMPLE_RATE / 3600, 4),
         "speakers": len({piece.speaker for piece in pieces}),
         "words": sum(len(piece.text.split()) for piece in pieces),
         "rejected": len(rejections),

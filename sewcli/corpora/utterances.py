@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sewcli.audio.io import RATE
 from sewcli.base.errors import UsageError
+from sewcli.base.sample_rate import SAMPLE_RATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Split:
     published: Published | None
     choice: str = ""
     """What of the folder is read, when not all of it: another choice is prepared anew."""
-    rate: int = RATE
+    rate: int = SAMPLE_RATE
     """What its sound files must have, in Hz."""
     convert: bool = False
     """Decode each channel once, and write it at 16 kHz to `audio/<split>/<stem>-<A|B>.flac`."""
@@ -122,13 +122,13 @@ def cut_rows(pieces: Iterable[Piece], root: Path | None, language: str | None) -
     from lhotse.audio import AudioSource
 
     for piece in pieces:
-        duration = piece.samples / RATE
+        duration = piece.samples / SAMPLE_RATE
         recording = Recording(
             id=piece.recording,
             sources=[AudioSource("file", [0], _written(piece.path, root))],
-            sampling_rate=RATE,
+            sampling_rate=SAMPLE_RATE,
             num_samples=piece.length,
-            duration=piece.length / RATE,
+            duration=piece.length / SAMPLE_RATE,
         )
         supervision = SupervisionSegment(
             id=piece.id,
@@ -141,7 +141,7 @@ def cut_rows(pieces: Iterable[Piece], root: Path | None, language: str | None) -
             speaker=piece.speaker,
             custom=dict(piece.custom) or None,
         )
-        start = piece.start / RATE
+        start = piece.start / SAMPLE_RATE
         yield MonoCut(
             id=piece.id, start=start, duration=duration, channel=0, supervisions=[supervision], recording=recording
         ).to_dict()

@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from sewcli.audio.io import RATE
 from sewcli.base.errors import UsageError, nearest
 from sewcli.base.log import info
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.corpora.delimited import Row, read_rows
 from sewcli.corpora.europarl import read_sentences
 from sewcli.corpora.miniatures.casting import MARK
@@ -164,8 +164,8 @@ def stretches(vad: str) -> tuple[tuple[float, float], ...]:
     """
     if not _PAIRS.fullmatch(vad.strip()):
         return ()
-    pairs = [(int(float(start) * RATE), int(float(end) * RATE)) for start, end in re.findall(_PAIR, vad)]
-    return tuple((start / RATE, end / RATE) for start, end in pairs if end > start)
+    pairs = [(int(float(start) * SAMPLE_RATE), int(float(end) * SAMPLE_RATE)) for start, end in re.findall(_PAIR, vad)]
+    return tuple((start / SAMPLE_RATE, end / SAMPLE_RATE) for start, end in pairs if end > start)
 
 
 class _Reader:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from sewcli.audio.io import RATE, probe, read_blocks
+from sewcli.audio.io import probe, read_blocks
 from sewcli.audio.measure import Measures, measure
 from sewcli.base.errors import DataError, UsageError
 from sewcli.base.log import progress
 from sewcli.base.rng import numpy_rng
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.data.agreement import disagreements, gone, prepared_here, read_summaries
 from sewcli.data.contents import contents
 from sewcli.data.cuts import TOLERANCE
@@ -156,9 +157,9 @@ def listen(split: str, utterance: Utterance) -> tuple[list[Finding], Measures | 
     rounded: list[Finding] = []
     try:
         info = probe(utterance.path)
-        if not RATE == info.rate == utterance.rate:
+        if not SAMPLE_RATE == info.rate == utterance.rate:
             promised = "" if utterance.rate == info.rate else f", the manifest says {utterance.rate} Hz"
-            return [found("rate", detail=f"{info.rate} Hz, not {RATE} Hz{promised}")], None
+            return [found("rate", detail=f"{info.rate} Hz, not {SAMPLE_RATE} Hz{promised}")], None
         samples = utterance.samples
         end = utterance.start + samples
         if 0 < end - info.samples <= TOLERANCE * info.rate:
@@ -177,8 +178,8 @@ def listen(split: str, utterance: Utterance) -> tuple[list[Finding], Measures | 
 
 def _listen_to_derived(utterance: Utterance, found: Callable[..., Finding]) -> tuple[list[Finding], Measures | None]:
     """Of audio that lhotse computes: as its utterance's wave is."""
-    if utterance.rate != RATE:
-        return [found("rate", detail=f"{utterance.rate} Hz after its transforms, not {RATE} Hz")], None
+    if utterance.rate != SAMPLE_RATE:
+        return [found("rate", detail=f"{utterance.rate} Hz after its transforms, not {SAMPLE_RATE} Hz")], None
     try:
         measures = measure([utterance.wave()])
     except DataError as error:

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from sewcli.audio.io import RATE, read_wave
+from sewcli.audio.io import read_wave
 from sewcli.base.errors import DataError
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.data.cuts import MIXED, TOLERANCE, Row, Unsupported, samples_of, transforms_of
 
 LONGEST = 24 * 3600.0  # seconds of a mixture, whose padding needs no file
@@ -160,7 +161,7 @@ def _require_filter(name: str, options: Row, row: Row) -> None:
     if name == "Resample":
         rates = int(options["source_sampling_rate"]), int(options["target_sampling_rate"])
     elif name in ("Speed", "Tempo"):
-        rate = int((row.get("recording") or {}).get("sampling_rate", RATE))
+        rate = int((row.get("recording") or {}).get("sampling_rate", SAMPLE_RATE))
         rates = round(rate * float(options["factor"])), rate
     else:
         return
@@ -187,11 +188,11 @@ def _reason(name: str, codec: str) -> str:
     options: dict[str, dict[str, Any]] = {
         "Tempo": {"factor": 1.1},
         "LoudnessNormalization": {"target": -20.0},
-        "Narrowband": {"codec": codec, "source_sampling_rate": 16_000, "restore_orig_sr": True},
+        "Narrowband": {"codec": codec, "source_sampling_rate": SAMPLE_RATE, "restore_orig_sr": True},
     }
-    noise = np.random.default_rng(0).normal(0, 0.1, (1, 16_000)).astype(np.float32)
+    noise = np.random.default_rng(0).normal(0, 0.1, (1, SAMPLE_RATE)).astype(np.float32)
     try:
-        AudioTransform.from_dict({"name": name, "kwargs": options.get(name, {})})(noise, 16_000)
+        AudioTransform.from_dict({"name": name, "kwargs": options.get(name, {})})(noise, SAMPLE_RATE)
     except Exception as error:  # a package that is missing, or too new
         return f"lhotse's transform {name} cannot be applied here ({str(error).partition(chr(10))[0][:120]})"
     return ""

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from sewcli.audio.io import RATE, read_wave
+from sewcli.audio.io import read_wave
 from sewcli.audio.packed import Packed
 from sewcli.base.errors import DataError
 from sewcli.base.files import numbered_jsonl, read_json, read_jsonl
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.data import shar
 from sewcli.data.cuts import TOLERANCE, Row, Single, Unsupported, samples_of, singles
 from sewcli.data.derived import derived_wave, of_source, rate_and_samples, recipe
@@ -94,9 +95,9 @@ def check_rate(utterance: Utterance) -> None:
     Raises:
         DataError: another rate.
     """
-    if utterance.rate != RATE:
+    if utterance.rate != SAMPLE_RATE:
         raise DataError(
-            f"{utterance.rate} Hz, the models take {RATE}",
+            f"{utterance.rate} Hz, the models take {SAMPLE_RATE}",
             where=utterance.id,
             hint=f"resample {utterance.path} and prepare the corpus again",
         )

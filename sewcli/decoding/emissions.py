@@ -16,11 +16,11 @@ import numpy as np
 from sewcli.audio.level import QUIET, is_quiet, level_of
 from sewcli.base import log
 from sewcli.base.errors import SewError
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.data.loading import read_ahead
 from sewcli.data.utterances import Utterance, check_rate
 from sewcli.runtimes.acoustic_model import AcousticModel, Emissions
 
-SAMPLE_RATE = 16_000
 READERS = 4  # threads
 
 OnFailure = Callable[[Utterance, SewError], None]

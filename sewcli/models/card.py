@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.models.config import ModelConfig
 from sewcli.text.tokens import Vocabulary
 
@@ -42,7 +43,7 @@ def card(
         facts: further rows of the table, by their names; those of value None are left out.
     """
     family = FAMILIES[config.family]
-    rate = 16_000 // config.samples_per_frame
+    rate = SAMPLE_RATE // config.samples_per_frame
     rows = {
         "Parameters": f"{parameters:,}",
         "Width, layers, heads": f"{config.width}, {config.layers}, {config.heads}",

@@ -21,6 +21,7 @@ from sewcli.base import log
 from sewcli.base.config import build
 from sewcli.base.errors import DataError, SewError, UsageError
 from sewcli.base.files import atomic_path, refuse_pointer
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.models.config import ModelConfig
 from sewcli.models.ctc import CTCModel
 from sewcli.models.fairseq_dictionary import arranged, read_dictionary, rearranged, write_dictionary
@@ -160,7 +161,7 @@ def save_fairseq(model: CTCModel | PretrainingModel, vocabulary: Vocabulary | No
     state = OrderedDict((names[name], _to_fairseq(name, tensor)) for name, tensor in own.items())
     encoder = {
         "model": {"_name": _architecture(config), **_model_config(config)},
-        "task": {"_name": "audio_pretraining", "normalize": config.normalize_waves, "sample_rate": 16_000},
+        "task": {"_name": "audio_pretraining", "normalize": config.normalize_waves, "sample_rate": SAMPLE_RATE},
     }
     cfg: dict[str, Any] = encoder
     if finetuned:

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.models.config import ModelConfig
 from sewcli.models.ctc import CTCModel
 from sewcli.nn.blank import without_weights
 
 SECONDS = 10
-RATE = 16_000
 GELU_COST = 8  # operations that the authors count for each value of an activation
 
 PARTS = re.compile(  # modules that get a line each; what is left over is shown as "other"
@@ -45,7 +45,7 @@ def anatomy(config: ModelConfig, vocabulary_size: int, seconds: float = SECONDS)
 
     Their parameters and multiply-accumulates add up to the whole model's.
     """
-    samples = round(seconds * RATE)
+    samples = round(seconds * SAMPLE_RATE)
     with without_weights():
         model = CTCModel(config, vocabulary_size).for_inference()
         wave = torch.zeros(1, samples)
@@ -81,7 +81,7 @@ def paper_flops(config: ModelConfig, seconds: float = SECONDS) -> int | None:
     """
     if config.front_end != "wave":
         return None
-    total, frames, inputs = 0, round(seconds * RATE), 1
+    total, frames, inputs = 0, round(seconds * SAMPLE_RATE), 1
     chain = (config.extractor_channels, config.extractor_kernels, config.extractor_strides)
     for channels, kernel, stride in zip(*chain, strict=True):
         frames = (frames - kernel) // stride + 1

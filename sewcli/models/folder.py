@@ -20,6 +20,7 @@ from sewcli.base import log
 from sewcli.base.config import build, merge
 from sewcli.base.errors import DataError, UsageError
 from sewcli.base.files import atomic_folder, read_json, write_json, write_text
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.models.card import card
 from sewcli.models.config import ModelConfig
 from sewcli.models.ctc import CTCModel
@@ -29,7 +30,7 @@ from sewcli.models.foreign import hint_for, refuse_foreign_file
 from sewcli.models.hugging_face import OWN_KEY, class_of, from_hugging_face, to_hugging_face
 from sewcli.models.names import PREFIXES, encoder_names, hugging_face_names
 from sewcli.models.pretraining import PretrainingModel
-from sewcli.models.processor_files import PREPROCESSOR, SAMPLE_RATE, wants_normalised
+from sewcli.models.processor_files import PREPROCESSOR, wants_normalised
 from sewcli.models.source import Source, resolve
 from sewcli.models.tensors import WEIGHTS, Entry, Tensors, open_folder
 from sewcli.nn.blank import without_weights

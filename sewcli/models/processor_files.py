@@ -11,11 +11,11 @@ from typing import Any
 
 from sewcli.base.errors import DataError
 from sewcli.base.files import read_object
+from sewcli.base.sample_rate import SAMPLE_RATE
 
 PROCESSOR = "processor_config.json"
 PREPROCESSOR = "preprocessor_config.json"
 FILES = (PROCESSOR, PREPROCESSOR)
-SAMPLE_RATE = 16_000
 NESTED = ("feature_extractor", "audio_processor")
 KIND = "Wav2Vec2FeatureExtractor"
 

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.nn.extractor import Extractor
 
-RATE = 16_000
 TRANSFORM = 512  # samples of the Fourier transform, the next power of two above a window of 25 ms
 LOWEST = 20.0  # Hz
 FLOOR = 1e-10  # of an energy, so that digital silence has a logarithm
@@ -68,5 +68,7 @@ def mel_filters(bands: int, device: torch.device) -> Tensor:
     with torch.inference_mode(False), torch.device("cpu"):
         from torchaudio.functional import melscale_fbanks  # half a second that models of waves need not wait
 
-        filters: Tensor = melscale_fbanks(TRANSFORM // 2 + 1, LOWEST, RATE / 2, bands, RATE, mel_scale="htk")
+        filters: Tensor = melscale_fbanks(
+            TRANSFORM // 2 + 1, LOWEST, SAMPLE_RATE / 2, bands, SAMPLE_RATE, mel_scale="htk"
+        )
         return filters.to(device)

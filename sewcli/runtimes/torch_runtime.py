@@ -14,11 +14,11 @@ import torch
 
 from sewcli.base import log
 from sewcli.base.errors import UsageError
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.data.loading import padded_waves
 from sewcli.models.ctc import CTCModel
 from sewcli.runtimes.acoustic_model import AcousticModel, Emissions, Precision
 
-SAMPLE_RATE = 16_000
 CPU_SECONDS = 30.0  # more would push the attention scores out of the cache
 GPU_SECONDS = 250.0  # the papers' 4 million samples, on each
 GPU_MEMORY = 16 << 30  # bytes of memory of theirs

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from sewcli.base.config import Config
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.nn.masking import Shape
 
 
@@ -92,7 +93,7 @@ class BatchConfig(UpdateConfig):
 
     unit = "seconds"
     speed = ("audio_per_second", "audio s/s")
-    samples = 16_000
+    samples = SAMPLE_RATE
     shorter = "shorter audio (crop_seconds in pre-training, data.max_seconds in fine-tuning)"
 
     seconds: Positive

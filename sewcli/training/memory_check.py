@@ -20,6 +20,7 @@ from sewcli.base import dist, log
 from sewcli.base.config import dump_yaml
 from sewcli.base.errors import UsageError
 from sewcli.base.rng import seed_torch
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.data.plan import BatchPlan, MicroBatch
 from sewcli.models.encoder import ContextNetwork
 from sewcli.training.precision import autocast, precision
@@ -27,7 +28,6 @@ from sewcli.training.precision import autocast, precision
 if TYPE_CHECKING:
     from sewcli.training.loop import Task
 
-SAMPLE_RATE = 16_000
 GIGABYTE = 2**30
 
 

@@ -18,6 +18,7 @@ from sewcli.base import dist, log
 from sewcli.base.errors import UsageError
 from sewcli.base.memory import keep_freed_memory
 from sewcli.base.rng import key, numpy_rng, seed_torch
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.data.loading import WaveBatch, cropped_batch, read_ahead, to_device
 from sewcli.data.mixing import parts, read_parts
 from sewcli.data.plan import MicroBatch
@@ -44,7 +45,6 @@ from sewcli.training.run import run_experiment
 from sewcli.training.schedule import polynomial, temperature
 from sewcli.training.stop import StopFlag
 
-SAMPLE_RATE = 16_000
 PRINTED = {row.model for row in TIMES}  # the models of the SEW paper
 HOLD_OUT = "hold-out"  # in place of the name of a split
 HELD_OUT_SECONDS = 36_000.0  # LibriSpeech's 9.6 h; more would only make validations slow

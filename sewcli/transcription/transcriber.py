@@ -22,7 +22,6 @@ import numpy as np
 import torch
 
 from sewcli.alignment.alignment import FrameTimes
-from sewcli.audio.io import RATE
 from sewcli.audio.level import Loudest, is_quiet
 from sewcli.audio.opening import guessed_seconds
 from sewcli.audio.streams import Mode, Stream, is_pipe, name_of, open_stream
@@ -30,6 +29,7 @@ from sewcli.base import log
 from sewcli.base.errors import DataError, SewError, UsageError
 from sewcli.base.files import sha256
 from sewcli.base.memory import keep_freed_memory
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.decoding.beam import BeamDecoder, BeamOptions
 from sewcli.lm.files import LanguageModelFiles, check_model, model_name, resolve
 from sewcli.runtimes.recogniser import AUTO, Recogniser, RuntimeOptions
@@ -96,7 +96,7 @@ class Listener:
         self._loudest = Loudest()
         self._windows = Windows(layout)
         self._stitcher = Stitcher(layout, recogniser.vocabulary)
-        self._cutter = Cutter(recogniser.vocabulary, recogniser.times.step / RATE, longest)
+        self._cutter = Cutter(recogniser.vocabulary, recogniser.times.step / SAMPLE_RATE, longest)
 
     def hear(self, samples: np.ndarray) -> Iterator[Line]:
         """Take samples (S,) at 16 kHz."""
@@ -154,7 +154,7 @@ def transcribe(
     mode: Mode = "mix",
     window: float | None = None,
     pipe: io.BufferedIOBase | None = None,
-    rate: int = RATE,
+    rate: int = SAMPLE_RATE,
     quiet: bool = False,
 ) -> Report:
     """Transcribe recordings one after the other; one that cannot be read is told and passed over.
@@ -239,7 +239,7 @@ def _write_down(
     for block in stream.blocks:
         for number, listener in enumerate(listeners):
             put(number, listener.hear(block[:, number]))
-        seconds += len(block) / RATE
+        seconds += len(block) / SAMPLE_RATE
         report.audio_seconds = before + seconds
         if seconds >= shown + SLACK:
             bar.advance(int(seconds) - shown, note=f"{seconds / (time.perf_counter() - began):.1f} x real time")

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sewcli.audio.io import RATE
 from sewcli.base.errors import UsageError
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.models.config import ModelConfig
 from sewcli.text.tokens import Vocabulary
 
@@ -44,7 +44,7 @@ class Layout:
         """
         grid = config.samples_per_frame * config.squeeze
         frames = config.squeeze * config.output_upsample
-        length, shared = (max(round(value * RATE / grid), 1) * grid for value in (seconds, overlap))
+        length, shared = (max(round(value * SAMPLE_RATE / grid), 1) * grid for value in (seconds, overlap))
         if 2 * shared > length:
             raise UsageError(f"windows of {seconds} s cannot hold two overlaps of {overlap} s", hint="longer ones")
         return cls(grid, frames, length, shared)

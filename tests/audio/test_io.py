@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from sewcli.audio.io import BLOCK, RATE, encode_flac, probe, read_blocks, read_wave, verify
+from sewcli.audio.io import BLOCK, encode_flac, probe, read_blocks, read_wave, verify
 from sewcli.base.errors import DataError
+from sewcli.base.sample_rate import SAMPLE_RATE
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_blocks_are_the_wave_in_pieces(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize("channels", [1, 2])
 def test_truncated_wav(tmp_path: Path, channels: int) -> None:
     path = tmp_path / "cut.wav"
-    soundfile.write(path, np.full((20_000, channels), 0.1), RATE, subtype="PCM_16")
+    soundfile.write(path, np.full((20_000, channels), 0.1), SAMPLE_RATE, subtype="PCM_16")
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     for read in (read_wave, verify, lambda p: list(read_blocks(p))):
@@ -67,7 +68,7 @@ def test_truncated_wav(tmp_path: Path, channels: int) -> None:
 
 def test_header(flac: Path) -> None:
     info = probe(flac)
-    assert (info.rate, info.channels, info.samples, info.format) == (RATE, 1, 20_000, "FLAC")
+    assert (info.rate, info.channels, info.samples, info.format) == (SAMPLE_RATE, 1, 20_000, "FLAC")
     assert info.seconds == 1.25
     assert verify(flac) == info
 
@@ -108,7 +109,7 @@ def _folder(path: Path) -> None:
 
 
 def _no_samples(path: Path) -> None:
-    soundfile.write(path, np.zeros(0), RATE, format="WAV")
+    soundfile.write(path, np.zeros(0), SAMPLE_RATE, format="WAV")
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,7 @@ def test_truncated_flac(flac: Path, keep: float) -> None:
 @pytest.mark.parametrize("read", [probe, verify, read_wave])
 def test_truncated_sphere(tmp_path: Path, samples: np.ndarray, read, lost: int) -> None:
     path = tmp_path / "talk.sph"
-    soundfile.write(path, samples, RATE, format="NIST", subtype="PCM_16")
+    soundfile.write(path, samples, SAMPLE_RATE, format="NIST", subtype="PCM_16")
     assert np.array_equal(read_wave(path) * 32768, samples)
     whole = path.read_bytes()
     path.write_bytes(whole[:-lost])
@@ -186,7 +187,7 @@ def test_nan_and_infinity(tmp_path: Path) -> None:
         wave = np.zeros(500, dtype=np.float32)
         wave[321] = value
         path = tmp_path / f"{name}.wav"
-        soundfile.write(path, wave, RATE, subtype="FLOAT")
+        soundfile.write(path, wave, SAMPLE_RATE, subtype="FLOAT")
         for read in (read_wave, verify):
             with pytest.raises(DataError, match=f"{name}.wav.*NaN or infinite"):
                 read(path)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from sewcli.audio.io import RATE
 from sewcli.base.errors import SewError, UsageError
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.bench import run
 from sewcli.bench.layers import measure_layers
 from sewcli.bench.peaks import MemoryMark, product_peak
@@ -32,7 +32,7 @@ CPU = torch.device("cpu")
 
 def test_lengths_are_those_of_dev_clean() -> None:
     speech = dev_clean(1.0)
-    seconds = np.array(speech.samples) / RATE
+    seconds = np.array(speech.samples) / SAMPLE_RATE
     assert len(seconds) == DEV_CLEAN["utterances"]
     assert seconds.mean() == pytest.approx(DEV_CLEAN["mean"], rel=1e-3)
     assert seconds.std() == pytest.approx(DEV_CLEAN["deviation"], rel=1e-2)
@@ -41,7 +41,7 @@ def test_lengths_are_those_of_dev_clean() -> None:
 
 
 def test_a_share_keeps_the_distribution() -> None:
-    part = np.array(dev_clean(0.02).samples) / RATE
+    part = np.array(dev_clean(0.02).samples) / SAMPLE_RATE
     assert len(part) == 54
     assert part.mean() == pytest.approx(DEV_CLEAN["mean"], rel=0.03)
     assert "2 % of dev-clean" in dev_clean(0.02).title
@@ -62,7 +62,7 @@ def test_waves_are_the_same_every_time() -> None:
 def test_operations_are_those_of_the_anatomy() -> None:
     config, seconds = lookup("sew-d-micro"), (2.0, 7.3, 21.0)
     exact = sum(2 * part.macs for each in seconds for part in anatomy(config, 32, each))
-    assert operations(config, 32, [round(each * RATE) for each in seconds]) == pytest.approx(exact, rel=0.05)
+    assert operations(config, 32, [round(each * SAMPLE_RATE) for each in seconds]) == pytest.approx(exact, rel=0.05)
 
 
 def test_the_mark_sees_what_was_held_and_is_gone() -> None:

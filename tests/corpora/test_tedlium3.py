@@ -17,9 +17,10 @@ import pytest
 import soundfile
 from tiny_corpus import TALKS, digests
 
-from sewcli.audio.io import RATE, probe, read_wave
+from sewcli.audio.io import probe, read_wave
 from sewcli.base.errors import UsageError
 from sewcli.base.files import read_jsonl
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.corpora import tedlium3
 from sewcli.corpora.miniatures.sentences import part_of
 from sewcli.corpora.miniatures.tedlium3 import LM_FILES, Plan, cast_talks, write_miniature
@@ -69,8 +70,8 @@ def _one_talk(folder: Path, lines: list[str], seconds: float = 20.0) -> Path:
     for kind in ("sph", "stm"):
         (folder / "legacy/train" / kind).mkdir(parents=True)
     name = "Ada_2009"
-    noise = np.random.default_rng(0).integers(-900, 900, int(seconds * RATE)).astype(np.int16)
-    soundfile.write(folder / f"legacy/train/sph/{name}.sph", noise, RATE, format="NIST", subtype="PCM_16")
+    noise = np.random.default_rng(0).integers(-900, 900, int(seconds * SAMPLE_RATE)).astype(np.int16)
+    soundfile.write(folder / f"legacy/train/sph/{name}.sph", noise, SAMPLE_RATE, format="NIST", subtype="PCM_16")
     text = "".join(line.replace("{}", name) + "\n" for line in lines)
     (folder / f"legacy/train/stm/{name}.stm").write_text(text, encoding="utf-8")
     return folder
@@ -179,8 +180,8 @@ def test_dev_and_test_are_not_padded_and_train_is(spoken_talks: Path, tmp_path: 
             cuts = {utterance.id: utterance for utterance in read_cuts(tmp_path, part.name)}
             for segment in _segments(stm):
                 cut = cuts[identity(segment)]
-                before = segment.start - cut.start / RATE
-                after = (cut.start + cut.samples) / RATE - segment.end
+                before = segment.start - cut.start / SAMPLE_RATE
+                after = (cut.start + cut.samples) / SAMPLE_RATE - segment.end
                 if part.name == "train":
                     assert before <= 0.15 + 1e-4 and after <= 0.10 + 1e-4
                 else:
@@ -409,8 +410,8 @@ def test_padding_stays_inside_the_file(tmp_path: Path) -> None:
     corpus = _one_talk(tmp_path, ["{} 1 {} 0.05 1 <NA> first", "{} 1 {} 19 20 <NA> last"])
     _prepare(corpus, tmp_path / "out")
     first, last = read_cuts(tmp_path / "out", "train")
-    assert (first.start, first.samples) == (0, round(1.1 * RATE))
-    assert (last.start, last.start + last.samples) == (round(18.85 * RATE), 20 * RATE)
+    assert (first.start, first.samples) == (0, round(1.1 * SAMPLE_RATE))
+    assert (last.start, last.start + last.samples) == (round(18.85 * SAMPLE_RATE), 20 * SAMPLE_RATE)
     assert len(last.wave()) == last.samples
 
 

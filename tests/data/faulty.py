@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from sewcli.audio.io import RATE, encode_flac, read_wave
+from sewcli.audio.io import encode_flac, read_wave
 from sewcli.base.files import read_json, read_jsonl, sha256, write_json, write_jsonl
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.data.utterances import splits
 
 TRAIN, DEV, TEST = "train-clean-100", "dev-clean", "test-clean"
@@ -41,7 +42,7 @@ class Corpus:
         prep = read_json(self.data / "prep.json")
         summary = prep["splits"][split]
         summary["utterances"] = len(rows)
-        summary["hours"] = round(sum(round(row["duration"] * RATE) for row in rows) / RATE / 3600, 4)
+        summary["hours"] = round(sum(round(row["duration"] * SAMPLE_RATE) for row in rows) / SAMPLE_RATE / 3600, 4)
         summary["words"] = sum(len(text.split()) for text in texts)
         summary["speakers"] = len({row["supervisions"][0]["speaker"] for row in rows})
         summary["outputs"] = {name: sha256(self.data / name) for name in summary["outputs"]}
@@ -68,7 +69,9 @@ class Corpus:
     def relabel(self, split: str, index: int, text: str) -> str:
         return self.change(split, index, lambda row: row["supervisions"][0].update(text=text))
 
-    def resound(self, split: str, index: int, change: Callable[[np.ndarray], np.ndarray], rate: int = RATE) -> str:
+    def resound(
+        self, split: str, index: int, change: Callable[[np.ndarray], np.ndarray], rate: int = SAMPLE_RATE
+    ) -> str:
         """Change the samples of one cut; returns its id."""
         path, identity = self.sound(split, index)
         path.write_bytes(encode_flac(change(read_wave(path)), rate=rate))
@@ -132,7 +135,7 @@ def not_a_number(c: Corpus) -> Found:
     path, identity = c.sound(TRAIN, 2)
     wave = read_wave(path)
     wave[[100, 200]] = np.nan, np.inf
-    soundfile.write(path, wave, RATE, format="WAV", subtype="FLOAT")
+    soundfile.write(path, wave, SAMPLE_RATE, format="WAV", subtype="FLOAT")
     return {("nan", TRAIN, identity)}
 
 
@@ -232,11 +235,11 @@ def too_short(c: Corpus) -> Found:
 def too_long(c: Corpus) -> Found:
     path, _ = c.sound(TRAIN, 0)
     wave = read_wave(path)
-    wave = np.tile(wave, -(-41 * RATE // len(wave)))
+    wave = np.tile(wave, -(-41 * SAMPLE_RATE // len(wave)))
     path.write_bytes(encode_flac(wave))
 
     def grow(row: dict[str, Any]) -> None:
-        row["duration"] = row["recording"]["duration"] = row["supervisions"][0]["duration"] = len(wave) / RATE
+        row["duration"] = row["recording"]["duration"] = row["supervisions"][0]["duration"] = len(wave) / SAMPLE_RATE
         row["recording"]["num_samples"] = len(wave)
 
     return {("too-long", TRAIN, c.change(TRAIN, 0, grow))}
@@ -260,7 +263,7 @@ def without_any_label(c: Corpus) -> Found:
 
 def labels_that_fit(c: Corpus, more: int = 0) -> str:
     """As many labels as there are frames of 320 samples, of windows of 400; half of the A's need a blank before."""
-    samples = round(c.rows(TRAIN)[1]["duration"] * RATE)
+    samples = round(c.rows(TRAIN)[1]["duration"] * SAMPLE_RATE)
     frames = (samples - 400) // 320 + 1 + more
     pairs, left = divmod(frames, 4)  # "AAB" is three labels and a blank
     return c.relabel(TRAIN, 1, "AAB" * pairs + "CDE"[:left])
@@ -297,9 +300,9 @@ def same_stretch_in_train_and_test(c: Corpus) -> Found:
 def overlapping_stretches(c: Corpus) -> Found:
     for index, shared in enumerate((0.4, 0.6)):  # the first may be padding, the second is not
         row = c.rows(TRAIN)[index]
-        half = round(row["duration"] * RATE) // 2
-        c.change(TRAIN, index, lambda r, half=half: take(r, start=half / RATE, duration=half / RATE))
-        window = {"start": (half - round((1 - shared) * half)) / RATE, "duration": half / RATE}
+        half = round(row["duration"] * SAMPLE_RATE) // 2
+        c.change(TRAIN, index, lambda r, half=half: take(r, start=half / SAMPLE_RATE, duration=half / SAMPLE_RATE))
+        window = {"start": (half - round((1 - shared) * half)) / SAMPLE_RATE, "duration": half / SAMPLE_RATE}
         c.change(DEV, index, lambda r, w=window, row=row: take(r, recording=row["recording"], **w))
         c.relabel(TRAIN, index, "A")
         c.relabel(DEV, index, "A")
@@ -309,7 +312,7 @@ def overlapping_stretches(c: Corpus) -> Found:
 def copied_under_another_name(c: Corpus) -> Found:
     (path, _), row = c.sound(DEV, 0), c.rows(DEV)[0]
     copy = path.with_name("renamed.wav")
-    soundfile.write(copy, read_wave(path), RATE, subtype="FLOAT")  # another format, the same samples
+    soundfile.write(copy, read_wave(path), SAMPLE_RATE, subtype="FLOAT")  # another format, the same samples
 
     def point(other: dict[str, Any]) -> None:
         other["recording"]["sources"][0]["source"] = str(copy)

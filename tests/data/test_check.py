@@ -16,8 +16,8 @@ import soundfile
 import torch
 from faulty import DEV, FAULTS, TEST, TRAIN, Corpus, Found, copied, outside_the_vocabulary, truncated, zeros
 
-from sewcli.audio.io import RATE
 from sewcli.base.files import read_jsonl, write_jsonl
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.cli.prep import prep
 from sewcli.data.check import LONGEST, SHORTEST, Labels, check, labels_of, listen
 from sewcli.data.findings import KINDS
@@ -209,10 +209,10 @@ def test_lengths_are_those_that_fine_tuning_takes() -> None:
 def test_memory_does_not_grow_with_the_length_of_a_cut(tmp_path: Path) -> None:
     minutes = 20
     rng = np.random.default_rng(0)
-    with soundfile.SoundFile(tmp_path / "long.flac", "w", RATE, 1) as file:
+    with soundfile.SoundFile(tmp_path / "long.flac", "w", SAMPLE_RATE, 1) as file:
         for _ in range(minutes):
-            file.write(rng.normal(0, 0.05, 60 * RATE))
-    cut = dataclasses.replace(_utterance(tmp_path / "long.flac"), samples=minutes * 60 * RATE)
+            file.write(rng.normal(0, 0.05, 60 * SAMPLE_RATE))
+    cut = dataclasses.replace(_utterance(tmp_path / "long.flac"), samples=minutes * 60 * SAMPLE_RATE)
     tracemalloc.start()
     try:
         found_there, measures = listen("train", cut)
@@ -226,4 +226,4 @@ def test_memory_does_not_grow_with_the_length_of_a_cut(tmp_path: Path) -> None:
 def _utterance(path: Path) -> Any:
     from sewcli.data.utterances import Utterance
 
-    return Utterance("a", path, 0, 1, RATE, 0, "", "s")
+    return Utterance("a", path, 0, 1, SAMPLE_RATE, 0, "", "s")

@@ -13,9 +13,9 @@ import soundfile
 from lhotse import CutSet, MonoCut, Recording, RecordingSet, SupervisionSegment, SupervisionSet
 from lhotse.cut import Cut, MixedCut, PaddingCut
 
-from sewcli.audio.io import RATE
 from sewcli.base.errors import DataError
 from sewcli.base.files import read_jsonl, write_jsonl
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.data.packing import pack
 from sewcli.data.utterances import Utterance, read_cuts, read_split, read_utterances
 
@@ -23,7 +23,9 @@ WORDS = ("PLAY HAPPY MUSIC", "IN THE OFFICE", "", "STOP")
 TIMES = ((0.25, 1.1), (1.4, 0.73125), (2.5, 0.4), (3.00003, 0.9))  # start and duration of each, in seconds
 
 
-def sound(folder: Path, name: str = "one.flac", seconds: float = 4.0, rate: int = RATE, channels: int = 1) -> Path:
+def sound(
+    folder: Path, name: str = "one.flac", seconds: float = 4.0, rate: int = SAMPLE_RATE, channels: int = 1
+) -> Path:
     rng = np.random.default_rng(len(name) + channels)
     noise = rng.normal(0, 0.1, (round(seconds * rate), channels))
     smooth = np.apply_along_axis(lambda wave: np.convolve(wave, np.ones(8) / 8, "same"), 0, noise)
@@ -70,7 +72,7 @@ def test_the_same_words_in_four_forms_are_the_same_utterances(tmp_path: Path) ->
     SupervisionSet.from_segments(cut.supervisions).to_file(pair / "supervisions.jsonl.gz")
     forms["pair"] = read_split(pair, "cuts")
     for n, one in enumerate(trimmed):  # each recording a file of its own
-        soundfile.write(tmp_path / f"{n}.wav", one.load_audio()[0], RATE, subtype="FLOAT")
+        soundfile.write(tmp_path / f"{n}.wav", one.load_audio()[0], SAMPLE_RATE, subtype="FLOAT")
         own = Recording.from_file(tmp_path / f"{n}.wav")
         supervision = one.supervisions[0]
         supervision.start, supervision.duration, supervision.recording_id = 0.0, own.duration, own.id
@@ -110,8 +112,8 @@ def test_a_row_for_each_utterance_is_a_cut_of_lhotse(tmp_path: Path) -> None:
         lambda c: c.perturb_volume(0.3),
         lambda c: c.perturb_volume(0.0),
         lambda c: c.perturb_speed(1.1).perturb_volume(2.0),
-        lambda c: c.resample(8000).resample(RATE),
-        lambda c: c.resample(22_050).resample(RATE),
+        lambda c: c.resample(8000).resample(SAMPLE_RATE),
+        lambda c: c.resample(22_050).resample(SAMPLE_RATE),
         lambda c: c.clip_amplitude(gain_db=12.0),
         lambda c: c.compress("mp3", 0.5),
         lambda c: c.compress("vorbis", 0.9),
@@ -167,7 +169,7 @@ def test_mixtures_and_padding(tmp_path: Path) -> None:
 @pytest.mark.fault("report-50")
 def test_common_voice_mp3_resampled_on_reading(tmp_path: Path) -> None:
     path = sound(tmp_path, "clip.mp3", 3.0, 48_000)
-    recording = Recording.from_file(path).resample(RATE)
+    recording = Recording.from_file(path).resample(SAMPLE_RATE)
     cut = MonoCut(
         "clip",
         0.0,
@@ -178,13 +180,13 @@ def test_common_voice_mp3_resampled_on_reading(tmp_path: Path) -> None:
     )
     CutSet.from_cuts([cut]).to_file(tmp_path / "cuts_train.jsonl.gz")
     found = read_split(tmp_path, "train")
-    assert found[0].rate == RATE
+    assert found[0].rate == SAMPLE_RATE
     assert_as_lhotse(found, [cut])
 
 
 def test_the_rate_of_a_resampled_file_is_held_against_the_manifest(tmp_path: Path) -> None:
     """lhotse itself does not look, and would play a file of another rate too fast."""
-    recording = Recording.from_file(sound(tmp_path, "clip.wav", 2.0, 48_000)).resample(RATE)
+    recording = Recording.from_file(sound(tmp_path, "clip.wav", 2.0, 48_000)).resample(SAMPLE_RATE)
     CutSet.from_cuts([recording.to_cut()]).to_file(tmp_path / "cuts_train.jsonl.gz")
     soundfile.write(tmp_path / "clip.wav", np.zeros(88_200), 44_100)
     with pytest.raises(DataError, match="44100 Hz, not 48000 Hz"):
@@ -260,7 +262,7 @@ def test_what_is_not_supported_is_refused_by_name(tmp_path: Path) -> None:
             one, supervisions=[{**one.supervisions[0].to_dict(), "channel": 1}]
         ),
         "'Evil' is not one of lhotse's": change(one, recording={**one.recording.to_dict(), **transform}),
-        "PaddingCut": PaddingCut("p", 1.0, RATE, 0.0, num_samples=RATE).to_dict(),
+        "PaddingCut": PaddingCut("p", 1.0, SAMPLE_RATE, 0.0, num_samples=SAMPLE_RATE).to_dict(),
         "type 'TextExample'": {"type": "TextExample", "id": "t", "text": "a"},
         "a recording, not a cut": one.recording.to_dict(),
         "a supervision, not a cut": one.supervisions[0].to_dict(),
@@ -279,9 +281,9 @@ def test_what_is_not_supported_is_refused_by_name(tmp_path: Path) -> None:
 @pytest.mark.fault("report-51")
 def test_durations_rounded_to_ten_milliseconds_are_clamped(tmp_path: Path) -> None:
     samples = 13_848
-    path = sound(tmp_path, "one.wav", samples / RATE)
+    path = sound(tmp_path, "one.wav", samples / SAMPLE_RATE)
     for beyond, fits in ((72, True), (400, True), (401, False), (8000, False)):
-        duration = (samples + beyond) / RATE
+        duration = (samples + beyond) / SAMPLE_RATE
         recording = Recording.from_file(path)
         recording.num_samples, recording.duration = samples + beyond, duration
         supervision = SupervisionSegment("one", "one", 0.0, duration, text="A")
@@ -297,7 +299,7 @@ def test_durations_rounded_to_ten_milliseconds_are_clamped(tmp_path: Path) -> No
             ):
                 found.wave()
     recording = Recording.from_file(path)
-    recording.num_samples, recording.duration = samples + 8000, (samples + 8000) / RATE
+    recording.num_samples, recording.duration = samples + 8000, (samples + 8000) / SAMPLE_RATE
     CutSet.from_cuts([recording.perturb_volume(0.5).to_cut()]).to_file(tmp_path / "cuts_a.jsonl.gz")
     with pytest.raises(DataError, match="8,000 fewer than the manifest says"):
         read_split(tmp_path, "a")[0].wave()
@@ -310,8 +312,10 @@ def test_plain_cuts_are_read_as_before(tmp_path: Path) -> None:
     CutSet.from_cuts([cut]).to_file(tmp_path / "cuts_a.jsonl")
     (found,) = read_utterances(tmp_path / "cuts_a.jsonl")
     assert (found.derived, found.fault, found.id) == (None, "", cut.id)
-    start = round(cut.start * RATE)
-    assert np.array_equal(found.wave(), soundfile.read(tmp_path / "one.flac", dtype="float32")[0][start : start + RATE])
+    start = round(cut.start * SAMPLE_RATE)
+    assert np.array_equal(
+        found.wave(), soundfile.read(tmp_path / "one.flac", dtype="float32")[0][start : start + SAMPLE_RATE]
+    )
     assert next(read_jsonl(tmp_path / "cuts_a.jsonl")) == next(read_cuts(tmp_path, "a"))[0]
 
 
@@ -402,7 +406,7 @@ def test_changed_cuts_are_read_or_refused(tmp_path: Path) -> None:
         cut.perturb_speed(1.1),
         cut.mix(noise, snr=10),
         cut.pad(duration=5.0),
-        cut.resample(8000).resample(RATE),
+        cut.resample(8000).resample(SAMPLE_RATE),
     ]
     rows = [json.loads(json.dumps(kind.to_dict())) for kind in kinds]
     refused = 0

@@ -11,6 +11,7 @@ import pytest
 from sewcli.base.config import build, parse_sets, read_yaml
 from sewcli.base.errors import DataError, SewError, UsageError, quoted
 from sewcli.base.files import read_json, read_jsonl, read_object, write_jsonl
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.data.utterances import read_utterances
 from sewcli.lm.neural import is_neural
 from sewcli.models.folder import read_config
@@ -130,7 +131,7 @@ def test_a_recording_whose_name_is_not_utf8_is_transcribed(tmp_path: Path, sew_h
 
     import numpy as np
 
-    from sewcli.audio.io import RATE, encode_flac
+    from sewcli.audio.io import encode_flac
     from sewcli.models.ctc import CTCModel
     from sewcli.models.folder import save_ctc
     from sewcli.models.zoo import lookup
@@ -138,7 +139,7 @@ def test_a_recording_whose_name_is_not_utf8_is_transcribed(tmp_path: Path, sew_h
     vocabulary = Vocabulary.letters()
     save_ctc(CTCModel(lookup("sew-micro"), len(vocabulary)), vocabulary, tmp_path / "m")
     (tmp_path / "in").mkdir()
-    sound = np.random.default_rng(0).normal(0, 0.1, RATE).astype(np.float32)
+    sound = np.random.default_rng(0).normal(0, 0.1, SAMPLE_RATE).astype(np.float32)
     with open(os.fsencode(tmp_path / "in") + b"/caf\xe9.flac", "wb") as file:
         file.write(encode_flac(sound))
     forms = "text,jsonl,srt,ctm,textgrid"

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from sewcli.audio.io import RATE, encode_flac
+from sewcli.audio.io import encode_flac
 from sewcli.base.files import write_bytes, write_json, write_jsonl
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.models.config import ModelConfig
 from sewcli.models.hugging_face import to_hugging_face
 from sewcli.models.zoo import lookup
@@ -28,9 +29,9 @@ def corpus(data: Path, count: int, *, split: str = "test") -> dict[str, str]:
         key = BAD_ID if n == 3 else f"utt-{n:03d}"
         references[key] = BAD_TEXT if n == 3 else " ".join(rng.choice(WORDS, size=4 + n % 9))
         path = data / "audio" / f"{n}.flac"
-        write_bytes(path, encode_flac(rng.normal(0, 0.1, 2 * RATE).astype(np.float32)))
+        write_bytes(path, encode_flac(rng.normal(0, 0.1, 2 * SAMPLE_RATE).astype(np.float32)))
         source = {"type": "file", "channels": [0], "source": str(path)}
-        recording = {"id": key, "sampling_rate": RATE, "sources": [source]}
+        recording = {"id": key, "sampling_rate": SAMPLE_RATE, "sources": [source]}
         supervision = {"text": references[key], "speaker": BAD_SPEAKER if n == 3 else f"speaker-{n % 4}"}
         cuts.append({"id": key, "start": 0, "duration": 2.0, "channel": 0, "recording": recording})
         cuts[-1]["supervisions"] = [supervision]

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sewcli.audio.io import RATE
 from sewcli.base.rng import numpy_rng
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.corpora.miniatures.casting import Booth, Speaker, in_fresh_processes
 from sewcli.corpora.miniatures.shorten import shorten
 
@@ -118,14 +118,14 @@ def _speak(part: tuple[Speaker, tuple[str, ...]], seed: int) -> tuple[list[np.nd
     speaker, lines = part
     booth = Booth(speaker, seed)
     turns = [_through_the_line(booth.say(line)) for line in lines]
-    return turns, _through_the_line(booth.room(ROOM * RATE))
+    return turns, _through_the_line(booth.room(ROOM * SAMPLE_RATE))
 
 
 def _through_the_line(wave: np.ndarray) -> np.ndarray:
     """16 kHz -> 8 kHz and the band of a telephone, with edges of 100 Hz; float32."""
     import soxr
 
-    narrow = soxr.resample(wave, RATE, LINE, quality="HQ")
+    narrow = soxr.resample(wave, SAMPLE_RATE, LINE, quality="HQ")
     size = -(-len(narrow) // 2048) * 2048
     hertz = np.fft.rfftfreq(size, 1 / LINE)
     inside = np.minimum(hertz - BAND[0], BAND[1] - hertz) / 100

@@ -14,12 +14,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from sewcli.audio.io import RATE
 from sewcli.base.errors import UsageError
 from sewcli.base.files import atomic_folder, os_errors_as_usage_errors, read_json, remove_leftovers, write_json
 from sewcli.base.log import info, progress
 from sewcli.base.processes import in_processes
 from sewcli.base.rng import numpy_rng
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.corpora.miniatures import speech
 
 T = TypeVar("T")
@@ -112,10 +112,10 @@ class Booth:
         import soxr
 
         spoken, speaker, rng = self._synthesizer.speak(text.lower()), self._speaker, self.rng
-        wave = soxr.resample(spoken.astype(np.float64) / 32768, self._synthesizer.rate, RATE, quality="HQ")
+        wave = soxr.resample(spoken.astype(np.float64) / 32768, self._synthesizer.rate, SAMPLE_RATE, quality="HQ")
         loud = np.flatnonzero(np.abs(wave) > 0.01 * np.abs(wave).max())
         wave = wave[loud[0] : loud[-1] + 1]
-        silence = [np.zeros(int(rng.uniform(0.10, 0.25) * RATE)) for _ in range(2)]
+        silence = [np.zeros(int(rng.uniform(0.10, 0.25) * SAMPLE_RATE)) for _ in range(2)]
         wave = np.concatenate([silence[0], wave, silence[1]])
         size = -(-len(wave) // 2048) * 2048  # transforms of a prime length are slow
         spectrum = np.fft.rfft(wave, size)

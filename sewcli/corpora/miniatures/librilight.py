@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from sewcli.audio.io import RATE, encode_flac
+from sewcli.audio.io import encode_flac
 from sewcli.base.files import os_errors_as_usage_errors
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.corpora.librilight import LABELLED
 from sewcli.corpora.miniatures import librispeech
 from sewcli.corpora.miniatures.casting import Booth, in_fresh_processes, written_once
@@ -130,7 +131,7 @@ def _read_book(folder: Path, reader: Reader, *, plan: Plan) -> None:
     speech: list[tuple[int, int]] = []
     at = 0
     for _ in range(plan.sentences):
-        wave, pause = booth.say(next(texts)), booth.room(int(booth.rng.uniform(0.1, 1.5) * RATE))
+        wave, pause = booth.say(next(texts)), booth.room(int(booth.rng.uniform(0.1, 1.5) * SAMPLE_RATE))
         speech.append((at, at + len(wave)))
         waves += [wave, pause]
         at += len(wave) + len(pause)
@@ -159,7 +160,7 @@ def voice_activity(speech: Sequence[tuple[int, int]]) -> list[list[float]]:
     """Sentences in samples as the corpus writes them: seconds on a grid of 80 ms, pauses under half a second closed."""
     found: list[list[float]] = []
     for first, last in speech:
-        start, end = (round(round(sample / RATE / FRAME) * FRAME, 2) for sample in (first, last))
+        start, end = (round(round(sample / SAMPLE_RATE / FRAME) * FRAME, 2) for sample in (first, last))
         if found and start - found[-1][1] < GAP:
             found[-1][1] = end
         else:

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from sewcli.audio.io import RATE, encode_flac
+from sewcli.audio.io import encode_flac
 from sewcli.base.files import os_errors_as_usage_errors
 from sewcli.base.rng import numpy_rng
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.corpora.miniatures.casting import Booth, Casting, Speaker, in_fresh_processes, written_once
 from sewcli.corpora.miniatures.sentences import sentences
 
@@ -113,7 +114,7 @@ def read(folder: Path, reader: Reader, seed: int) -> float:
             while len(lines) < min(CHAPTER, left):
                 text = next(texts)
                 wave = booth.say(text)
-                if not SHORTEST <= len(wave) / RATE <= LONGEST:
+                if not SHORTEST <= len(wave) / SAMPLE_RATE <= LONGEST:
                     continue
                 identity = f"{reader.number}-{chapter}-{len(lines):04d}"
                 (place / f"{identity}.flac").write_bytes(encode_flac(wave))
@@ -121,7 +122,7 @@ def read(folder: Path, reader: Reader, seed: int) -> float:
                 samples += len(wave)
             left -= len(lines)
             (place / f"{reader.number}-{chapter}.trans.txt").write_text("".join(lines), encoding="utf-8")
-    return samples / RATE / 60
+    return samples / SAMPLE_RATE / 60
 
 
 def _write_tables(folder: Path, readers: Sequence[Reader], minutes: dict[int, float]) -> None:

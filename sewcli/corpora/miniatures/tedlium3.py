@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from sewcli.audio.io import RATE
 from sewcli.base.files import os_errors_as_usage_errors
 from sewcli.base.rng import numpy_rng
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.corpora.miniatures.casting import Booth, Casting, Speaker, in_fresh_processes, written_once
 from sewcli.corpora.miniatures.sentences import sentences
 from sewcli.corpora.miniatures.tedlium3_words import DICTIONARY, FIRST_NAMES, LAST_NAMES
@@ -145,7 +145,7 @@ def give_talk(folder: Path, talk: Talk, seed: int) -> None:
     while told < talk.part.segments:
         text = _introduced(next(words), rng)
         wave = booth.say(text)
-        if not SHORTEST <= len(wave) / RATE <= LONGEST:
+        if not SHORTEST <= len(wave) / SAMPLE_RATE <= LONGEST:
             continue
         written = CLITIC.sub(r" \1", text.lower())
         begin = stage.seconds
@@ -165,7 +165,7 @@ def give_talk(folder: Path, talk: Talk, seed: int) -> None:
         lines.append(f"{talk.name} 1 {talk.person} {start:.2f} {end:.2f} {talk.label} {written}{trailer}\n")
         quiet, told = end, told + 1
         if rng.random() < 0.6:
-            stage.play(booth.room(int(rng.uniform(0.2, 1.0) * RATE)))
+            stage.play(booth.room(int(rng.uniform(0.2, 1.0) * SAMPLE_RATE)))
     stage.applause(rng.uniform(0.5, 2))
     place = folder / ("data" if talk.part.name == "train" else f"legacy/{talk.part.name}")
     with os_errors_as_usage_errors(folder.parent):
@@ -182,7 +182,7 @@ class _Stage:
 
     @property
     def seconds(self) -> float:
-        return self._samples / RATE
+        return self._samples / SAMPLE_RATE
 
     def play(self, wave: np.ndarray) -> None:
         self._heard.append(wave)
@@ -190,23 +190,23 @@ class _Stage:
 
     def applause(self, seconds: float) -> None:
         """Louder and louder, and away, between two stretches of room."""
-        samples = int(seconds * RATE)
+        samples = int(seconds * SAMPLE_RATE)
         clapping = 0.02 * np.sin(np.linspace(0, np.pi, samples)) * self._rng.standard_normal(samples)
-        for wave in (self._booth.room(RATE // 2), clapping, self._booth.room(RATE // 2)):
+        for wave in (self._booth.room(SAMPLE_RATE // 2), clapping, self._booth.room(SAMPLE_RATE // 2)):
             self.play(wave)
 
     def cough(self) -> np.ndarray:
         """A burst of noise that dies away."""
-        samples = int(self._rng.uniform(0.15, 0.3) * RATE)
+        samples = int(self._rng.uniform(0.15, 0.3) * SAMPLE_RATE)
         burst = 0.2 * np.exp(-np.linspace(0, 5, samples)) * self._rng.standard_normal(samples)
-        return np.concatenate([burst, self._booth.room(int(0.15 * RATE))])
+        return np.concatenate([burst, self._booth.room(int(0.15 * SAMPLE_RATE))])
 
     def sphere(self) -> bytes:
         """The recording as a SPHERE file; encoded in memory, because libsndfile does not tell when a disk is full."""
         wave = np.concatenate(self._heard)
         samples = np.clip(np.rint(wave * 32768), -32768, 32767).astype(np.int16)
         encoded = io.BytesIO()
-        soundfile.write(encoded, samples, RATE, format="NIST", subtype="PCM_16")
+        soundfile.write(encoded, samples, SAMPLE_RATE, format="NIST", subtype="PCM_16")
         return encoded.getvalue()
 
 
@@ -219,7 +219,7 @@ def _introduced(sentence: str, rng: np.random.Generator) -> str:
 
 def _mumbled(wave: np.ndarray) -> np.ndarray:
     """A third of a second out of the middle of a sentence, backwards: a voice, but no words."""
-    middle, half = len(wave) // 2, RATE // 6
+    middle, half = len(wave) // 2, SAMPLE_RATE // 6
     piece = wave[max(0, middle - half) : middle + half][::-1]
     return np.asarray(piece * np.hanning(len(piece)))
 

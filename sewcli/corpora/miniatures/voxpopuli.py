@@ -20,10 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from sewcli.audio.io import RATE, encode_vorbis, read_wave
+from sewcli.audio.io import encode_vorbis, read_wave
 from sewcli.base.files import os_errors_as_usage_errors
 from sewcli.base.processes import in_processes
 from sewcli.base.rng import numpy_rng
+from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.corpora.miniatures.casting import Booth, Casting, Speaker, in_fresh_processes, written_once
 from sewcli.corpora.miniatures.sentences import DIGITS, TEENS, TENS, sentences
 from sewcli.corpora.voxpopuli import ANNOTATIONS, CLIPS, LM_DATA, SESSIONS
@@ -146,13 +147,13 @@ def _say(booth: Booth, texts: Iterator[str], waves: list[np.ndarray]) -> Utteran
     while len(said) < count:
         text = next(texts)
         wave = booth.say(text)
-        if not SHORTEST <= len(wave) / RATE <= LONGEST:
+        if not SHORTEST <= len(wave) / SAMPLE_RATE <= LONGEST:
             continue
         begin = sum(map(len, waves))
         said.append(text)
         spans.append((begin, begin + len(wave)))
         longest = 1.2 if len(said) < count else 2.0
-        waves += [wave, booth.room(int(booth.rng.uniform(0.4, longest) * RATE))]
+        waves += [wave, booth.room(int(booth.rng.uniform(0.4, longest) * SAMPLE_RATE))]
     return Utterance(tuple(said), tuple(spans))
 
 
@@ -177,22 +178,22 @@ def hold_session(folder: Path, item: tuple[int, Sequence[Speech]], seed: int) ->
         clips.mkdir(parents=True, exist_ok=True)
         for serial, row in enumerate(rows):
             pairs = [tuple(map(float, pair)) for pair in re.findall(r"\(([\d.]+), ([\d.]+)\)", row["vad"])]
-            clip = np.concatenate([wave[int(start * RATE) : int(end * RATE)] for start, end in pairs])
+            clip = np.concatenate([wave[int(start * SAMPLE_RATE) : int(end * SAMPLE_RATE)] for start, end in pairs])
             (clips / f"{_identity(row)}.ogg").write_bytes(encode_vorbis(clip, serial=serial))
     return rows
 
 
 def _hall(rng: np.random.Generator) -> np.ndarray:
     """Nobody speaks: 1 to 3 seconds."""
-    return np.asarray(rng.normal(0, 1e-3, int(rng.uniform(1, 3) * RATE)))
+    return np.asarray(rng.normal(0, 1e-3, int(rng.uniform(1, 3) * SAMPLE_RATE)))
 
 
 def _rows(session: str, date: str, speech: Speech, offset: int) -> list[Row]:
-    begun = offset // RATE + 9 * 3600
+    begun = offset // SAMPLE_RATE + 9 * 3600
     clock = f"{begun // 3600:02d}:{begun // 60 % 60:02d}:{begun % 60:02d}"
     rows = []
     for number, utterance in enumerate(speech.utterances):
-        vad = [(round((offset + a) / RATE, 2), round((offset + b) / RATE, 2)) for a, b in utterance.spans]
+        vad = [(round((offset + a) / SAMPLE_RATE, 2), round((offset + b) / SAMPLE_RATE, 2)) for a, b in utterance.spans]
         rows.append(
             {
                 "session_id": session,
