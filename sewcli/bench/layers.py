@@ -19,7 +19,7 @@ from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.bench.speech import LEVEL
 from sewcli.models.ctc import CTCModel
 from sewcli.models.flops import SECONDS, anatomy, paper_flops
-from sewcli.models.listing import VOCABULARY
+from sewcli.models.sizes import VOCABULARY
 from sewcli.models.zoo import lookup
 
 EXTRACTOR = "encoder.extractor."

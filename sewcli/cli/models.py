@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json as json_module
+from typing import Annotated, Any
 
 import typer
 
 from sewcli.cli import options
+
+LIST = "{:42} {:8} {:>5} {:>6} {:>6} {:>7} {:>9} {:>9} {:>9}  {}"
+ACCOUNT = "{:38} {:24} {:>14} {:>13} {:>9}"
 
 
 def models(
@@ -33,15 +37,83 @@ def models(
         sew models --figures > docs/published.md
     """
     if tables:
-        from sewcli.models.tables import tables as written
+        from sewcli.models import models_page
 
-        print(written(), end="")
+        print(models_page.page(), end="")
+    elif figures:
+        from sewcli.models import published_page
+
+        print(published_page.page(), end="")
+    elif name:
+        print_model(name, as_json=json)
+    else:
+        print_models(as_json=json)
+
+
+def print_models(*, as_json: bool = False) -> None:
+    """Print the zoo and the paper's variants, a line each."""
+    from sewcli.models.sizes import every_name, sizes
+
+    rows = map(sizes, every_name())
+    if as_json:
+        for row in rows:
+            print(json_module.dumps(row))
         return
-    if figures:
-        from sewcli.models.published_page import page
+    head = ("model", "family", "width", "layers", "kernel", "squeeze", "size", "paper", "extractor", "")
+    print(LIST.format(*head).rstrip())
+    for row in rows:
+        plain = [row[key] for key in ("name", "family", "width", "layers", "position_kernel", "squeeze")]
+        paper = f"{row['paper_parameters']} M" if row["paper_parameters"] else "-"
+        ours = f"{row[str(row['paper_counts'] or 'parameters')] / 1e6:.2f} M"
+        extractor = f"{row['extractor_parameters'] / 1e6:.2f} M"
+        print(LIST.format(*plain, ours, paper, extractor, row["description"]).rstrip())
 
-        print(page(), end="")
+
+def print_model(name: str, *, as_json: bool = False) -> None:
+    """Print the sizes of one model, and its layers with output shape, parameters and multiply-accumulates for 10 s.
+
+    Raises:
+        UsageError: no such model.
+    """
+    from dataclasses import asdict
+
+    from sewcli.models.flops import SECONDS, anatomy, folded, paper_flops
+    from sewcli.models.paper import COSTS
+    from sewcli.models.sizes import VOCABULARY, extractor_macs, extractor_parts, sizes
+    from sewcli.models.zoo import lookup
+
+    row, config = sizes(name), lookup(name)
+    parts = anatomy(config, VOCABULARY)
+    macs = sum(part.macs for part in parts)
+    of_extractor = extractor_macs(name)
+    flops = paper_flops(config)
+    if as_json:
+        row |= {"macs_10s": macs, "extractor_macs_10s": of_extractor, "extractor_flops_as_in_table_2": flops}
+        print(json_module.dumps({**row, "parts": [asdict(part) for part in parts]}))
         return
-    from sewcli.models.listing import print_models
+    _print_sizes(row)
+    print(f"\nOne utterance of {SECONDS} s; GMAC: billions of multiply-accumulates\n")
+    print(ACCOUNT.format("part", "", "output", "parameters", "GMAC"))
+    for part, number in folded(parts):
+        first = part.name if number == 1 else f"{part.name}-{int(part.name.rpartition('.')[2]) + number - 1}, each"
+        shape = " x ".join(map(str, part.shape)) if part.shape else ""
+        print(ACCOUNT.format(first, part.kind, shape, f"{part.parameters:,}", f"{part.macs / 1e9:.3f}"))
+    print(ACCOUNT.format("all", "", "", f"{row['parameters']:,}", f"{macs / 1e9:.3f}"))
+    if flops:
+        own = extractor_parts(name)
+        cost = next((f"; the paper prints {c.flops}" for c in COSTS if extractor_parts(c.model) == own), "")
+        print(f"\nextractor: {of_extractor / 1e9:.3f} GMAC; counted as in table 2: {flops / 1e9:.2f} G{cost}")
 
-    print_models(name, as_json=json)
+
+def _print_sizes(row: dict[str, Any]) -> None:
+    paper = f"; the paper prints {row['paper_parameters']} M" if row["paper_parameters"] else ""
+    shown = {key: row[key] for key in ("name", "family", "width", "layers", "heads", "position_kernel", "squeeze")}
+    shown |= {
+        "parameters": f"{row['parameters']:,}{paper}",
+        "of the extractor": f"{row['extractor_parameters']:,}",
+        "with heads": f"{row['pretraining_parameters']:,} (pre-training, without CTC layer)",
+        "description": row["description"],
+    }
+    for key, value in shown.items():
+        if value:
+            print(f"{key:18} {value}")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json as json_module
 from typing import Annotated
 
 import typer
 
 from sewcli.cli import options
+
+LINE = "{:9} {:46} {:16} {}"
 
 
 def recipes(
@@ -28,14 +31,30 @@ def recipes(
         sew recipes --tables > docs/recipes.md
         sew recipes --check-figures       # recipes, docs/ and egs/ of a checkout against sew models --figures
     """
-    from sewcli.training.recipe_list import page, print_recipes
-
     if check_figures:
         _check()
     elif tables:
+        from sewcli.training.recipes_page import page
+
         print(page(), end="")
     else:
-        print_recipes(as_json=json)
+        _print(as_json=json)
+
+
+def _print(as_json: bool) -> None:
+    """One line a recipe."""
+    from sewcli.training.recipes_page import differs, recipes
+
+    if not as_json:
+        print(LINE.format("verb", "recipe", "WER", "differs"))
+    for verb, name, recipe in recipes():
+        about = recipe.about
+        if as_json:
+            row = {"verb": verb, "name": name, "inherits": recipe.inherits}
+            print(json_module.dumps({**row, "about": about and about.model_dump(), "own": recipe.own}))
+        else:
+            wer = about.wer if about and isinstance(about.wer, str) else ""
+            print(LINE.format(verb, name, wer, differs(recipe)).rstrip())
 
 
 def _check() -> None:

@@ -17,8 +17,8 @@ from sewcli.models.figure_blocks import BLOCKS
 from sewcli.models.paper import ROWS
 from sewcli.models.published import published
 from sewcli.models.published_page import page as published_page
-from sewcli.training.recipe_list import page as recipes_page
-from sewcli.training.recipe_list import recipes
+from sewcli.training.recipes_page import page as recipes_page
+from sewcli.training.recipes_page import recipes
 
 ROOT = Path(sewcli.__file__).parent.parent
 MARK = re.compile(r"<!-- figures: (?P<name>[\w-]+) -->")

@@ -260,7 +260,7 @@ def test_print_config_of_longer_runs_refuses_what_cannot_run(
 @pytest.mark.fault("input-34")
 @pytest.mark.parametrize("moment", ["within", "swallowed"])
 def test_ctrl_c_within_a_library_that_makes_an_error_of_it(moment: str, monkeypatch, sew_here: Sew) -> None:
-    from sewcli.models import listing
+    from sewcli.models import sizes
 
     def interrupted(*_: object, **__: object) -> None:
         if moment == "within":
@@ -270,7 +270,7 @@ def test_ctrl_c_within_a_library_that_makes_an_error_of_it(moment: str, monkeypa
         except KeyboardInterrupt:
             raise ValueError("could not determine the shape of object type 'torch.storage.UntypedStorage'") from None
 
-    monkeypatch.setattr(listing, "print_models", interrupted)
+    monkeypatch.setattr(sizes, "every_name", interrupted)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         done = sew_here("models")

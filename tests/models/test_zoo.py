@@ -1,13 +1,11 @@
 """Parameter counts of the papers, exactly (SEW tables 4, 5, 6, 10 and 13)."""
 
-import json
-
 import pytest
 import torch
 
 from sewcli.base.errors import UsageError
 from sewcli.models.ctc import CTCModel
-from sewcli.models.listing import print_models, sizes
+from sewcli.models.sizes import sizes
 from sewcli.models.zoo import describe, lookup, names
 
 COUNTS = {  # name: (recogniser with 32 letters, extractor, with pre-training heads and without CTC layer)
@@ -113,19 +111,3 @@ def test_layers_of_sew_d_start_as_copies_and_those_of_sew_do_not() -> None:
         layers = CTCModel(lookup(name), 32).encoder.context.layers
         assert torch.equal(layers[0].expand.weight, layers[1].expand.weight) == alike
     assert layers[0].expand.weight.std().item() == pytest.approx(0.02, rel=0.02)
-
-
-def test_the_list_is_printed(capsys) -> None:
-    print_models(None)
-    lines = capsys.readouterr().out.splitlines()
-    assert any(line.startswith("sew-d-base-plus") and "177.00 M   177.0 M    4.15 M" in line for line in lines)
-    assert any(line.startswith("w2v2-mid+heads-mlp ") and "49.79 M    49.8 M    4.20 M" in line for line in lines)
-    print_models(None, as_json=True)
-    rows = {row["name"]: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
-    assert set(names()) < set(rows) and "sew-tiny+fbfe" in rows
-    row = rows["sew-d-mid"]
-    assert (row["parameters"], row["extractor_parameters"], row["width"], row["layers"]) == (78816063, 1843968, 512, 24)
-    assert row["paper_parameters"] == "78.8" and row["agrees"] is True
-    assert rows["w2v2-small"]["paper_parameters"] == "24.8" and rows["w2v2-small"]["agrees"] is False
-    assert rows["sew-micro"]["paper_parameters"] is None
-    assert rows["w2v2-tiny+e384+25hz+k127"]["samples_per_frame"] == 640

@@ -17,8 +17,8 @@ from sewcli.text.tokens import Vocabulary
 from sewcli.training import finetune, pretrain
 from sewcli.training.config import FinetuneConfig, PretrainConfig
 from sewcli.training.loop import train
-from sewcli.training.recipe_list import page
 from sewcli.training.recipes import FOLDER, compose, experiment_name, names, read
+from sewcli.training.recipes_page import page
 
 CPU = torch.device("cpu")
 PAGE = Path(__file__).parents[2] / "docs" / "recipes.md"

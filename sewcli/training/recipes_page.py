@@ -1,4 +1,4 @@
-"""`sew recipes`: the recipes by name, what differs in each, and what the papers measured; docs/recipes.md is its page."""
+"""docs/recipes.md: the recipes by name, what differs in each, and what the papers measured."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 from sewcli.training.recipes import Recipe, names, read
 
 VERBS = ("pretrain", "finetune", "distill", "selftrain")
-LINE = "{:9} {:46} {:16} {}"
 INTRODUCTION = """# Recipes by name
 
 Made by `sew recipes --tables > docs/recipes.md`; do not edit. `sew pretrain`, `sew finetune`, `sew distill` and `sew
@@ -46,21 +45,6 @@ TITLES = {
 }
 
 
-def print_recipes(*, as_json: bool = False) -> None:
-    """Print one line a recipe to stdout."""
-    if not as_json:
-        print(LINE.format("verb", "recipe", "WER", "differs"))
-    for verb, name, recipe in recipes():
-        wer = recipe.about.wer if recipe.about else {}
-        if as_json:
-            about = recipe.about.model_dump() if recipe.about else None
-            print(
-                json.dumps({"verb": verb, "name": name, "inherits": recipe.inherits, "about": about, "own": recipe.own})
-            )
-        else:
-            print(LINE.format(verb, name, wer if isinstance(wer, str) else "", _differs(recipe)).rstrip())
-
-
 def page() -> str:
     """The whole of docs/recipes.md."""
     parts, found = [INTRODUCTION], list(recipes())
@@ -78,6 +62,12 @@ def recipes() -> Iterator[tuple[str, str, Recipe]]:
             yield verb, name, read(verb, name)
 
 
+def differs(recipe: Recipe) -> str:
+    """What a recipe changes, in one line: `as NAME` for what it inherits, then its own keys."""
+    texts = [f"as {recipe.inherits}"] if recipe.inherits else []
+    return ", ".join(texts + [f"{key} {value}" for key, value in _flat(recipe.own)])
+
+
 def _folder(verb: str, name: str) -> str:
     return "/".join([verb, *name.split("/")[:-1]])
 
@@ -86,13 +76,8 @@ def _row(name: str, recipe: Recipe) -> str:
     about = recipe.about
     wer = about.wer if about else ""
     measured = wer if isinstance(wer, str) else "<br>".join(f"{model}: {figure}" for model, figure in wer.items())
-    cells = (f"`{name}`", _differs(recipe), about.paper if about else "", about.row if about else "", measured)
+    cells = (f"`{name}`", differs(recipe), about.paper if about else "", about.row if about else "", measured)
     return f"| {' | '.join(cells)} |"
-
-
-def _differs(recipe: Recipe) -> str:
-    texts = [f"as {recipe.inherits}"] if recipe.inherits else []
-    return ", ".join(texts + [f"{key} {value}" for key, value in _flat(recipe.own)])
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from sewcli.models.flops import anatomy, folded, paper_flops
-from sewcli.models.listing import extractor_macs, print_models, sizes
+from sewcli.models.models_page import counted, page
 from sewcli.models.paper import COSTS, ROWS, TITLES, agrees
-from sewcli.models.tables import counted, tables
+from sewcli.models.sizes import extractor_macs, sizes
 from sewcli.models.zoo import lookup
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"
@@ -37,7 +37,7 @@ def test_all_tables_are_there() -> None:
 
 
 def test_the_page_is_up_to_date() -> None:
-    written = tables()
+    written = page()
     assert "UNEXPLAINED" not in written
     assert PAGE.read_text(encoding="utf-8") == written, "run: sew models --tables > docs/models.md"
 
@@ -84,12 +84,3 @@ def test_equal_layers_are_folded() -> None:
     runs = folded(anatomy(lookup("sew-d-mid"), 32))
     assert [number for part, number in runs if ".layers." in part.name] == [24]
     assert sum(number for _, number in runs) == len(anatomy(lookup("sew-d-mid"), 32))
-
-
-def test_one_model_is_explained(capsys) -> None:
-    print_models("sew-tiny+wfe-c-c128-l0+k127")
-    shown = capsys.readouterr().out
-    assert "encoder.context.layers.0-11, each" in shown and "45,601,951" in shown
-    assert "counted as in table 2: 4.32 G; the paper prints 4.3" in shown
-    print_models("sew-tiny+fbfe")
-    assert "160 x 496 x 37" in capsys.readouterr().out

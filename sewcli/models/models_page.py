@@ -7,9 +7,9 @@ without a reason given in `published.csv`.
 from __future__ import annotations
 
 from sewcli.models.flops import SECONDS, anatomy, paper_flops
-from sewcli.models.listing import VOCABULARY, extractor_macs, sizes
 from sewcli.models.paper import COSTS, ROWS, TITLES, PaperRow, agrees
 from sewcli.models.published_page import markdown
+from sewcli.models.sizes import VOCABULARY, extractor_macs, sizes
 from sewcli.models.zoo import lookup, names
 
 INTRODUCTION = """\
@@ -26,7 +26,7 @@ of table 4 adds, and SEW models have them unless the name says otherwise. What t
 """
 
 
-def tables() -> str:
+def page() -> str:
     """The whole of docs/models.md."""
     sections = [INTRODUCTION, _zoo(), _costs()]
     for number, title in TITLES.items():
