@@ -166,10 +166,10 @@ def load(
         UsageError: no such model, or a device or package that is missing.
         DataError: files that are broken or do not fit each other.
     """
+    from sewcli.base.device import choose_device
     from sewcli.decoding.beam import BeamOptions
     from sewcli.models.source import resolve
     from sewcli.runtimes.recogniser import RuntimeOptions
-    from sewcli.training.experiment import choose_device
     from sewcli.transcription.transcriber import Transcriber
 
     options = BeamOptions(beam=beam, lm_weight=lm_weight, word_score=word_score)
@@ -201,9 +201,9 @@ def decode(
 
     jobs: decoder processes; 0 searches in this one.
     """
+    from sewcli.base.device import choose_device
     from sewcli.decoding.beam import BeamOptions
     from sewcli.decoding.pipeline import decode as run
-    from sewcli.training.experiment import choose_device
 
     options = BeamOptions(beam=beam, lm_weight=lm_weight, word_score=word_score)
     chosen = partial(choose_device, device)

@@ -73,13 +73,13 @@ def align(
 
     from sewcli.alignment.k2.worker import K2
     from sewcli.alignment.split import CHECKED, FAILED, SUMMARY, align_split, print_aligned
+    from sewcli.base.device import choose_device
     from sewcli.cli.decode import folder_of, recogniser, splits_of
     from sewcli.data.utterances import read_named
     from sewcli.decoding.emission_source import owner_of
     from sewcli.decoding.places import OWNER, choose
     from sewcli.models.source import resolve
     from sewcli.runtimes.recogniser import Recogniser
-    from sewcli.training.experiment import choose_device
 
     chosen = recogniser(model)
     corpus = data or options.DATA

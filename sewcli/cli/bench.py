@@ -73,11 +73,11 @@ def bench(
         sew bench w2v2-base sew-mid --energy DEU
         sew bench sew-tiny --layers
     """
+    from sewcli.base.device import choose_device
     from sewcli.bench.subject import chosen, subjects
     from sewcli.bench.table import print_layers, print_rows, write_folder
     from sewcli.runtimes.acoustic_model import Precision
     from sewcli.runtimes.recogniser import Runtime, RuntimeOptions
-    from sewcli.training.experiment import choose_device
 
     where = choose_device(device)
     if layers:

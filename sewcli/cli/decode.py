@@ -122,11 +122,11 @@ def decode(
     )
     corpus = data or options.DATA
 
+    from sewcli.base.device import choose_device
     from sewcli.decoding.beam import EXHAUSTIVE, WAV2LETTER, BeamOptions
     from sewcli.decoding.decode_folder import FAILED
     from sewcli.decoding.pipeline import decode
     from sewcli.scoring.score import print_scores, score_folder
-    from sewcli.training.experiment import choose_device
 
     done = decode(
         chosen,

@@ -165,7 +165,7 @@ def score(
     from sewcli.lm.perplexity import neural_fit, ngram_fit
 
     if is_neural(model):
-        from sewcli.training.experiment import choose_device
+        from sewcli.base.device import choose_device
 
         neural = NeuralLanguageModel(model, choose_device(device))
         fits = (neural_fit(neural, text) for text in chosen)

@@ -77,10 +77,10 @@ def pseudo_label(
         recogniser(model) if model else options.newest_model("ForCTC", hint="first run: sew finetune, or give --model")
     )
 
+    from sewcli.base.device import choose_device
     from sewcli.data.utterances import require_splits
     from sewcli.self_training.pseudo_labels import print_labels
     from sewcli.self_training.pseudo_labels import pseudo_label as label
-    from sewcli.training.experiment import choose_device
 
     splits = list(dict.fromkeys(require_splits(corpus, split, default_prefix="")))
     excluded = require_splits(corpus, without, default_prefix="") if without else []

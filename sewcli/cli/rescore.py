@@ -56,6 +56,7 @@ def rescore(
 
     from sewcli.base import log
     from sewcli.base.config import build
+    from sewcli.base.device import choose_device
     from sewcli.base.lock import writing
     from sewcli.decoding.rescore import (
         RescoreWeights,
@@ -69,7 +70,6 @@ def rescore(
     from sewcli.decoding.rescore import rescore as write
     from sewcli.lm.neural import NeuralLanguageModel
     from sewcli.scoring.score import print_scores, score_folder
-    from sewcli.training.experiment import choose_device
 
     chosen = None if weights is None else read_weights(weights)
     model = NeuralLanguageModel(lm, choose_device(device))

@@ -122,9 +122,9 @@ def transcribe(
         options.warn_without_effect(context, "on files, whose rates are known", "rate")
     chosen = find(model) if model else options.newest_model("ForCTC", hint="give --model, a folder or a Hub id")
 
+    from sewcli.base.device import choose_device
     from sewcli.decoding.beam import BeamOptions
     from sewcli.models.source import resolve
-    from sewcli.training.experiment import choose_device
     from sewcli.transcription.output import Folder, Stdout
     from sewcli.transcription.transcriber import Transcriber, transcribe
 

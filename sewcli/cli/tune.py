@@ -57,11 +57,11 @@ def tune(
     corpus = data or options.DATA
 
     from sewcli.base import log
+    from sewcli.base.device import choose_device
     from sewcli.data.utterances import require_splits
     from sewcli.decoding.beam import BeamOptions
     from sewcli.decoding.surface import print_tuned
     from sewcli.decoding.tune import tune
-    from sewcli.training.experiment import choose_device
 
     names = require_splits(corpus, [split] if split else None, default_prefix="dev")
     home = folder_of(chosen)

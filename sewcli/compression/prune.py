@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from sewcli.base import log
+from sewcli.base.device import choose_device
 from sewcli.base.errors import UsageError
 from sewcli.base.files import require_new, write_json
 from sewcli.compression.calibration import Calibration, calibration
@@ -27,7 +28,6 @@ from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import count, load_ctc, save_ctc
 from sewcli.models.sparsity import zero_facts, zeros
 from sewcli.text.tokens import Vocabulary
-from sewcli.training.experiment import choose_device
 
 REPORT = "pruning.json"
 

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sewcli.base import dist, log
+from sewcli.base.device import choose_device
 from sewcli.base.errors import PartialError
 from sewcli.compression import distill
 from sewcli.compression.config import DistillConfig
 from sewcli.compression.student import require_depths
 from sewcli.compression.table import Decoding, compare, require_comparable, write_table
-from sewcli.training.experiment import choose_device
 from sewcli.training.loop import MODEL
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from sewcli.base import dist, log
 from sewcli.base.config import dump_yaml, merge, read_yaml
+from sewcli.base.device import choose_device
 from sewcli.base.errors import DataError, PartialError, UsageError
 from sewcli.base.files import as_expected, read_object, write_json, write_text
 from sewcli.base.lock import hold
@@ -32,7 +33,7 @@ from sewcli.self_training.pseudo_labels import model_digest, pseudo_label, requi
 from sewcli.self_training.table import RESULTS, TABLE, markdown
 from sewcli.text.tokens import FILE as VOCABULARY
 from sewcli.training.config import FinetuneConfig
-from sewcli.training.experiment import choose_device, differences
+from sewcli.training.experiment import differences
 from sewcli.training.finetune import run as finetune
 from sewcli.training.finetune import validation_splits
 from sewcli.training.loop import MODEL

@@ -1,4 +1,4 @@
-"""An experiment folder: its resolved config, the fingerprint of its data, its device.
+"""An experiment folder: its resolved config, the fingerprint of its data.
 
 `exp/<name>/` holds config.yaml, data.json, checkpoints/, metrics.jsonl, tensorboard/ and model/ (see DESIGN: one folder, one
 run; the same command goes on where it stopped, another config is refused).
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sewcli.base import dist, log
 from sewcli.base.config import dump_yaml
@@ -22,10 +22,6 @@ from sewcli.training.checkpoint import newest_step
 from sewcli.training.config import LinearSchedule, LoopConfig, PolynomialSchedule, RunConfig, TriStageSchedule
 from sewcli.training.recipes import read_config
 from sewcli.training.schedule import polynomial
-
-if TYPE_CHECKING:
-    import torch
-
 
 # What may change between a run and its continuation without changing any update, but for the rounding of `attention`.
 # (What is in the data folder is held against data.json, wherever it lies.)
@@ -114,57 +110,6 @@ def report_rejected(reader: Reader) -> None:
             where=reader.path,
             hint="they are listed there; sew check finds such files before a run",
         )
-
-
-def choose_device(name: str) -> torch.device:
-    """`auto` is the GPU of this rank when there is one, else the CPU.
-
-    Raises:
-        UsageError: a device that is not there, or one GPU for several processes.
-    """
-    import torch
-
-    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    device = torch.device(device_of_rank(name, gpus, dist.local_rank(), dist.local_world_size()))
-    try:
-        torch.empty(1, device=device)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"cannot use device {device} ({reason})", hint="--device cpu, or another GPU") from None
-    return device
-
-
-def device_of_rank(name: str, gpus: int, rank: int, processes: int) -> str:
-    """`cpu` or `cuda:N` for what --device says.
-
-    Args:
-        name: auto, cpu, cuda or cuda:N.
-        gpus: how many this machine has.
-        rank: number of this process among those on this machine.
-        processes: how many of them there are.
-
-    Raises:
-        UsageError: no such device, or one GPU for several processes.
-    """
-    kind, colon, index = name.partition(":")
-    if kind not in ("auto", "cpu", "cuda") or (colon and (kind != "cuda" or not index.isdecimal())):
-        raise UsageError(f"cannot use device {name!r}", hint="--device auto, cpu, cuda or cuda:N")
-    if kind == "cpu" or (kind == "auto" and not gpus):
-        return "cpu"
-    if not gpus:
-        raise UsageError(f"cannot use device {name!r}: no GPU here that PyTorch can use", hint="--device cpu")
-    if index and processes > 1:
-        raise UsageError(f"{name} for {processes} processes", hint="--device cuda gives each a GPU of its own")
-    if processes > gpus:
-        has = f"{gpus} GPU{'s' * (gpus > 1)}"
-        raise UsageError(
-            f"{processes} processes, but this machine has {has}",
-            hint=f"torchrun --nproc-per-node {gpus}, or --device cpu",
-        )
-    number = int(index) if index else rank
-    if number >= gpus:
-        raise UsageError(f"cannot use device {name!r}: the last GPU here is cuda:{gpus - 1}", hint="--device cuda")
-    return f"cuda:{number}"
 
 
 def _config_there(path: Path, config: LoopConfig) -> LoopConfig:

@@ -17,6 +17,7 @@ import torch
 from torch.nn import functional
 
 from sewcli.base import dist, log
+from sewcli.base.device import choose_device
 from sewcli.base.errors import DataError, UsageError
 from sewcli.base.memory import keep_freed_memory
 from sewcli.base.rng import numpy_rng, seed_torch
@@ -41,7 +42,6 @@ from sewcli.training.amounts import require_hours, training_splits
 from sewcli.training.batch_stream import plan_batches
 from sewcli.training.config import FinetuneConfig, RecogniserConfig, RunConfig
 from sewcli.training.experiment import (
-    choose_device,
     training_facts,
 )
 from sewcli.training.health import (

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sewcli.base import dist, log
+from sewcli.base.device import choose_device
 from sewcli.base.errors import UsageError
 from sewcli.base.files import atomic_folder, write_json
 from sewcli.base.memory import keep_freed_memory
@@ -30,7 +31,7 @@ from sewcli.lm.texts import default_texts, lines_of
 from sewcli.lm.tokenizer import require_transformers, train_tokenizer
 from sewcli.training.average import average_run
 from sewcli.training.config import LanguageModelConfig
-from sewcli.training.experiment import choose_device, keep_fingerprint, open_experiment
+from sewcli.training.experiment import keep_fingerprint, open_experiment
 from sewcli.training.health import Finding, Row, loss_findings
 from sewcli.training.loop import StepResult
 from sewcli.training.loop import train as train_loop

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from sewcli.base import dist, log
+from sewcli.base.device import choose_device
 from sewcli.base.errors import UsageError
 from sewcli.base.memory import keep_freed_memory
 from sewcli.base.rng import key, numpy_rng, seed_torch
@@ -34,7 +35,6 @@ from sewcli.nn.masking import equalise, frame_indices, near_edges, span_mask
 from sewcli.training.batch_stream import plan_batches
 from sewcli.training.config import PretrainConfig
 from sewcli.training.experiment import (
-    choose_device,
     training_facts,
 )
 from sewcli.training.health import Finding, Row, frozen_at_random, pretraining_findings, pretraining_panel, warn_of

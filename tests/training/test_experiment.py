@@ -1,4 +1,4 @@
-"""An experiment folder: what may change when a run goes on, devices of ranks, and what is said before training begins."""
+"""An experiment folder: what may change when a run goes on, and what is said before training begins."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import yaml
 
 from sewcli.base.errors import UsageError
 from sewcli.training.config import FinetuneConfig, PretrainConfig
-from sewcli.training.experiment import device_of_rank, open_experiment
+from sewcli.training.experiment import open_experiment
 from sewcli.training.recipes import compose
 
 
@@ -93,40 +93,3 @@ def test_shares_of_a_schedule_fit_into_the_run() -> None:
 def test_numbers_are_finite(key: str, value: str) -> None:
     with pytest.raises(UsageError, match=key):
         finetuning(f"{key}={value}")
-
-
-@pytest.mark.parametrize(
-    ("name", "gpus", "rank", "processes", "device"),
-    [
-        ("auto", 0, 0, 1, "cpu"),
-        ("auto", 0, 3, 4, "cpu"),
-        ("cpu", 8, 1, 8, "cpu"),
-        ("auto", 8, 0, 1, "cuda:0"),
-        ("auto", 8, 3, 8, "cuda:3"),
-        ("cuda", 8, 3, 4, "cuda:3"),
-        ("cuda:5", 8, 0, 1, "cuda:5"),
-    ],
-)
-def test_the_device_of_a_rank(name: str, gpus: int, rank: int, processes: int, device: str) -> None:
-    assert device_of_rank(name, gpus, rank, processes) == device
-
-
-@pytest.mark.parametrize(
-    ("name", "gpus", "processes", "said"),
-    [
-        ("meta", 1, 1, "'meta'"),
-        ("cpu:1", 1, 1, "'cpu:1'"),
-        ("cuda:x", 1, 1, "'cuda:x'"),
-        ("cuda:", 1, 1, "'cuda:'"),
-        ("gpu", 1, 1, "cuda or cuda:N"),
-        ("cuda", 0, 1, "no GPU here"),
-        ("cuda:2", 2, 1, "the last GPU here is cuda:1"),
-        ("cuda:0", 8, 2, "cuda:0 for 2 processes"),
-        ("auto", 2, 4, "4 processes, but this machine has 2 GPUs"),
-        ("cuda", 1, 2, "2 processes, but this machine has 1 GPU"),
-    ],
-)
-def test_devices_that_cannot_be(name: str, gpus: int, processes: int, said: str) -> None:
-    with pytest.raises(UsageError, match=said) as caught:
-        device_of_rank(name, gpus, 0, processes)
-    assert "--device" in str(caught.value) and "http" not in str(caught.value)
