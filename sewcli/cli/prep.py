@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json as json_module
+import os
 import re
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Any
 
 import typer
 
-from sewcli.base.errors import PartialError, UsageError, nearest
+from sewcli.base.errors import PartialError, UsageError
 from sewcli.base.log import info
 from sewcli.cli import options
+from sewcli.corpora.places import CORPORA, recipe_of
 
-CORPORA = ("librispeech", "librilight", "tedlium3", "voxpopuli", "swbd_fisher")
 MINI = Path("data/mini")
 
 
@@ -87,54 +87,36 @@ def prep(
         sew prep librilight /corpora/LibriSpeech --part 1h=1h.lst --part 10h=10h.lst
         sew prep swbd_fisher /corpora/LDC --shard 1/8          # of eight machines; afterwards once without --shard
     """
-    import os
+    from sewcli.corpora.preparation import REJECTED
+    from sewcli.corpora.recipes import prepare_corpus, prepare_corpus_shard
 
-    from sewcli.corpora import lm_text, preparation
-    from sewcli.corpora.subset import draw, refresh, require_drawable
-
-    recipe = _recipe(corpus)
+    recipe = recipe_of(corpus)
     if mini and (folder or download):
         raise UsageError("--mini makes a corpus of its own", hint="leave out DIR and --download")
     if corpus != "librispeech" and (download or hold_out):
         raise UsageError("--download and --hold-out are for librispeech", hint=f"leave them out of sew prep {corpus}")
-    cores = jobs or os.cpu_count() or 1
     mine, wishes = options.shard(shard) if shard else None, [_subset(wish) for wish in subset or []]
+    held_out = _speakers(hold_out or [])
     out = out or _default_out(getattr(recipe, "DATA", corpus), mini)
     if mini:
         folder = out / "corpus" / recipe.NAME
-        import_module(f"sewcli.corpora.miniatures.{corpus}").write_miniature(folder, jobs=cores)
+        import_module(f"sewcli.corpora.miniatures.{corpus}").write_miniature(folder, jobs=jobs or os.cpu_count() or 1)
     elif download:
         folder = _download(folder, part)
-    source = recipe.find_corpus(folder)
-    held_out = {"held_out": _speakers(hold_out)} if hold_out else {}
-    splits = recipe.find_splits(source, part, **held_out)
-    require_drawable(out, [split.name for split in splits], [name for name, _, _ in wishes])
     if mine:
-        done = preparation.prepare_shard(out, splits, mine, jobs=cores)
+        done = prepare_corpus_shard(corpus, folder, out, mine, parts=part, held_out=held_out, jobs=jobs)
         info(f"shard {shard}: {sum(done.values()):,} sound files done; run the plain command when all shards are")
         return
-    summaries = preparation.prepare(out, corpus, splits, jobs=cores, force=force, root=root)
-    for name, hours, seed in wishes:
-        summaries[name] = draw(out, name, hours, seed)
-    summaries |= refresh(out)
-    if sentences := getattr(recipe, "lm_sources", None):
-        words = getattr(recipe, "lm_vocabulary", lambda _: None)(source)
-        lm_text.write_lm_text(out, sentences(source), words, force=force)
+    summaries = prepare_corpus(
+        corpus, folder, out, parts=part, held_out=held_out, subsets=wishes, jobs=jobs, force=force, root=root
+    )
     _show(summaries, as_json=json)
     if rejected := sum(summary["rejected"] for summary in summaries.values()):
         raise PartialError(
             f"{rejected} utterances were set aside; all others are prepared",
-            where=out / preparation.REJECTED,
+            where=out / REJECTED,
             hint="correct the files and run this again, or go on without them",
         )
-
-
-def _recipe(corpus: str) -> ModuleType:
-    """The module of a corpus: NAME, find_corpus, find_splits."""
-    name = corpus.replace("-", "_")
-    if name not in CORPORA:
-        raise UsageError(f"no corpus {corpus!r}{nearest(name, CORPORA)}", hint=f"there are: {', '.join(CORPORA)}")
-    return import_module(f"sewcli.corpora.{name}")
 
 
 def _default_out(data: str, mini: bool) -> Path:

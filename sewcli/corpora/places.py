@@ -1,10 +1,31 @@
-"""Where corpora are looked for, and what is said about a place that is none."""
+"""The corpora by name, where they are looked for, and what is said about a place that is none.
+
+A corpus is one module of this folder. It has `NAME` (its folder as published), `find_corpus(folder)` and
+`find_splits(corpus, wanted)`; where its language model has text of its own, `lm_sources(corpus)` and `lm_vocabulary(corpus)`.
+Nothing heavy is imported here: `sew prep --help` lists the names.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from sewcli.base.errors import UsageError, nearest
+
+CORPORA = ("librispeech", "librilight", "tedlium3", "voxpopuli", "swbd_fisher")
+
+
+def recipe_of(corpus: str) -> ModuleType:
+    """The module of a corpus.
+
+    Raises:
+        UsageError: no such corpus.
+    """
+    name = corpus.replace("-", "_")
+    if name not in CORPORA:
+        raise UsageError(f"no corpus {corpus!r}{nearest(name, CORPORA)}", hint=f"there are: {', '.join(CORPORA)}")
+    return import_module(f"sewcli.corpora.{name}")
 
 
 def require_folder(folder: Path) -> None:
