@@ -13,13 +13,19 @@ from typing import Any
 
 __version__ = "0.1.0"
 __all__ = [
+    "DataError",
+    "PartialError",
     "Recogniser",
     "Segment",
+    "SewError",
+    "UsageError",
     "Word",
     "__version__",
+    "align",
     "decode",
     "finetune",
     "load",
+    "prepare",
     "pretrain",
     "score",
 ]

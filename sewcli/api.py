@@ -12,21 +12,40 @@ Functions return values and print nothing; what they log goes to stderr, as on t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from sewcli.base.errors import UsageError
+from sewcli.base.errors import DataError, PartialError, SewError, UsageError
 from sewcli.base.sample_rate import SAMPLE_RATE
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from sewcli.alignment.split import AlignedSplit
     from sewcli.decoding.decode_folder import DecodedSplit
     from sewcli.text.tokens import Vocabulary
     from sewcli.transcription.transcriber import Transcriber
+
+__all__ = [
+    "DataError",
+    "PartialError",
+    "Recogniser",
+    "Segment",
+    "SewError",
+    "UsageError",
+    "Word",
+    "align",
+    "decode",
+    "finetune",
+    "load",
+    "prepare",
+    "pretrain",
+    "score",
+]
 
 Runtime = Literal["auto", "torch", "openvino"]
 Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
@@ -67,6 +86,11 @@ class Segment:
     def end(self) -> float:
         """Seconds at which the last word ends."""
         return self.words[-1].end
+
+    @property
+    def confidence(self) -> float:
+        """The geometric mean of the words' confidences."""
+        return math.prod(word.confidence for word in self.words) ** (1 / len(self.words))
 
 
 class Recogniser:
@@ -136,6 +160,35 @@ class Recogniser:
                 found[number] = emission
         return found
 
+    def align(self, audio: str | Path | np.ndarray, text: str, *, rate: int = SAMPLE_RATE) -> list[Word]:
+        """The words of a transcript with their times in a recording, as `sew align` finds them.
+
+        Args:
+            audio: a sound file or samples, as for `transcribe`; of several channels the mean. It is
+                computed at once, so minutes, not hours.
+            text: what is said in it.
+            rate: Hz of an array.
+
+        Raises:
+            DataError: symbols that the model does not have, or more of them than the audio has frames for.
+        """
+        import numpy as np
+
+        from sewcli.alignment.alignment import align_utterance
+        from sewcli.audio.streams import open_stream
+
+        if isinstance(audio, str | Path):
+            with open_stream(str(audio), mode="mix") as stream:
+                wave = np.concatenate([block[:, 0] for block in stream.blocks])
+        else:
+            wave = _at_16k(audio, rate, "mix")[:, 0]
+        with_ = self._transcriber
+        seconds = len(wave) / SAMPLE_RATE
+        found = align_utterance(
+            _name(audio), self.emissions([wave])[0], text, self.vocabulary, with_.times, seconds=seconds
+        )
+        return [Word(word.text, word.start, word.end, word.confidence) for word in found.words]
+
 
 def load(
     model: str | Path,
@@ -182,6 +235,78 @@ def load(
         RuntimeOptions(runtime, precision),
     )
     return Recogniser(transcriber)
+
+
+def prepare(
+    corpus: str,
+    folder: str | Path,
+    *,
+    out: str | Path,
+    parts: Sequence[str] | None = None,
+    held_out: Mapping[str, Sequence[str]] | None = None,
+    subsets: Sequence[tuple[str, float, int]] = (),
+    jobs: int | None = None,
+    force: bool = False,
+) -> dict[str, dict[str, Any]]:
+    """Prepare a corpus into the data folder `out`, as `sew prep`.
+
+    Args:
+        corpus: `librispeech`, `tedlium3`, ...: what `sew prep --help` lists.
+        folder: the corpus as it was unpacked.
+        out: the data folder.
+        parts: which; None is all that are there.
+        held_out: librispeech alone: new splits by name, with the speakers that leave their parts for them.
+        subsets: (name, hours, seed) of splits to draw from the train splits, balanced over speakers.
+        jobs: threads and processes; None is all cores.
+        force: prepare again what is done.
+
+    Returns:
+        The summary of each split by name: utterances, hours, speakers, words, rejected (see `rejected.jsonl`), published.
+
+    Raises:
+        UsageError: no such corpus, folder or part.
+        DataError: a split without a single usable utterance.
+    """
+    from sewcli.corpora.recipes import prepare_corpus
+
+    return prepare_corpus(
+        corpus,
+        Path(folder),
+        Path(out),
+        parts=parts,
+        held_out=held_out,
+        subsets=subsets,
+        jobs=jobs,
+        force=force,
+    )
+
+
+def align(
+    model: str | Path,
+    data: str | Path,
+    splits: Sequence[str],
+    *,
+    out: str | Path,
+    formats: Sequence[Literal["ctm", "textgrid"]] = ("ctm", "textgrid"),
+    device: str = "auto",
+) -> list[AlignedSplit]:
+    """Align the transcripts of splits of a prepared corpus, as `sew align`; each gets the folder `out`/DATA-SPLIT.
+
+    Returns:
+        For each split its folder, the counts, and the utterances that failed with their reasons.
+
+    Raises:
+        DataError: a split of which no utterance could be aligned.
+        UsageError: no such model or split.
+    """
+    from sewcli.alignment.corpus import align_corpus
+    from sewcli.base.device import choose_device
+    from sewcli.data.utterances import require_splits
+
+    names = require_splits(Path(data), splits, default_prefix="")
+    return align_corpus(
+        _model_of(Path(model)), Path(data), names, out=Path(out), forms=formats, device=partial(choose_device, device)
+    )
 
 
 def decode(

@@ -1,5 +1,6 @@
 """The Python API: what it exports, and that it answers as the command line does."""
 
+import inspect
 import json
 import re
 import subprocess
@@ -13,6 +14,7 @@ import torch
 
 import sewcli
 from sewcli.base.errors import DataError, UsageError
+from sewcli.data.utterances import read_named
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import save_ctc
 from sewcli.models.zoo import lookup
@@ -37,9 +39,21 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_all_exported_names_are_there_and_documented():
+def test_all_exported_names_are_documented_and_typed_and_no_others_are_public():
+    from sewcli import api
+
+    stub = (Path(sewcli.__file__).parent / "__init__.pyi").read_text()
+    assert re.findall(r"^    (\w+) as \1,$", stub, re.MULTILINE) == [n for n in sewcli.__all__ if n != "__version__"]
+    assert sorted([*api.__all__, "__version__"]) == sorted(sewcli.__all__)
+    public = {n for n, value in vars(api).items() if getattr(value, "__module__", "") == api.__name__ and n[0] != "_"}
+    assert public <= set(sewcli.__all__)
     for name in set(sewcli.__all__) - {"__version__"}:
-        assert getattr(sewcli, name).__doc__, name
+        thing = getattr(sewcli, name)
+        members = [thing, *(m for n, m in vars(thing).items() if n[0] != "_" and callable(m))]
+        for member in members if name in public else ():
+            assert member.__doc__, member
+        if inspect.isfunction(thing):
+            assert set(thing.__annotations__) == {*inspect.signature(thing).parameters, "return"}, name
     with pytest.raises(AttributeError):
         sewcli.nonsense  # noqa: B018
 
@@ -91,6 +105,35 @@ def test_what_cannot_be_taken_is_refused(experiment: Path, tmp_path: Path):
     (tmp_path / "a.wav").write_text("not sound")
     with pytest.raises(DataError):
         model.transcribe(tmp_path / "a.wav")
+
+
+def test_a_segment_is_as_sure_as_the_geometric_mean_of_its_words():
+    words = sewcli.Word("a", 0, 1, 0.25), sewcli.Word("b", 1, 2, 1.0)
+    assert sewcli.Segment(words).confidence == pytest.approx(0.5)
+
+
+def test_align_gives_the_words_of_the_transcript_with_the_times_of_the_command(
+    experiment: Path, prepared: Path, tmp_path: Path
+):
+    (done,) = sewcli.align(experiment, prepared, ["dev-clean"], out=tmp_path, formats=["ctm"], device="cpu")
+    assert done.utterances == 6 and not done.failed
+    utterance = next(iter(read_named(prepared, "dev-clean")))
+    lines = [line.split() for line in (done.folder / "words.ctm").read_text().splitlines()]
+    mine = [(word, float(start)) for name, _, start, _, word, _ in lines if name == utterance.id]
+    words = sewcli.load(experiment).align(utterance.path, utterance.text)
+    assert [word.text for word in words] == utterance.text.split() == [word for word, _ in mine]
+    np.testing.assert_allclose([word.start for word in words], [start for _, start in mine], atol=6e-4)
+    with pytest.raises(DataError):
+        sewcli.load(experiment).align(np.zeros(1000, dtype=np.float32), utterance.text)
+
+
+def test_prepare_makes_the_data_folder_of_the_command(corpus_folder: Path, prepared: Path, tmp_path: Path):
+    summaries = sewcli.prepare("librispeech", corpus_folder, out=tmp_path / "data", parts=["dev-clean"], jobs=1)
+    assert summaries["dev-clean"]["utterances"] == 6
+    name = "cuts_dev-clean.jsonl.gz"
+    assert (tmp_path / "data" / name).read_bytes() == (prepared / name).read_bytes()
+    with pytest.raises(UsageError):
+        sewcli.prepare("nonsense", corpus_folder, out=tmp_path / "data")
 
 
 def test_decode_and_score(experiment: Path, prepared: Path, tmp_path: Path):

@@ -71,41 +71,26 @@ def align(
     """
     from contextlib import ExitStack
 
+    from sewcli.alignment.corpus import align_corpus
     from sewcli.alignment.k2.worker import K2
-    from sewcli.alignment.split import CHECKED, FAILED, SUMMARY, align_split, print_aligned
+    from sewcli.alignment.split import CHECKED, FAILED, print_aligned
     from sewcli.base.device import choose_device
     from sewcli.cli.decode import folder_of, recogniser, splits_of
-    from sewcli.data.utterances import read_named
-    from sewcli.decoding.emission_source import owner_of
-    from sewcli.decoding.places import OWNER, choose
-    from sewcli.models.source import resolve
-    from sewcli.runtimes.recogniser import Recogniser
 
     chosen = recogniser(model)
     corpus = data or options.DATA
     names = splits_of(corpus, split)
-    forms = [f.value for f in form or list(Form)]
     with ExitStack() as stack:
         k2 = stack.enter_context(K2()) if check else None
-        heard = Recogniser(resolve(chosen), lambda: choose_device(device))
-        network = heard.start()
-        done = []
-        for name in names:
-            of = owner_of(heard, corpus, name)
-            place = out or folder_of(chosen) / "align"
-            folder = choose(place, corpus, "", of, lambda folder: [folder / SUMMARY])
-            settings = {
-                OWNER: of,
-                "split": name,
-                "model": str(chosen),
-                "data": str(corpus),
-                "formats": forms,
-                **network.facts(),
-            }
-            utterances = read_named(corpus, name)
-            done.append(
-                align_split(network, heard.vocabulary, utterances, folder, forms=forms, k2=k2, settings=settings)
-            )
+        done = align_corpus(
+            chosen,
+            corpus,
+            names,
+            out=out or folder_of(chosen) / "align",
+            forms=[f.value for f in form or list(Form)],
+            device=lambda: choose_device(device),
+            k2=k2,
+        )
     print_aligned(done, check=check, as_json=json)
     if differ := [d for d in done if d.differences]:
         raise DataError(
