@@ -7,7 +7,6 @@ authors' lists `1h.lst` and `10h.lst`; the unlabelled ones from `small`, `medium
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import math
 import os
@@ -18,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sewcli.artifacts.digest import digest
 from sewcli.audio.io import probe
 from sewcli.base.errors import DataError, UsageError, nearest
 from sewcli.base.files import read_object
@@ -253,7 +253,7 @@ def _name_and_list(corpus: Path, setting: str) -> tuple[str, Path]:
 
 def _listed_split(corpus: Path, name: str, path: Path) -> Split:
     wanted = read_list(path)
-    choice, published = f"list {_digest(wanted)}", PUBLISHED.get(name)
+    choice, published = f"list {digest(*sorted(wanted))[:16]}", PUBLISHED.get(name)
     if fold := re.fullmatch(r"10min(?:-(\d))?", name):
         chosen = fold_speakers(corpus, {identity.split("-")[0] for identity in wanted}, int(fold[1] or 0))
         wanted = [identity for identity in wanted if identity.split("-")[0] in chosen]
@@ -335,7 +335,3 @@ def _read_listed(corpus: Path, wanted: frozenset[str]) -> Listing:
         Rejection(identity, corpus, "in the list, but not in this corpus") for identity in sorted(wanted - accounted)
     )
     return listing
-
-
-def _digest(wanted: Sequence[str]) -> str:
-    return hashlib.sha256("\n".join(sorted(wanted)).encode()).hexdigest()[:16]

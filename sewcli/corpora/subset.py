@@ -6,9 +6,7 @@ own. Which utterances are drawn is a function of the seed and of the set of cuts
 
 from __future__ import annotations
 
-import hashlib
 import heapq
-import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sewcli.artifacts.digest import settings_digest
 from sewcli.base.errors import DataError, UsageError
 from sewcli.base.files import read_jsonl, read_object, remove_leftovers, sha256, write_json, write_jsonl, write_text
 from sewcli.base.lock import hold
@@ -93,7 +92,7 @@ def draw(out: Path, name: str, hours: float, seed: int) -> dict[str, Any]:
         "differences": [],
         "folder": next(iter(sources.values()))["folder"],
         "root": roots.pop(),
-        "inputs": hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest(),
+        "inputs": settings_digest(request),
         "outputs": {file: sha256(out / file) for file in (cuts_name(name), text_name(name))},
         "subset": request,
     }

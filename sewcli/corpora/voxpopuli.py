@@ -8,7 +8,6 @@ give the same utterances, under the clips' names. lhotse's recipe looks for sess
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from sewcli.base.errors import UsageError, nearest
+from sewcli.base.files import sha256
 from sewcli.base.log import info
 from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.corpora.delimited import Row, read_rows
@@ -227,8 +227,7 @@ def _split(corpus: Path, name: str, annotations: Path | None) -> Split | None:
         return Split(name, clips, partial(read_clips, split=name), published, name)
     if sessions.is_dir() and annotations:
         read = partial(read_sessions, annotations=annotations, split=name)
-        digest = hashlib.sha256(annotations.read_bytes()).hexdigest()
-        return Split(name, sessions, read, published, f"{name} of the annotations {digest}")
+        return Split(name, sessions, read, published, f"{name} of the annotations {sha256(annotations)}")
     return None
 
 

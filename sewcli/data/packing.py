@@ -7,7 +7,6 @@ them are there: killed anywhere, the same command goes on with the next shard.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import shutil
@@ -18,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from sewcli.artifacts.digest import digest
 from sewcli.audio.io import encode_flac, verify
 from sewcli.audio.packed import content_of
 from sewcli.base import log
@@ -73,7 +73,7 @@ def pack(data: Path, split: str, out: Path, *, shard_size: int, jobs: int) -> Pa
     """
     hold(out, busy="another process is packing into this folder", hint="wait for it, or give another folder")
     digests = "".join(sha256(path) for path in manifests(data, split))
-    wanted = PackedSplit(split, hashlib.sha256(digests.encode()).hexdigest(), shard_size)
+    wanted = PackedSplit(split, digest(digests), shard_size)
     if done := _begin(out, wanted):
         return done
     rows, partial = list(read_cuts(data, split)), out / f"{split}{PARTIAL}"

@@ -6,19 +6,17 @@ then the same to the last digit. Shapes: T frames, V vocabulary.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from sewcli.artifacts.digest import digest, file_marks, model_digest, model_marks
 from sewcli.base import log
 from sewcli.base.errors import SewError
-from sewcli.base.files import sha256
 from sewcli.data.utterances import Utterance, manifests
 from sewcli.decoding.emission_cache import FloatType, find_kept, keep, kept_folder
 from sewcli.decoding.emissions import Clock, OnFailure, emissions
@@ -54,8 +52,8 @@ class EmissionSource:
     folder: Path = field(init=False)  # where they are kept
 
     def __post_init__(self) -> None:
-        cuts = _marks(manifests(self.data, self.split))
-        self.inputs = digest(*cuts, *file_marks(self.recogniser.weights), *self.recogniser.options.marks())
+        cuts, weights = file_marks(manifests(self.data, self.split)), model_marks(self.recogniser.weights)
+        self.inputs = digest(*cuts, *weights, *self.recogniser.options.marks())
         self._of = owner_of(self.recogniser, self.data, self.split)
         self.folder = kept_folder(self.out, self.data, self.split, self._of)
         self._kept = find_kept(self.folder, self.inputs, self.utterances, self.shard)
@@ -102,30 +100,5 @@ class EmissionSource:
 
 def owner_of(recogniser: Recogniser, data: Path, split: str, lm: Path | None = None) -> Owner:
     """What a folder is of, for `places.choose`."""
-    cuts, weights = digest(*_marks(manifests(data, split))), digest(*file_marks(recogniser.weights))
+    cuts, weights = digest(*file_marks(manifests(data, split))), model_digest(recogniser.weights)
     return owner(data, split, cuts=cuts, model=recogniser.weights, weights=weights, lm=lm)
-
-
-def file_marks(weights: Path) -> list[str]:
-    """Name and digest of a file, or of each file of a folder."""
-    return _marks([weights] if weights.is_file() else sorted(file for file in weights.iterdir() if file.is_file()))
-
-
-def digest(*marks: str) -> str:
-    """One for all of them."""
-    return hashlib.sha256("\n".join(marks).encode()).hexdigest()
-
-
-def _marks(files: Sequence[Path]) -> list[str]:
-    return [f"{file.name} {_sha256(file, *_changed(file))}" for file in files]
-
-
-def _changed(file: Path) -> tuple[int, int]:
-    facts = file.stat()
-    return facts.st_size, facts.st_mtime_ns
-
-
-@cache
-def _sha256(file: Path, size: int, changed: int) -> str:
-    """Once for all pieces of a split that has not changed meanwhile."""
-    return sha256(file)

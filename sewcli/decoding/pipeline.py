@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from sewcli.artifacts.digest import digest
 from sewcli.base import log
 from sewcli.base.errors import DataError, SewError
 from sewcli.base.lock import writing
@@ -38,7 +39,7 @@ from sewcli.decoding.decode_folder import (
     write_whole,
 )
 from sewcli.decoding.emission_cache import FloatType
-from sewcli.decoding.emission_source import EmissionSource, Stream, digest, owner_of
+from sewcli.decoding.emission_source import EmissionSource, Stream, owner_of
 from sewcli.decoding.greedy import collapse, greedy, greedy_score
 from sewcli.decoding.nbest import Hypothesis, nbest_rows
 from sewcli.decoding.places import OWNER, Owner, choose

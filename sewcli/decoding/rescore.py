@@ -7,7 +7,6 @@ wav2vec 2.0 (appendix, "Transf." rows) adds its Transformer. Shapes: U utterance
 
 from __future__ import annotations
 
-import hashlib
 import math
 import shutil
 import time
@@ -18,6 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from sewcli.artifacts.digest import digest, model_marks
 from sewcli.base import log
 from sewcli.base.config import Config, build
 from sewcli.base.errors import DataError, UsageError
@@ -296,11 +296,7 @@ def _errors(parts: np.ndarray, errors: np.ndarray, weights: RescoreWeights) -> i
 
 def _digest(nbest: Path, model: Path) -> str:
     """Of the lists and of all files of the model."""
-    digest = hashlib.sha256(f"{sha256(nbest)}\n".encode())
-    for path in sorted(model.iterdir()):
-        if path.is_file():
-            digest.update(f"{path.name} {sha256(path)}\n".encode())
-    return digest.hexdigest()
+    return digest(sha256(nbest), *model_marks(model), "")
 
 
 def _known(out: Path, inputs: str) -> tuple[dict[str, dict[str, float]], float] | None:

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from sewcli.artifacts.digest import digest
 from sewcli.base import log
 from sewcli.base.errors import DataError, SewError, UsageError
 from sewcli.base.files import os_errors_as_usage_errors, read_json, write_json
@@ -27,7 +28,7 @@ from sewcli.base.parsing import parse_json
 from sewcli.data.utterances import Utterance, read_named
 from sewcli.decoding.beam import BeamOptions
 from sewcli.decoding.emission_cache import KeptEmissions
-from sewcli.decoding.emission_source import EmissionSource, digest, owner_of
+from sewcli.decoding.emission_source import EmissionSource, owner_of
 from sewcli.decoding.grid import Axis, Point, best_point, grid_search
 from sewcli.decoding.places import OWNER, choose
 from sewcli.decoding.plan import DecoderPlan, plan_decoder

@@ -10,7 +10,6 @@ Layout of a binary: lm/binary_format.hh of KenLM; all numbers little-endian.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import math
 import mmap
 import os
@@ -21,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from sewcli.artifacts.digest import digest
 from sewcli.base.errors import DataError
 from sewcli.base.files import is_there, refuse_pointer
 from sewcli.base.regular import require_regular
@@ -178,7 +178,7 @@ def _mark(path: Path) -> Path | None:
         place = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     except RuntimeError:
         return None
-    return place / "sew" / "kenlm" / hashlib.sha256(state.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    return place / "sew" / "kenlm" / digest(state)[:32]
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ has them, and `graph.json`: the form of the numbers and a digest of each file. T
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -19,6 +18,7 @@ from typing import Any
 
 from torch import Tensor
 
+from sewcli.artifacts.digest import digest, file_marks, model_marks
 from sewcli.base import log
 from sewcli.base.errors import DataError, UsageError
 from sewcli.base.files import TEMPORARY, atomic_folder, os_errors_as_usage_errors, read_json, sha256, write_json
@@ -151,11 +151,9 @@ def cache_folder() -> Path:
 
 def _key(weights: Path) -> str:
     """A digest of the model's files, of the code that makes graphs of them, and of the libraries that it does so by."""
-    files = [weights] if weights.is_file() else sorted(path for path in weights.iterdir() if path.is_file())
-    code = sorted(path for folder in MADE_BY for path in folder.glob("*.py"))
-    marks = [f"{path.name} {sha256(path)}" for path in (*files, *code)]
-    marks += [f"{name} {version(name)}" for name in ("openvino", "onnx", "onnxscript", "torch")]
-    return hashlib.sha256("\n".join(marks).encode()).hexdigest()[:32]
+    code = file_marks(sorted(path for folder in MADE_BY for path in folder.glob("*.py")))
+    libraries = [f"{name} {version(name)}" for name in ("openvino", "onnx", "onnxscript", "torch")]
+    return digest(*model_marks(weights), *code, *libraries)[:32]
 
 
 def _require_writable(cache: Path) -> None:

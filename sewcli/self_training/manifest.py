@@ -6,8 +6,6 @@ kept stands in rejected.jsonl with the reason. prep.json, written last, is the m
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -145,11 +143,6 @@ def write_split(
 def of_utterance(utterance: Utterance, reason: str, text: str = "") -> Rejected:
     """The row of a cut that gets no label."""
     return Rejected(utterance.id, str(utterance.path), reason, text)
-
-
-def fingerprint(*marks: Any) -> str:
-    """A digest of plain values."""
-    return hashlib.sha256(json.dumps(marks, sort_keys=True).encode()).hexdigest()
 
 
 def _labelled(row: dict[str, Any], label: Candidate, account: Account) -> dict[str, Any]:

@@ -17,13 +17,13 @@ import torch
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from sewcli.artifacts.digest import model_digest, settings_digest
 from sewcli.base import log
 from sewcli.base.errors import DataError
 from sewcli.base.files import as_expected, read_jsonl, read_object, sha256
 from sewcli.data.utterances import Utterance, read_named, read_split
 from sewcli.decoding.beam import BeamOptions
 from sewcli.decoding.decode_folder import FAILED, HYPOTHESES, SUMMARY, DecodedSplit, Shard, alone
-from sewcli.decoding.emission_source import digest, file_marks
 from sewcli.decoding.nbest import NBEST
 from sewcli.decoding.pipeline import decode
 from sewcli.decoding.rescore import RescoreWeights, decoder_weights, read_weights, rescore, rescored, score_lists
@@ -41,7 +41,6 @@ from sewcli.self_training.manifest import (
     WORK,
     Account,
     Rejected,
-    fingerprint,
     known,
     of_utterance,
     require_free,
@@ -210,7 +209,7 @@ class _Work:
         config = self.config
         origin = {
             "model": str(self.model),
-            "model_sha256": model_digest(self.model),
+            "model_sha256": model_digest(resolve_model(self.model)),
             "decoder": read_object(chosen / SUMMARY).get("decoder"),
             "lm": config.lm,
         }
@@ -221,7 +220,7 @@ class _Work:
             origin |= {"rescored_by": config.rescore, "rescored_by_sha256": neural}
         told = {**origin, **({"round": self.number} if self.number is not None else {})}
         hypotheses = [sha256(place / HYPOTHESES) for place in (folder, chosen)]
-        inputs = fingerprint(hypotheses, told, config.filter.model_dump(), sorted(lost.items()))
+        inputs = settings_digest([hypotheses, told, config.filter.model_dump(), sorted(lost.items())])
         return Account(inputs, told, {"filter": config.filter.model_dump(mode="json")})
 
 
@@ -301,11 +300,6 @@ def _candidates(folder: Path, chosen: Path, utterances: dict[str, Utterance]) ->
 
 def _failures(folder: Path) -> list[dict[str, Any]]:
     return list(read_jsonl(folder / FAILED)) if (folder / FAILED).is_file() else []
-
-
-def model_digest(model: Path) -> str:
-    """Of all files of a model."""
-    return digest(*file_marks(resolve_model(model)))
 
 
 def _with_figures(

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sewcli.artifacts.digest import model_digest, settings_digest
 from sewcli.base import dist, log
 from sewcli.base.config import dump_yaml, merge, read_yaml
 from sewcli.base.device import choose_device
@@ -26,10 +27,11 @@ from sewcli.decoding.pipeline import decode
 from sewcli.decoding.weights import find_weights
 from sewcli.models.folder import open_source
 from sewcli.models.source import is_model
+from sewcli.models.source import resolve as resolve_model
 from sewcli.scoring.score import SCORE, score_folder
 from sewcli.self_training.config import SelfTrainingConfig
-from sewcli.self_training.manifest import CUSTOM, fingerprint
-from sewcli.self_training.pseudo_labels import model_digest, pseudo_label, require_models
+from sewcli.self_training.manifest import CUSTOM
+from sewcli.self_training.pseudo_labels import pseudo_label, require_models
 from sewcli.self_training.table import RESULTS, TABLE, markdown
 from sewcli.text.tokens import FILE as VOCABULARY
 from sewcli.training.config import FinetuneConfig
@@ -105,7 +107,7 @@ class _Run:
     def __post_init__(self) -> None:
         self.failed: set[str] = set()
         self.model = Path(self.config.model)  # that labels next
-        self.digest = model_digest(self.model)
+        self.digest = model_digest(resolve_model(self.model))
 
     def check(self) -> None:
         """Refuse settings of a later stage before the hours of an earlier one."""
@@ -161,15 +163,15 @@ class _Run:
     def _stage(self, folder: Path, number: int, entries: list[Row], work: Callable[[], None]) -> Row:
         """Do the work, measure the model, and write the mark; or pass over all of it where the mark is there."""
         mark = folder / MARK
-        inputs = fingerprint(self.config.model_dump(mode="json", exclude={GROWS}), self.digest)
+        inputs = settings_digest([self.config.model_dump(mode="json", exclude={GROWS}), self.digest])
         if mark.is_file() and self.model.exists():
             row: Row = read_object(mark)
-            self.digest = model_digest(self.model)
+            self.digest = model_digest(resolve_model(self.model))
             if row.get("inputs") == inputs and row.get("model_sha256") == self.digest:
                 log.info(f"{folder}: done already")
                 return row
         work()
-        self.digest = model_digest(self.model)
+        self.digest = model_digest(resolve_model(self.model))
         row = {
             "round": folder.name,
             "number": number,

@@ -6,11 +6,11 @@ run; the same command goes on where it stopped, another config is refused).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sewcli.artifacts.digest import digest
 from sewcli.base import dist, log
 from sewcli.base.config import dump_yaml
 from sewcli.base.errors import PartialError, UsageError
@@ -179,12 +179,9 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _fingerprint(utterances: Sequence[Utterance]) -> dict[str, Any]:
-    digest = hashlib.sha256()
-    for u in utterances:
-        digest.update(f"{u.id}\t{u.start}\t{u.samples}\t{u.text}\n".encode())
     return {
         "utterances": len(utterances),
         "hours": round(sum(u.seconds for u in utterances) / 3600, 4),
         "speakers": len({u.speaker for u in utterances}),
-        "sha256": digest.hexdigest(),
+        "sha256": digest(*(f"{u.id}\t{u.start}\t{u.samples}\t{u.text}" for u in utterances), ""),
     }

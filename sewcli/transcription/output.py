@@ -9,8 +9,6 @@ and a file that no mark tells of is never overwritten. A lock beside the mark ke
 from __future__ import annotations
 
 import errno
-import hashlib
-import json
 import os
 import re
 import sys
@@ -20,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from sewcli.artifacts.digest import settings_digest
 from sewcli.audio.streams import PIPE, is_pipe, name_of
 from sewcli.base.config import Config, build
 from sewcli.base.errors import DataError, SewError, UsageError
@@ -236,7 +235,7 @@ class Folder:
             state = f"{facts.st_size} {facts.st_mtime_ns}"
         except OSError:
             state = ""
-        return hashlib.sha256(json.dumps([self.settings, _absolute(recording), state]).encode()).hexdigest()
+        return settings_digest([self.settings, _absolute(recording), state])
 
 
 def _voice(recording: Recording, channel: int | None, labelled: bool = False) -> Voice:

@@ -6,7 +6,6 @@ so that memory does not grow with the recording and lines appear while it is rea
 
 from __future__ import annotations
 
-import hashlib
 import io
 import signal
 import threading
@@ -22,12 +21,12 @@ import numpy as np
 import torch
 
 from sewcli.alignment.alignment import FrameTimes
+from sewcli.artifacts.digest import digest, model_marks
 from sewcli.audio.level import Loudest, is_quiet
 from sewcli.audio.opening import guessed_seconds
 from sewcli.audio.streams import Mode, Stream, is_pipe, name_of, open_stream
 from sewcli.base import log
 from sewcli.base.errors import DataError, SewError, UsageError
-from sewcli.base.files import sha256
 from sewcli.base.memory import keep_freed_memory
 from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.decoding.beam import BeamDecoder, BeamOptions
@@ -85,7 +84,7 @@ class Transcriber:
     @cached_property
     def digest(self) -> str:
         """Of the model's files and the settings: the same text for the same recording. Reads all weights."""
-        return hashlib.sha256(repr([_digests(self._weights), *self._settings]).encode()).hexdigest()
+        return digest(repr([model_marks(self._weights), *self._settings]))
 
 
 class Listener:
@@ -262,12 +261,6 @@ def _language_model(lm: str, lexicon: Path | None, vocabulary: Vocabulary) -> La
             raise UsageError(f"no such {what}", where=file)
     check_model(path, vocabulary, lexicon)
     return LanguageModelFiles(model_name(path), path, lexicon)
-
-
-def _digests(model: Path) -> list[str]:
-    """Digests of the files of a model."""
-    files = [model] if model.is_file() else sorted(path for path in model.iterdir() if path.is_file())
-    return [f"{path.name} {sha256(path)}" for path in files]
 
 
 def _state(path: Path) -> str:
