@@ -149,7 +149,7 @@ class Recogniser:
 
         waves = [np.ascontiguousarray(wave, dtype=np.float32) for wave in waves]
         if any(wave.ndim != 1 for wave in waves):
-            raise UsageError("emissions are of waves with one channel: arrays of shape (S,)")
+            raise UsageError("invalid-wave", "emissions are of waves with one channel: arrays of shape (S,)")
         config, model = self._transcriber.config, self._transcriber.model
         order = sorted((n for n, wave in enumerate(waves) if config.frames(len(wave))), key=lambda n: -len(waves[n]))
         found = [np.zeros((0, len(self.vocabulary)), dtype=np.float32) for _ in waves]
@@ -392,12 +392,14 @@ def _at_16k(samples: np.ndarray, rate: int, channels: Channels) -> np.ndarray:
 
     wave = np.asarray(samples)
     if wave.ndim not in (1, 2) or wave.dtype.kind not in "fi":
-        raise UsageError("audio is a file's name, or an array of numbers of shape (S,) or (S, channels)")
+        raise UsageError(
+            "invalid-wave", "audio is a file's name, or an array of numbers of shape (S,) or (S, channels)"
+        )
     if wave.dtype.kind == "i":
         wave = wave / -float(np.iinfo(wave.dtype).min)
     wave = np.asarray(wave, dtype=np.float32).reshape(len(wave), -1)
     if channels == "mix":
         wave = wave.mean(axis=1, keepdims=True, dtype=np.float32)
     if not np.isfinite(wave).all():
-        raise UsageError("the samples are not all finite numbers")
+        raise UsageError("nan-samples", "the samples are not all finite numbers")
     return np.stack([to_16k(column, rate) for column in wave.T], axis=1)

@@ -83,7 +83,7 @@ def align_utterance(
     try:
         labels = vocabulary.encode(text)
     except DataError as error:
-        raise DataError(error.what, where=name, hint=error.hint) from None
+        raise DataError(error.code, error.what, where=name, hint=error.hint) from None
     path = forced_path(name, emission, labels, vocabulary.blank)
     letters = letter_spans(path.labels, emission, vocabulary, times, seconds)
     return Alignment(_words(labels, text, letters, vocabulary), _spoken(labels, letters, vocabulary), path)
@@ -106,7 +106,7 @@ def forced_path(name: str, emission: np.ndarray, labels: Sequence[int], blank: i
         paths, each = forced_align(scores, torch.tensor([list(labels)], dtype=torch.int32), blank=blank)
         found = BestPath(paths[0].long().numpy(), each.sum().item())
     if not np.isfinite(found.score):
-        raise DataError("every path through the transcript has probability zero", where=name)
+        raise DataError("impossible-alignment", "every path through the transcript has probability zero", where=name)
     return found
 
 

@@ -90,7 +90,7 @@ def align_split(
 
         for utterance, emission in emissions(model, utterances, on_failure=fail):
             if not utterance.transcribed:
-                fail(utterance, DataError("the manifest has no text of it, so there is nothing to align"))
+                fail(utterance, DataError("no-text", "the manifest has no text of it, so there is nothing to align"))
                 continue
             try:
                 found = align_utterance(
@@ -117,6 +117,7 @@ def align_split(
         if not done.utterances:
             first = done.failed[0]
             raise DataError(
+                "nothing-aligned",
                 f"none of the {len(utterances)} utterances could be aligned; {first['id']}: {first['reason']}",
                 where=settings["split"],
             )

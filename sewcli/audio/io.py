@@ -62,7 +62,12 @@ def read_wave(
     """
     with opened(path) as (sound, info):
         if info.rate != rate:
-            raise DataError(f"the sample rate is {info.rate} Hz, not {rate} Hz", where=path, hint=_resample_mend(rate))
+            raise DataError(
+                "wrong-sample-rate",
+                f"the sample rate is {info.rate} Hz, not {rate} Hz",
+                where=path,
+                hint=_resample_mend(rate),
+            )
         wanted = _wanted(path, info, start, samples, channel, short)
         try:
             _skip(sound, start)
@@ -73,7 +78,9 @@ def read_wave(
         raise truncated(path, start + len(wave), info.samples)
     picked = np.ascontiguousarray(wave[:, channel])
     if not np.isfinite(picked).all():
-        raise DataError("holds samples that are NaN or infinite", where=path, hint="export the recording again")
+        raise DataError(
+            "nan-samples", "holds samples that are NaN or infinite", where=path, hint="export the recording again"
+        )
     return picked
 
 
@@ -89,7 +96,9 @@ def read_channels(path: Source) -> tuple[np.ndarray, AudioInfo]:
     with opened(path, say=True) as (sound, info):
         waves = np.concatenate([_as_float(block) for block in _blocks(sound, path, info, 0, info.samples)])
     if not np.isfinite(waves).all():
-        raise DataError("holds samples that are NaN or infinite", where=path, hint="export the recording again")
+        raise DataError(
+            "nan-samples", "holds samples that are NaN or infinite", where=path, hint="export the recording again"
+        )
     return np.ascontiguousarray(waves.T), info
 
 
@@ -135,7 +144,12 @@ def verify(path: Source) -> AudioInfo:
     with opened(path, say=True) as (sound, info):
         for block in _blocks(sound, path, info, 0, info.samples):
             if not np.isfinite(block).all():
-                raise DataError("holds samples that are NaN or infinite", where=path, hint="export the recording again")
+                raise DataError(
+                    "nan-samples",
+                    "holds samples that are NaN or infinite",
+                    where=path,
+                    hint="export the recording again",
+                )
     return info
 
 
@@ -171,12 +185,13 @@ def encode_vorbis(wave: np.ndarray, *, serial: int, rate: int = SAMPLE_RATE) -> 
 def _wanted(path: Source, info: AudioInfo, start: int, samples: int | None, channel: int, short: int = 0) -> int:
     """How many samples to read, once it is certain that the file has them."""
     if not 0 <= channel < info.channels:
-        raise DataError(f"no channel {channel}: the file has {info.channels}", where=path)
+        raise DataError("no-such-channel", f"no channel {channel}: the file has {info.channels}", where=path)
     wanted = info.samples - start if samples is None else samples
     if 0 < start + wanted - info.samples <= short and start < info.samples:
         wanted = info.samples - start
     if start < 0 or wanted <= 0 or start + wanted > info.samples:
         raise DataError(
+            "samples-out-of-range",
             f"samples {start} to {start + wanted} were asked for, the file has {info.samples}",
             where=path,
             hint="the file has changed since it was prepared: run sew prep again",
@@ -225,9 +240,11 @@ def _blocks(sound: Sound, path: Source, info: AudioInfo, start: int, wanted: int
     except (soundfile.LibsndfileError, OSError) as error:
         raise unreadable(path, error) from None
     if wanted == info.samples and info.format == "OGG" and (fault := ogg.fault(path)):
-        raise DataError(fault, where=path, hint=COPY_AGAIN)
+        raise DataError("audio-truncated", fault, where=path, hint=COPY_AGAIN)
     if expected and digest.digest() != expected:
-        raise DataError("damaged: its samples do not give the checksum in its header", where=path, hint=COPY_AGAIN)
+        raise DataError(
+            "audio-damaged", "damaged: its samples do not give the checksum in its header", where=path, hint=COPY_AGAIN
+        )
 
 
 def _as_float(block: np.ndarray) -> np.ndarray:

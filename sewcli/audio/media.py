@@ -98,7 +98,7 @@ class MediaSound:
     def measure(self) -> tuple[int, int, int]:
         """Rate, channels and samples: everything is decoded, because no container states them to the sample."""
         if what := boxes.fault(self._file, self._demuxer):
-            raise DataError(what, where=self._name, hint=COPY_AGAIN)
+            raise DataError("audio-truncated", what, where=self._name, hint=COPY_AGAIN)
         rate = channels = samples = longest = 0
         with self._opened() as container:
             track = self._track(container)
@@ -107,15 +107,20 @@ class MediaSound:
                 log.info(f"{self._name}: {len(container.streams.audio)} sound tracks, of which the first is read")
             for frame in self._frames(container, track):
                 if rate and (rate, channels) != (frame.sample_rate, frame.layout.nb_channels):
-                    raise DataError("its rate or its channels change on the way", where=self._name, hint=CONVERT)
+                    raise DataError(
+                        "audio-changes-format",
+                        "its rate or its channels change on the way",
+                        where=self._name,
+                        hint=CONVERT,
+                    )
                 rate, channels = frame.sample_rate, frame.layout.nb_channels
                 samples, longest = samples + frame.samples, max(longest, frame.samples)
         if not samples:
-            raise DataError("holds no samples", where=self._name, hint=COPY_AGAIN)
+            raise DataError("no-samples", "holds no samples", where=self._name, hint=COPY_AGAIN)
         if stated is not None:
             if samples < (stated - SHORT) * rate:
                 what = f"truncated: {samples / rate:.2f} of the {stated:.2f} seconds that its header states"
-                raise DataError(what, where=self._name, hint=COPY_AGAIN)
+                raise DataError("audio-truncated", what, where=self._name, hint=COPY_AGAIN)
             if self._demuxer == "mov" and 0 < samples - round(stated * rate) < 2 * longest:
                 samples = round(stated * rate)  # the last frame's padding, which its edit list leaves out
         return rate, channels, samples
@@ -150,7 +155,9 @@ class MediaSound:
     def _track(self, container: av.container.InputContainer) -> av.audio.stream.AudioStream:
         tracks = container.streams.audio
         if not tracks:
-            raise DataError("holds no sound", where=self._name, hint="give it a file with a sound track")
+            raise DataError(
+                "no-sound-track", "holds no sound", where=self._name, hint="give it a file with a sound track"
+            )
         return tracks[0]
 
     def _frames(
@@ -165,7 +172,7 @@ class MediaSound:
 
     def _damaged(self, error: Exception) -> DataError:
         reason = getattr(error, "strerror", None) or str(error)
-        return DataError(f"cannot be read as sound ({reason})", where=self._name, hint=COPY_AGAIN)
+        return DataError("not-a-sound-file", f"cannot be read as sound ({reason})", where=self._name, hint=COPY_AGAIN)
 
 
 COPY_AGAIN = "copy or download it again"
@@ -183,7 +190,9 @@ def require(kind: str, name: str) -> None:
     except ImportError:
         convert = f"ffmpeg -i {name} {Path(name).stem}.wav" if Path(name).suffix else "ffmpeg -i IN OUT.wav"
         hint = f"pip install 'sewcli[media]', or convert it: {convert}"
-        raise DataError(f"{kind}, which is read by PyAV, and that is not installed", where=name, hint=hint) from None
+        raise DataError(
+            "package-missing", f"{kind}, which is read by PyAV, and that is not installed", where=name, hint=hint
+        ) from None
 
 
 def _floats(frame: Any) -> np.ndarray:

@@ -89,7 +89,9 @@ def opened(path: Source, *, say: bool = False) -> Iterator[tuple[Sound, AudioInf
         head = file.read(LOOKED_AT)
         kind = kinds.of(head)
         if kind is not None and kind.reader == kinds.NONE:
-            raise DataError(f"cannot be read as sound (it is {kind.name})", where=path, hint=kind.hint)
+            raise DataError(
+                "not-a-sound-file", f"cannot be read as sound (it is {kind.name})", where=path, hint=kind.hint
+            )
         if kind is not None and kind.reader != kinds.SOUND:
             media = _media(path, file, base, kind)
             extent = lengths.extent(file)
@@ -98,7 +100,9 @@ def opened(path: Source, *, say: bool = False) -> Iterator[tuple[Sound, AudioInf
             yield media, AudioInfo(media.samplerate, media.channels, media.frames, media.format)
             return
         if kind is None and kinds.is_text(head):
-            raise DataError("cannot be read as sound (it is text)", where=path, hint="give it a sound file")
+            raise DataError(
+                "not-a-sound-file", "cannot be read as sound (it is text)", where=path, hint="give it a sound file"
+            )
         header = _sphere_header(path, head)
         extent = None if header else lengths.extent(file)
         sound = _open(path, file, base, head, header, extent, stack)
@@ -107,9 +111,14 @@ def opened(path: Source, *, say: bool = False) -> Iterator[tuple[Sound, AudioInf
         if extent is not None and extent.is_cut_off:
             raise _cut_off(path, sound, extent)
         if min(samples, sound.frames) <= 0 or sound.samplerate <= 0:
-            raise DataError("holds no samples", where=path, hint=COPY_AGAIN)
+            raise DataError("no-samples", "holds no samples", where=path, hint=COPY_AGAIN)
         if samples >= UNKNOWN:
-            raise DataError("its header does not say how long it is", where=path, hint="encode it again, to a file")
+            raise DataError(
+                "audio-length-unknown",
+                "its header does not say how long it is",
+                where=path,
+                hint="encode it again, to a file",
+            )
         if sound.frames < samples:
             raise truncated(path, sound.frames, samples)
         if say and extent is not None and extent.end is None:
@@ -138,7 +147,9 @@ def guessed_seconds(path: Source) -> float:
 
 def truncated(path: Source, read: int, stated: int) -> DataError:
     """Of a file with fewer samples than its header states."""
-    return DataError(f"truncated: {read} of {stated} samples can be read", where=path, hint=COPY_AGAIN)
+    return DataError(
+        "audio-truncated", f"truncated: {read} of {stated} samples can be read", where=path, hint=COPY_AGAIN
+    )
 
 
 def unreadable(path: Source, error: Exception) -> DataError:
@@ -146,7 +157,9 @@ def unreadable(path: Source, error: Exception) -> DataError:
     reason = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
     if "possibly a pipe" in reason:  # what libsndfile says of an MP3 without a whole frame
         reason = "no whole frame of MPEG audio"
-    return DataError(f"cannot be read as sound ({str(reason).strip().rstrip('.')})", where=path, hint=COPY_AGAIN)
+    return DataError(
+        "not-a-sound-file", f"cannot be read as sound ({str(reason).strip().rstrip('.')})", where=path, hint=COPY_AGAIN
+    )
 
 
 def shown(path: Source) -> str:
@@ -159,15 +172,15 @@ def _file(path: Source) -> BinaryIO:
     if isinstance(path, Packed):
         content = path.read_bytes()
         if not content:
-            raise DataError("an empty file", where=path, hint=COPY_AGAIN)
+            raise DataError("file-empty", "an empty file", where=path, hint=COPY_AGAIN)
         return io.BufferedReader(Behind(io.BytesIO(content)))
     try:
         require_regular(path)
         if Path(path).stat().st_size == 0:
-            raise DataError("an empty file", where=path, hint=COPY_AGAIN)
+            raise DataError("file-empty", "an empty file", where=path, hint=COPY_AGAIN)
         return open(path, "rb")
     except FileNotFoundError:
-        raise DataError("no such sound file", where=path) from None
+        raise DataError("file-not-found", "no such sound file", where=path) from None
     except (OSError, ValueError) as error:  # ValueError: odd names
         raise unreadable(path, error) from None
 
@@ -203,9 +216,16 @@ def _open(
     except (OSError, TypeError, ValueError) as error:  # TypeError: .raw
         raise unreadable(path, error) from None
     if sound.format == "RAW" and not shown(path).lower().endswith(HEADERLESS):
-        raise DataError("samples without a header", where=path, hint="give them one: sox -t raw -r RATE ... OUT.wav")
+        raise DataError(
+            "audio-without-header",
+            "samples without a header",
+            where=path,
+            hint="give them one: sox -t raw -r RATE ... OUT.wav",
+        )
     if sound.subtype.startswith("DWVW"):
-        raise DataError("DWVW compression cannot be read", where=path, hint="convert it: sox IN OUT.wav")
+        raise DataError(
+            "audio-coding-unsupported", "DWVW compression cannot be read", where=path, hint="convert it: sox IN OUT.wav"
+        )
     return sound
 
 
@@ -225,7 +245,10 @@ def _as_libsndfile_wants_it(
         if 0 < left > int.from_bytes(before[-4:], order) and not _is_chunk(file, extent):
             if left >= 1 << 32:
                 raise DataError(
-                    f"{left:,} bytes of samples, more than its header can state", where=path, hint="convert it to RF64"
+                    "audio-header-wrong",
+                    f"{left:,} bytes of samples, more than its header can state",
+                    where=path,
+                    hint="convert it to RF64",
                 )
             return Behind(file, before[:-4] + left.to_bytes(4, order), extent.start)
     if isinstance(path, Packed) or (base and head.startswith(lengths.MAGICS)):
@@ -275,4 +298,4 @@ def _cut_off(path: Source, sound: Sound, extent: lengths.Extent) -> DataError:
     if width := WIDTHS.get(sound.subtype, 0) * sound.channels:
         return truncated(path, max(extent.size - extent.start, 0) // width, (extent.end - extent.start) // width)
     what = f"truncated: {extent.size:,} of the {extent.end:,} bytes that its header states"
-    return DataError(what, where=path, hint=COPY_AGAIN)
+    return DataError("audio-truncated", what, where=path, hint=COPY_AGAIN)

@@ -43,7 +43,9 @@ class Packed(os.PathLike[str]):
             DataError: the archive is gone, ends before the file does, or never had it.
         """
         if self.size < 0:
-            raise DataError("not in this archive, which is cut off or damaged", where=self, hint="copy it again")
+            raise DataError(
+                "archive-damaged", "not in this archive, which is cut off or damaged", where=self, hint="copy it again"
+            )
         try:
             require_regular(self.archive)
             with open(self.archive, "rb", buffering=0) as file:
@@ -52,16 +54,20 @@ class Packed(os.PathLike[str]):
                     self.size > LARGEST
                 ):  # believed only as far as it is likely, and nothing is asked of the memory before
                     raise DataError(
+                        "archive-damaged",
                         f"a file of {self.size:,} bytes, says the archive, which is damaged",
                         where=self,
                         hint="copy it again",
                     )
                 content = os.pread(file.fileno(), max(min(self.size, there), 0), self.start)
         except OSError as error:
-            raise DataError(f"cannot be read ({error.strerror or error})", where=self.archive) from None
+            raise DataError("cannot-read", f"cannot be read ({error.strerror or error})", where=self.archive) from None
         if len(content) < self.size:
             raise DataError(
-                f"truncated: the archive ends before byte {self.start + self.size:,}", where=self, hint="copy it again"
+                "archive-damaged",
+                f"truncated: the archive ends before byte {self.start + self.size:,}",
+                where=self,
+                hint="copy it again",
             )
         return content
 

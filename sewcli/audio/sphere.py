@@ -52,7 +52,12 @@ class Header:
             coding = CODINGS.get(order, coding)  # `sample_byte_format -s6 mu-law` is the coding in some headers
         width = 1 if coding != "pcm" else self._number("sample_n_bytes") if "sample_n_bytes" in self.fields else 2
         if width > 1 and order not in ("01", "10"):
-            raise DataError("its SPHERE header does not say the order of bytes", where=self.path, hint=COPY_AGAIN)
+            raise DataError(
+                "sphere-header-damaged",
+                "its SPHERE header does not say the order of bytes",
+                where=self.path,
+                hint=COPY_AGAIN,
+            )
         numbers = {name: self._number(name) for name in ("channel_count", "sample_rate")}
         if self.samples is not None:
             numbers["sample_count"] = self.samples
@@ -68,6 +73,7 @@ class Header:
         base, _, compression = (part.strip() for part in self.fields.get("sample_coding", "").lower().partition(","))
         if base not in CODINGS or (compression and not compression.startswith(SHORTEN)):
             raise DataError(
+                "audio-coding-unsupported",
                 f"SPHERE data of the coding {self.fields['sample_coding']!r} cannot be read",
                 where=self.path,
                 hint="decode it with NIST's w_decode -o pcm",
@@ -79,7 +85,9 @@ class Header:
         said = self.fields.get(name, "nothing")
         number = re.fullmatch(r"(\d{1,15})(?:\.0*)?", said, re.ASCII)
         if number is None or not least <= int(number[1]) <= MOST:
-            raise DataError(f"its SPHERE header says {said} for {name}", where=self.path, hint=COPY_AGAIN)
+            raise DataError(
+                "sphere-header-damaged", f"its SPHERE header says {said} for {name}", where=self.path, hint=COPY_AGAIN
+            )
         return int(number[1])
 
 
@@ -96,12 +104,14 @@ def read_header(path: Source) -> Header | None:
             return None
         stated = re.fullmatch(rb" *(\d{1,6}) *\n?", head[len(MAGIC) :])  # real ones have 1024 bytes, some 2048 or more
         if stated is None or int(stated[1]) < len(head):
-            raise DataError("the size in its SPHERE header is not one", where=path, hint=COPY_AGAIN)
+            raise DataError(
+                "sphere-header-damaged", "the size in its SPHERE header is not one", where=path, hint=COPY_AGAIN
+            )
         size = int(stated[1])
         head += file.read(size - len(head))
     end = re.search(rb"\nend_head[ \t\r]*(?:\n|\Z)", head)
     if len(head) < size or end is None:
-        raise DataError("truncated in its SPHERE header", where=path, hint=COPY_AGAIN)
+        raise DataError("sphere-header-damaged", "truncated in its SPHERE header", where=path, hint=COPY_AGAIN)
     fields = {}
     for line in head[len(MAGIC) : end.start()].decode("latin-1").split("\n")[1:]:
         if field := re.match(r"(\S+) +-(?:i|r|s\d+)(?: +(.*))?$", line):
@@ -124,7 +134,7 @@ def plain(header: Header) -> io.RawIOBase | io.BytesIO:
         return io.BytesIO(desphere.transcode_bytes(header.rewritten() + content_of(header.path)[header.size :]))
     except desphere.DesphereError as error:
         raise DataError(
-            f"its shorten compression cannot be undone ({error})", where=header.path, hint=COPY_AGAIN
+            "audio-damaged", f"its shorten compression cannot be undone ({error})", where=header.path, hint=COPY_AGAIN
         ) from None
 
 

@@ -86,7 +86,12 @@ def open_stream(
             info, blocks = stack.enter_context(open_channels(source))
             rate, channels, seconds = info.rate, info.channels, info.seconds
         if not SLOWEST <= rate <= FASTEST:
-            raise DataError(f"a sample rate of {rate} Hz", where=name_of(source), hint="export the recording again")
+            raise DataError(
+                "impossible-sample-rate",
+                f"a sample rate of {rate} Hz",
+                where=name_of(source),
+                hint="export the recording again",
+            )
         checked = _checked(blocks, name_of(source))
         if mode == "mix" and channels > 1:
             checked, channels = _mixed(checked, channels, name_of(source)), 1
@@ -110,11 +115,13 @@ def _checked(blocks: Iterator[np.ndarray], name: str) -> Iterator[np.ndarray]:
     samples = 0
     for block in blocks:
         if not np.isfinite(block).all():
-            raise DataError("holds samples that are NaN or infinite", where=name, hint="export the recording again")
+            raise DataError(
+                "nan-samples", "holds samples that are NaN or infinite", where=name, hint="export the recording again"
+            )
         samples += len(block)
         yield block
     if not samples:
-        raise DataError("holds no samples", where=name, hint="look at what writes into the pipe")
+        raise DataError("no-samples", "holds no samples", where=name, hint="look at what writes into the pipe")
 
 
 def _mixed(blocks: Iterator[np.ndarray], channels: int, name: str) -> Iterator[np.ndarray]:
@@ -142,7 +149,7 @@ def _from_pipe(
         raise KeyboardInterrupt
     kind = kinds.of(head)
     if kind is not None and kind.reader == kinds.NONE:
-        raise DataError(f"{kind.name}, not sound", where=name, hint=kind.hint)
+        raise DataError("not-a-sound-file", f"{kind.name}, not sound", where=name, hint=kind.hint)
     again = io.BufferedReader(Again(head, pipe))
     if head[:4] in (b"RIFF", b"RIFX") and head[8:12] == b"WAVE":
         header = wav.read_header(again, name)
@@ -160,7 +167,9 @@ def _from_pipe(
             info, blocks = stack.enter_context(open_channels(kept))
         return info.rate, info.channels, info.seconds, _named_blocks(blocks, name)
     if kinds.is_text(head):
-        raise DataError("text, not sound", where=name, hint="give it a sound file, or raw 16-bit samples")
+        raise DataError(
+            "not-a-sound-file", "text, not sound", where=name, hint="give it a sound file, or raw 16-bit samples"
+        )
     return rate, 1, None, _raw_blocks(again, rate)
 
 
@@ -170,7 +179,7 @@ def _named(name: str) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        raise DataError(error.what, where=name, hint=error.hint) from None
+        raise DataError(error.code, error.what, where=name, hint=error.hint) from None
 
 
 def _named_blocks(blocks: Iterator[np.ndarray], name: str) -> Iterator[np.ndarray]:

@@ -66,7 +66,7 @@ def read_header(pipe: io.BufferedIOBase, name: str) -> PipedWav:
         head = pipe.read(8)
         taken += head
         if len(head) < 8:
-            raise DataError("cannot be read as WAV (it ends in its header)", where=name, hint=LOOK)
+            raise DataError("not-a-sound-file", "cannot be read as WAV (it ends in its header)", where=name, hint=LOOK)
         chunk, size = struct.unpack(order + "4sI", head)
         if chunk == b"data":
             return _described(taken, form, size, order, name)
@@ -81,12 +81,16 @@ def read_header(pipe: io.BufferedIOBase, name: str) -> PipedWav:
 
 def _described(taken: bytes, form: bytes, size: int, order: str, name: str) -> PipedWav:
     if len(form) < 16:
-        raise DataError("cannot be read as WAV (it does not say what its samples are)", where=name, hint=LOOK)
+        raise DataError(
+            "not-a-sound-file", "cannot be read as WAV (it does not say what its samples are)", where=name, hint=LOOK
+        )
     tag, channels, rate, _, frame, bits = struct.unpack_from(order + "HHIIHH", form)
     if tag == EXTENSIBLE and form[26:40] == SUBFORMAT[order]:
         (tag,) = struct.unpack_from(order + "H", form, 24)
     if not 0 < channels <= MOST_CHANNELS:
-        raise DataError(f"a WAV of {channels} channels", where=name, hint=f"give it at most {MOST_CHANNELS}")
+        raise DataError(
+            "impossible-channels", f"a WAV of {channels} channels", where=name, hint=f"give it at most {MOST_CHANNELS}"
+        )
     width = frame // channels
     coding = CODINGS.get((tag, width)) if width * channels == frame and width == -(-bits // 8) else None
     known = size if is_definite(size) else None
@@ -115,7 +119,7 @@ def blocks(
             )[0]  # fmt: skip
     if header.size is not None and read < header.size and not is_stopped():
         what = f"truncated: {read // frame} of {header.size // frame} samples came through the pipe"
-        raise DataError(what, where=name, hint=LOOK)
+        raise DataError("audio-truncated", what, where=name, hint=LOOK)
 
 
 LOOK = "look at what writes into the pipe"

@@ -38,15 +38,15 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
             content = file.read()
         value = parse_yaml(content.decode("utf-8-sig"))
     except OSError as error:
-        raise UsageError(f"cannot read the config ({error.strerror})", where=path) from None
+        raise UsageError("cannot-read", f"cannot read the config ({error.strerror})", where=path) from None
     except (ParseError, UnicodeDecodeError) as error:
-        raise UsageError(f"not valid YAML: {str(error)[:300]}", where=path) from None
+        raise UsageError("not-yaml", f"not valid YAML: {str(error)[:300]}", where=path) from None
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise UsageError("a config must be a mapping of keys to values", where=path)
+        raise UsageError("config-not-mapping", "a config must be a mapping of keys to values", where=path)
     if odd := [key for key in value if not isinstance(key, str)]:
-        raise UsageError(f"a key must be a name, not {quoted(odd[0])}", where=path)
+        raise UsageError("config-not-mapping", f"a key must be a name, not {quoted(odd[0])}", where=path)
     return value
 
 
@@ -67,7 +67,9 @@ def parse_sets(settings: Iterable[str]) -> dict[str, Any]:
         name, equals, text = setting.partition("=")
         if not equals or not name.strip():
             raise UsageError(
-                f"--set {quoted(setting)} is not of the form key=value", hint="see --print-config for every key"
+                "set-not-key-value",
+                f"--set {quoted(setting)} is not of the form key=value",
+                hint="see --print-config for every key",
             )
         value: Any = _scalar(text)
         for part in reversed(name.strip().split(".")):
@@ -86,7 +88,9 @@ def build(cls: type[C], values: Mapping[str, Any], *, where: str | Path | None =
         return cls.model_validate(dict(values))
     except ValidationError as error:
         lines = [_explain(cls, fault) for fault in error.errors()]
-        raise UsageError("config: " + "; ".join(lines), where=where, hint="see --print-config for every key") from None
+        raise UsageError(
+            "invalid-config", "config: " + "; ".join(lines), where=where, hint="see --print-config for every key"
+        ) from None
 
 
 def dump_yaml(config: Config) -> str:

@@ -25,7 +25,9 @@ def choose_device(name: str) -> torch.device:
         torch.empty(1, device=device)
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
-        raise UsageError(f"cannot use device {device} ({reason})", hint="--device cpu, or another GPU") from None
+        raise UsageError(
+            "no-such-device", f"cannot use device {device} ({reason})", hint="--device cpu, or another GPU"
+        ) from None
     return device
 
 
@@ -43,20 +45,27 @@ def device_of_rank(name: str, gpus: int, rank: int, processes: int) -> str:
     """
     kind, colon, index = name.partition(":")
     if kind not in ("auto", "cpu", "cuda") or (colon and (kind != "cuda" or not index.isdecimal())):
-        raise UsageError(f"cannot use device {name!r}", hint="--device auto, cpu, cuda or cuda:N")
+        raise UsageError("no-such-device", f"cannot use device {name!r}", hint="--device auto, cpu, cuda or cuda:N")
     if kind == "cpu" or (kind == "auto" and not gpus):
         return "cpu"
     if not gpus:
-        raise UsageError(f"cannot use device {name!r}: no GPU here that PyTorch can use", hint="--device cpu")
+        raise UsageError(
+            "no-such-device", f"cannot use device {name!r}: no GPU here that PyTorch can use", hint="--device cpu"
+        )
     if index and processes > 1:
-        raise UsageError(f"{name} for {processes} processes", hint="--device cuda gives each a GPU of its own")
+        raise UsageError(
+            "device-shared", f"{name} for {processes} processes", hint="--device cuda gives each a GPU of its own"
+        )
     if processes > gpus:
         has = f"{gpus} GPU{'s' * (gpus > 1)}"
         raise UsageError(
+            "device-shared",
             f"{processes} processes, but this machine has {has}",
             hint=f"torchrun --nproc-per-node {gpus}, or --device cpu",
         )
     number = int(index) if index else rank
     if number >= gpus:
-        raise UsageError(f"cannot use device {name!r}: the last GPU here is cuda:{gpus - 1}", hint="--device cuda")
+        raise UsageError(
+            "no-such-device", f"cannot use device {name!r}: the last GPU here is cuda:{gpus - 1}", hint="--device cuda"
+        )
     return f"cuda:{number}"

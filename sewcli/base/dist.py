@@ -31,6 +31,7 @@ def rank() -> int:
     found, size = _number("RANK", 0), world_size()
     if found >= size or (size > 1 and not os.environ.get("RANK", "").strip()):
         raise UsageError(
+            "invalid-rank",
             f"the environment says WORLD_SIZE={size} and RANK={os.environ.get('RANK', '')}, and ranks count from 0",
             hint="torchrun sets both for each process; in a shell of your own: unset RANK WORLD_SIZE",
         )
@@ -67,6 +68,7 @@ def _number(name: str, default: int) -> int:
         return default
     if not (text.isascii() and text.isdecimal()):
         raise UsageError(
+            "invalid-rank",
             f"the environment variable {name} is {quoted(text)}, not a number",
             hint=f"torchrun sets it for each process; in a shell of your own: unset {name}",
         )
@@ -98,6 +100,7 @@ def start(device: torch.device) -> None:
     except (ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(
+            "cannot-join-job",
             f"cannot join the {world_size()} processes of this job ({reason})",
             hint="start it with torchrun, which tells each process where the others are",
         ) from None
@@ -187,10 +190,12 @@ def _together() -> Iterator[None]:
         if "timed out" in reason.lower() or "timeout" in reason.lower():
             minutes = PATIENCE.total_seconds() / 60
             raise SewError(
+                "lost-process",
                 f"waited {minutes:g} minutes for another process of this job, which hangs or is cut off ({reason})",
                 hint="look at the last lines of each process's log; run the same command to go on from the last checkpoint",
             ) from None
         raise SewError(
+            "lost-process",
             f"lost touch with the other processes of this job ({reason})",
             hint="the log of the one that ended first says why; run the same command to go on from the last checkpoint",
         ) from None

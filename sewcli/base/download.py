@@ -91,6 +91,7 @@ def _attempt(url: str, part: Path, size: int | None) -> bool:
         total = have + int(coming) if coming else size
         if size is not None and total != size:
             raise UsageError(
+                "download-wrong-size",
                 f"the server has {total:,} bytes, {size:,} are published",
                 where=url,
                 hint="download it from a mirror, and give its folder",
@@ -126,6 +127,7 @@ def _size(path: Path) -> int:
 
 def _no_download(url: str, reason: str, path: Path) -> UsageError:
     return UsageError(
+        "cannot-download",
         f"cannot download {url} ({reason})",
         hint="check the connection and run the same command again (it goes on where it stopped), "
         f"or download it yourself to {path}",

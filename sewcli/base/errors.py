@@ -22,21 +22,33 @@ QUOTED = 80
 
 
 class SewError(Exception):
-    """A failure explained to the user: `what` is wrong, `where` (file or utterance), and the `hint`."""
+    """A failure explained to the user.
+
+    Attributes:
+        code: its kind, as in `no-such-split`: a name to search for and to catch by, which stays when the wording changes.
+            docs/errors.md lists them all.
+        what: what is wrong.
+        where: the file or the utterance.
+        hint: what to do next.
+    """
 
     exit_code = EXIT_USAGE
 
-    def __init__(self, what: str, *, where: str | os.PathLike[str] | None = None, hint: str | None = None) -> None:
+    def __init__(
+        self, code: str, what: str, *, where: str | os.PathLike[str] | None = None, hint: str | None = None
+    ) -> None:
         what = what if len(what) <= LONGEST else f"{what[:LONGEST]} ... ({len(what):,} characters)"
-        self.what, self.where, self.hint = what, where, hint
-        super().__init__(what)
+        self.code, self.what, self.where, self.hint = code, what, where, hint
+        super().__init__(code, what)
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where is not None else self.what
+        first, newline, more = text.partition("\n")
+        text = f"{first} [{self.code}]{newline}{more}"
         return f"{text}\n  hint: {self.hint}" if self.hint else text
 
     def __reduce__(self) -> tuple[object, ...]:  # keep where and hint across process boundaries
-        return (_rebuild, (type(self), self.what, self.where, self.hint))
+        return (_rebuild, (type(self), self.code, self.what, self.where, self.hint))
 
 
 class UsageError(SewError):
@@ -78,5 +90,7 @@ def quoted(value: object, limit: int = QUOTED) -> str:
     return shown if len(shown) <= limit else f"{shown[:limit]}..."
 
 
-def _rebuild(cls: type[SewError], what: str, where: str | os.PathLike[str] | None, hint: str | None) -> SewError:
-    return cls(what, where=where, hint=hint)
+def _rebuild(
+    cls: type[SewError], code: str, what: str, where: str | os.PathLike[str] | None, hint: str | None
+) -> SewError:
+    return cls(code, what, where=where, hint=hint)

@@ -22,6 +22,7 @@ from typing import Any
 from sewcli.base.errors import DataError, SewError, UsageError, quoted
 from sewcli.base.parsing import parse_json
 from sewcli.base.pipes import read_once
+from sewcli.base.refusals import REFUSALS
 from sewcli.base.regular import require_regular
 from sewcli.base.texts import open_text
 
@@ -75,7 +76,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         if error.where is None or not Path(error.where).is_relative_to(temporary):
             raise
         where = path / Path(error.where).relative_to(temporary)
-        raise type(error)(error.what, where=where, hint=error.hint) from error
+        raise type(error)(error.code, error.what, where=where, hint=error.hint) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -105,7 +106,7 @@ def require_new(folder: Path) -> None:
         UsageError: a file, or a folder that is not empty.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError("already exists", where=folder, hint="choose a new folder")
+        raise UsageError("folder-not-empty", "already exists", where=folder, hint="choose a new folder")
 
 
 def restore_interrupted_swap(path: str | Path) -> None:
@@ -157,6 +158,7 @@ def refuse_pointer(path: str | Path) -> None:
     with open(path, "rb") as file:
         if file.read(len(POINTER)) == POINTER:
             raise DataError(
+                "git-lfs-pointer",
                 "a pointer of git-lfs, not the file itself",
                 where=path,
                 hint="git lfs install, then git lfs pull in its folder; or download the file by itself",
@@ -173,7 +175,7 @@ def is_there(path: str | Path, *, folder: bool | None = None) -> bool:
         mode = os.stat(path).st_mode  # noqa: PTH116 (pathlib raises what it likes of a long name)
     except (PermissionError, InterruptedError) as error:
         raise UsageError(
-            f"cannot be read ({error.strerror})", where=path, hint="ask for the right to read it"
+            "cannot-read", f"cannot be read ({error.strerror})", where=path, hint="ask for the right to read it"
         ) from None
     except (OSError, ValueError):
         return False
@@ -192,15 +194,15 @@ def read_json(path: str | Path) -> Any:
             content = file.read()
         return parse_json(content.decode("utf-8-sig"))
     except FileNotFoundError:
-        raise DataError("no such file", where=path) from None
+        raise DataError("file-not-found", "no such file", where=path) from None
     except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror or error})", where=path) from None
+        raise DataError("cannot-read", f"cannot be read ({error.strerror or error})", where=path) from None
     except MemoryError:
-        raise DataError("does not fit into the memory", where=path) from None
+        raise DataError("out-of-memory", "does not fit into the memory", where=path) from None
     except ValueError as error:  # UnicodeDecodeError, JSONDecodeError and ParseError are ValueErrors
         if content.startswith(POINTER):
             refuse_pointer(path)
-        raise DataError(f"not valid JSON ({_reason(error)})", where=path) from None
+        raise DataError("not-json", f"not valid JSON ({_reason(error)})", where=path) from None
 
 
 def read_object(path: str | Path) -> dict[str, Any]:
@@ -211,7 +213,7 @@ def read_object(path: str | Path) -> dict[str, Any]:
     """
     content = read_json(path)
     if not isinstance(content, dict):
-        raise DataError(f"an object with names was expected, not {quoted(content)}", where=path)
+        raise DataError("not-json-object", f"an object with names was expected, not {quoted(content)}", where=path)
     return content
 
 
@@ -235,7 +237,9 @@ def numbered_jsonl(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
                     if not isinstance(row, dict):
                         raise ValueError("not an object")
                 except ValueError as error:
-                    raise DataError(f"line {number}: not valid JSON lines ({_reason(error)})", where=path) from None
+                    raise DataError(
+                        "not-jsonl", f"line {number}: not valid JSON lines ({_reason(error)})", where=path
+                    ) from None
                 yield number, row
 
 
@@ -247,6 +251,7 @@ def as_expected(path: str | Path) -> Iterator[None]:
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         reason = f"{quoted(error.args[0])} is missing" if isinstance(error, KeyError) and error.args else str(error)
         raise DataError(
+            "unexpected-content",
             f"not of the form that it should have ({reason[:200] or type(error).__name__})",
             where=path,
             hint="it was edited or damaged: make it again",
@@ -310,9 +315,12 @@ def explain_os_error(error: OSError, path: str | Path) -> SewError:
         errno.ENAMETOOLONG: "give a shorter name",
     }
     if error.errno in (errno.ENOTDIR, errno.EEXIST) and (file := _file_above(Path(path))):
-        return UsageError("a file, where a folder is needed", where=file, hint="give another place to write to")
+        return UsageError(
+            "file-for-folder", "a file, where a folder is needed", where=file, hint="give another place to write to"
+        )
     reason = "no disk space left" if error.errno == errno.ENOSPC else f"cannot write ({error.strerror or error})"
-    return UsageError(reason, where=path, hint=hints.get(error.errno))
+    code = REFUSALS[error.errno][0] if error.errno in REFUSALS else "cannot-write"
+    return UsageError(code, reason, where=path, hint=hints.get(error.errno))
 
 
 def _file_above(path: Path) -> Path | None:
@@ -328,7 +336,7 @@ def retry_once_cleaned(action: Callable[[], None], clean: Callable[[], None]) ->
     try:
         action()
     except UsageError as error:
-        if "disk space" not in error.what:
+        if error.code != "no-disk-space":
             raise
         clean()
         action()

@@ -41,7 +41,7 @@ def hold(folder: Path, *, busy: str, hint: str, shared: bool = False) -> None:
         fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise UsageError(busy, where=folder, hint=hint) from None
+        raise UsageError("folder-locked", busy, where=folder, hint=hint) from None
     except OSError as error:  # some network file systems have no locks
         log.warn(f"{path}: no lock to be had ({error.strerror}); do not run two processes in one folder")
     _HELD[path] = descriptor
@@ -102,7 +102,7 @@ def _take(path: Path, busy: str, hint: str, wait: bool) -> int:
                 told = True
             else:
                 os.close(descriptor)
-                raise UsageError(busy, where=path.parent, hint=hint) from None
+                raise UsageError("folder-locked", busy, where=path.parent, hint=hint) from None
         except OSError as error:
             log.warn(f"{path}: no lock to be had ({error.strerror}); do not run two processes in one folder")
             return descriptor

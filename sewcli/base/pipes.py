@@ -62,7 +62,7 @@ def named_pipe(path: str | Path, name: str, is_stopped: Callable[[], bool]) -> I
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", where=name) from None
+        raise DataError("cannot-read", f"cannot be read ({error.strerror})", where=name) from None
     with open(descriptor, "rb", buffering=0) as file:
         first = _first_bytes(descriptor, name, is_stopped)
         os.set_blocking(descriptor, True)
@@ -83,7 +83,7 @@ def _first_bytes(descriptor: int, name: str, is_stopped: Callable[[], bool]) -> 
             raise KeyboardInterrupt
         if waited > WAIT:
             what = f"a named pipe that no program has written into for {WAIT:.0f} s"
-            raise DataError(what, where=name, hint="start the program that writes into it")
+            raise DataError("pipe-silent", what, where=name, hint="start the program that writes into it")
         if waited > QUIET and not is_said:
             is_said = True
             log.info(f"{name}: a named pipe: waiting up to {WAIT:.0f} s for a program that writes into it")

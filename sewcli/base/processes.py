@@ -55,7 +55,9 @@ def in_processes(
                 raise
     except BrokenProcessPool:
         raise SewError(
-            "a worker process was killed (out of memory?)", hint="run the same command again, with fewer --jobs"
+            "worker-killed",
+            "a worker process was killed (out of memory?)",
+            hint="run the same command again, with fewer --jobs",
         ) from None
 
 

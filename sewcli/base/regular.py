@@ -18,4 +18,9 @@ def require_regular(path: str | Path) -> None:
     mode = Path(path).stat().st_mode
     for is_one, name in ((stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device")):
         if is_one(mode) and str(path) != os.devnull:
-            raise DataError(f"{name}, not a regular file", where=path, hint="write its content to a file first")
+            raise DataError(
+                "not-a-regular-file",
+                f"{name}, not a regular file",
+                where=path,
+                hint="write its content to a file first",
+            )

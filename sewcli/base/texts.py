@@ -48,15 +48,17 @@ def open_text(path: str | Path, *, hint: str | None = None, piped: bool = False)
         with _opened(path, piped) as stream:
             yield _lines(stream, path)
     except FileNotFoundError as error:
-        raise DataError("no such file", where=path, hint=hint) from error
+        raise DataError("file-not-found", "no such file", where=path, hint=hint) from error
     except IsADirectoryError as error:
-        raise DataError("a folder, not a text file", where=path, hint=hint) from error
+        raise DataError("folder-for-file", "a folder, not a text file", where=path, hint=hint) from error
     except UnicodeDecodeError as error:
         raise _not_utf8(path, error) from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"cannot be read to its end ({error})", where=path, hint="make or copy it again") from None
+        raise DataError(
+            "cannot-read", f"cannot be read to its end ({error})", where=path, hint="make or copy it again"
+        ) from None
     except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror or error})", where=path) from None
+        raise DataError("cannot-read", f"cannot be read ({error.strerror or error})", where=path) from None
 
 
 def read_lines(path: str | Path, *, hint: str | None = None) -> list[str]:
@@ -74,6 +76,7 @@ def _not_utf8(path: Path, error: UnicodeDecodeError) -> DataError:
     byte = error.object[error.start : error.start + 1].hex()
     place = "" if is_pipe(path) else f"line {_line_of_fault(path)}: "
     return DataError(
+        "not-utf8",
         f"{place}not UTF-8 text (byte 0x{byte}); Latin-1 or Windows-1252 perhaps",
         where=path,
         hint=f"convert it: iconv -f WINDOWS-1252 -t UTF-8 {path.name}",
@@ -87,7 +90,10 @@ def _opened(path: Path, piped: bool) -> Iterator[IO[str]]:
         kind = _kind(head.peek(_HEAD)[:_HEAD])
         if kind:
             raise DataError(
-                f"{kind} text, not UTF-8", where=path, hint=f"convert it: iconv -f {kind} -t UTF-8 {path.name}"
+                "not-utf8",
+                f"{kind} text, not UTF-8",
+                where=path,
+                hint=f"convert it: iconv -f {kind} -t UTF-8 {path.name}",
             )
         with io.TextIOWrapper(head, encoding="utf-8-sig") as stream:
             yield stream
@@ -131,6 +137,7 @@ def _lines(stream: IO[str], path: Path) -> Iterator[str]:
         number += 1
         if len(line) > LONGEST_LINE:
             raise DataError(
+                "line-too-long",
                 f"line {number} has over {LONGEST_LINE:,} characters",
                 where=path,
                 hint="give text with a sentence a line",

@@ -82,12 +82,18 @@ def country(code: str) -> Country:
         from codecarbon.external.geography import GeoMetadata
         from codecarbon.input import DataSource
     except ImportError:
-        raise UsageError("CodeCarbon is not installed", hint="pip install 'sewcli[energy]'") from None
+        raise UsageError(
+            "package-missing", "CodeCarbon is not installed", hint="pip install 'sewcli[energy]'"
+        ) from None
     logging.getLogger("codecarbon").setLevel(logging.ERROR)
     source = DataSource()
     known = source.get_global_energy_mix_data()
     if code.upper() not in known:
-        raise UsageError(f"no country {code!r}{nearest(code.upper(), known)}", hint="an ISO code such as DEU or USA")
+        raise UsageError(
+            "no-such-country",
+            f"no country {code!r}{nearest(code.upper(), known)}",
+            hint="an ISO code such as DEU or USA",
+        )
     place = GeoMetadata(country_iso_code=code.upper(), country_name=str(known[code.upper()].get("country_name", code)))
     kilograms = Emissions(source).get_country_emissions(Energy.from_energy(kWh=1.0), place)
     return Country(code.upper(), 1000 * float(kilograms))

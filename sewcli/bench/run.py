@@ -88,6 +88,7 @@ class Worker:
         except (EOFError, ConnectionResetError):
             self._process.join(STOPPING)
             raise SewError(
+                "worker-killed",
                 f"the process that measured this model ended (exit code {self._process.exitcode}; out of memory?)",
                 where=self._name,
                 hint="a smaller --share, or fewer models at a time",

@@ -62,7 +62,9 @@ def dev_clean(share: float) -> Speech:
         UsageError: not a share.
     """
     if not 0 < share <= 1:
-        raise UsageError(f"--share {share:g} is not a share of dev-clean", hint="more than 0, at most 1")
+        raise UsageError(
+            "invalid-share", f"--share {share:g} is not a share of dev-clean", hint="more than 0, at most 1"
+        )
     count = max(1, round(share * DEV_CLEAN["utterances"]))
     lengths = [round(seconds * SAMPLE_RATE) for seconds in _quantiles(count)]
     part = "dev-clean" if share == 1 else f"{100 * share:.3g} % of dev-clean"
@@ -79,10 +81,10 @@ def real_cuts(data: Path, split: str, share: float) -> Speech:
         DataError: the manifest is broken or empty.
     """
     if not 0 < share <= 1:
-        raise UsageError(f"--share {share:g} is not a share of {split}", hint="more than 0, at most 1")
+        raise UsageError("invalid-share", f"--share {share:g} is not a share of {split}", hint="more than 0, at most 1")
     cuts = sorted(read_split(data, split), key=lambda cut: (cut.samples, cut.id))
     if not cuts:
-        raise DataError("no utterances", where=data)
+        raise DataError("no-utterances", "no utterances", where=data)
     count = max(1, round(share * len(cuts)))
     chosen = [cuts[int((place + 0.5) * len(cuts) / count)] for place in range(count)]
     part = split if share == 1 else f"{100 * share:.3g} % of {split}"

@@ -64,9 +64,11 @@ def chosen(given: str, known: Sequence[str], flag: str) -> list[str]:
     names = list(dict.fromkeys(name.strip() for name in given.split(",") if name.strip()))
     for name in names:
         if name not in known:
-            raise UsageError(f"no {flag} {name!r}{nearest(name, known)}", hint=f"one or more of {', '.join(known)}")
+            raise UsageError(
+                "no-such-choice", f"no {flag} {name!r}{nearest(name, known)}", hint=f"one or more of {', '.join(known)}"
+            )
     if not names:
-        raise UsageError(f"--{flag} names nothing", hint=f"one or more of {', '.join(known)}")
+        raise UsageError("option-empty", f"--{flag} names nothing", hint=f"one or more of {', '.join(known)}")
     return names
 
 

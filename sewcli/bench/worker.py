@@ -78,7 +78,11 @@ class Measurement:
         self.budget = min(PAPER_SECONDS, self.model.batch_seconds)
         heard = [index for index, samples in enumerate(task.speech.samples) if self.config.frames(samples)]
         if not heard:
-            raise DataError("every utterance is too short for a frame of this model", where=str(subject.folder))
+            raise DataError(
+                "utterance-too-short",
+                "every utterance is too short for a frame of this model",
+                where=str(subject.folder),
+            )
         order = plan_batches([task.speech.samples[index] for index in heard], int(self.budget * SAMPLE_RATE))
         self.batches = [[heard[place] for place in batch] for batch in order]
         self.texts: dict[int, str] = {}

@@ -94,12 +94,14 @@ def align(
     print_aligned(done, check=check, as_json=json)
     if differ := [d for d in done if d.differences]:
         raise DataError(
+            "aligners-differ",
             f"{sum(len({row['id'] for row in d.differences}) for d in differ)} alignments on which the aligners differ",
             where=", ".join(str(d.folder / CHECKED) for d in differ),
             hint="do not trust the times of these utterances; one of the aligners is wrong: please report it",
         )
     if failed := [d for d in done if d.failed]:
         raise PartialError(
+            "utterances-failed",
             f"{sum(len(d.failed) for d in failed)} utterances have no alignment; all others are done",
             where=", ".join(str(d.folder / FAILED) for d in failed),
             hint="correct the audio or the transcripts named there and prepare the corpus again, or go on without them",

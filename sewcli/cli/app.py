@@ -89,7 +89,9 @@ class Verbs(typer.core.TyperGroup):
                 named = option or (before if before.startswith("-") and before.strip("-") else "")
                 name = named or "an argument"
                 raise UsageError(
-                    f"{name} is empty: an unset variable?", hint=f"give {named or 'it'} a value, or leave it out"
+                    "option-empty",
+                    f"{name} is empty: an unset variable?",
+                    hint=f"give {named or 'it'} a value, or leave it out",
                 )
         return super().parse_args(ctx, args)
 
@@ -103,7 +105,7 @@ class Verbs(typer.core.TyperGroup):
         except KeyboardInterrupt as stopped:  # which may say what was saved
             raise Stopped(signal.SIGINT, *stopped.args) from None
         except EOFError as error:
-            raise DataError("a file ends too early", hint="copy or make it again") from error
+            raise DataError("file-cut-off", "a file ends too early", hint="copy or make it again") from error
         return result
 
 
@@ -204,7 +206,7 @@ def _leave_failed(error: Exception) -> NoReturn:
     if fault := standard.stdout_fault(error):
         reason = "no disk space left" if fault.errno == errno.ENOSPC else fault.strerror
         hint = "redirect it elsewhere; what the command writes to files is there"
-        error = UsageError(f"the output cannot be written ({reason})", where="stdout", hint=hint)
+        error = UsageError("cannot-write", f"the output cannot be written ({reason})", where="stdout", hint=hint)
     shown = error if isinstance(error, SewError) else refusal(error)
     if shown is not None:
         show = log.info if isinstance(shown, PoliteStop) else log.warn if isinstance(shown, PartialError) else log.error

@@ -94,6 +94,7 @@ def bench(
         found = subjects(models, runtimes, precisions, Path(place))
         if lm and (split is None or any(subject.random for subject in found)):
             raise UsageError(
+                "options-conflict",
                 "a beam search takes as long as its emissions are unsure, so --lm needs trained models and real speech",
                 hint="sew bench exp/NAME/model --split dev-clean --lm 4gram",
             )

@@ -105,7 +105,9 @@ def check(
     data = data or options.DATA
     for kind in allow or ():
         if kind not in KINDS:
-            raise UsageError(f"no kind {kind!r}{nearest(kind, KINDS)}", hint=f"there are: {', '.join(KINDS)}")
+            raise UsageError(
+                "no-such-finding", f"no kind {kind!r}{nearest(kind, KINDS)}", hint=f"there are: {', '.join(KINDS)}"
+            )
     listed = out or (data.parent if data.is_file() else data) / LIST
     require_splits(data, split, default_prefix="")
     _require_writable(listed)
@@ -118,6 +120,7 @@ def check(
     log.info(f"{listed}: {errors:,} errors, {len(rows) - errors:,} warnings")
     if errors:
         raise DataError(
+            "corpus-has-errors",
             f"{errors:,} findings that matter",
             where=listed,
             hint="correct them and prepare the corpus again; or, where a kind is meant to be so, --allow KIND",
@@ -131,7 +134,9 @@ def _require_writable(listed: Path) -> None:
     from sewcli.base.files import os_errors_as_usage_errors
 
     if not os.access(listed.parent, os.W_OK):
-        raise UsageError("cannot write here", where=listed, hint="give --out FILE in a folder you may write to")
+        raise UsageError(
+            "cannot-write", "cannot write here", where=listed, hint="give --out FILE in a folder you may write to"
+        )
     with os_errors_as_usage_errors(listed):
         listed.unlink(missing_ok=True)
 

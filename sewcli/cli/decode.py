@@ -103,12 +103,19 @@ def decode(
     """
     mine = shard_of(shard)
     if nbest and lm in SINGLE and not lexicon_free:
-        raise UsageError(f"--lm {lm} finds one text only, not {nbest}", hint="sew decode --lm 4gram --nbest 100")
+        raise UsageError(
+            "options-conflict", f"--lm {lm} finds one text only, not {nbest}", hint="sew decode --lm 4gram --nbest 100"
+        )
     if search is SearchName.EXHAUSTIVE and lm in SINGLE and not lexicon_free:
-        raise UsageError(f"--lm {lm} has no beam to search in", hint="leave out --search, or: sew decode --lm 4gram")
+        raise UsageError(
+            "options-conflict",
+            f"--lm {lm} has no beam to search in",
+            hint="leave out --search, or: sew decode --lm 4gram",
+        )
     papers = search is SearchName.WAV2LETTER
     if papers and (lm in SINGLE or lexicon_free):
         raise UsageError(
+            "options-conflict",
             "--search wav2letter is a beam search over a lexicon, with a model of words",
             hint="sew decode --lm 4gram --search wav2letter, without --lexicon-free",
         )
@@ -154,6 +161,7 @@ def decode(
     # torchrun would stop the other ranks: there, who joins the shards tells
     if failed := [d for d in (done if shard else whole) if d.failed]:
         raise PartialError(
+            "utterances-failed",
             f"{sum(d.failed for d in failed)} utterances have no hypothesis; all others are done",
             where=", ".join(str(d.folder / FAILED) for d in failed),
             hint="correct the audio named there and prepare the corpus again, or go on without it",
@@ -169,7 +177,11 @@ def shard_of(given: str | None) -> tuple[int, int]:
     if given is None:
         return dist.rank() + 1, dist.world_size()
     if dist.world_size() > 1:
-        raise UsageError("--shard within torchrun, where each process takes a shard by itself", hint="leave it out")
+        raise UsageError(
+            "options-conflict",
+            "--shard within torchrun, where each process takes a shard by itself",
+            hint="leave it out",
+        )
     return options.shard(given)
 
 
@@ -184,7 +196,7 @@ def recogniser(given: Path) -> Path:
         from sewcli.models.foreign import hint_for
 
         hint = hint_for(given) or "name an experiment or a model folder, such as exp/NAME/model"
-        raise UsageError("no model in this folder", where=given, hint=hint)
+        raise UsageError("no-model", "no model in this folder", where=given, hint=hint)
 
     from sewcli.models.zoo import lookup
 
@@ -193,6 +205,7 @@ def recogniser(given: Path) -> Path:
     except UsageError:
         return given
     raise UsageError(
+        "model-without-weights",
         f"{given} is a model of the zoo, without weights",
         hint=f"train one: sew finetune --model {given} --set extractor_gradient=1; then: sew decode --model exp/{given}-ft",
     )
@@ -213,7 +226,7 @@ def folder_of(model: Path) -> Path:
     if model.name == "model":
         return model.parent
     if not model.name:
-        raise UsageError("give the folder of the model by its name", where=model)
+        raise UsageError("name-needed", "give the folder of the model by its name", where=model)
     return options.EXPERIMENTS / (model.stem if model.is_file() else model.name)
 
 

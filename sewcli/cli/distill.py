@@ -68,7 +68,11 @@ def distill(
     start = student or str(chosen)
     new = not is_model(start)
     if new and init not in (None, "random"):
-        raise UsageError(f"--init {init} for {start}, which has no weights", hint="leave --init out, or give a folder")
+        raise UsageError(
+            "model-without-weights",
+            f"--init {init} for {start}, which has no weights",
+            hint="leave --init out, or give a folder",
+        )
     flags = given(
         teacher=str(chosen),
         model=start,
@@ -104,7 +108,9 @@ def distill(
 def _depths(given: str | None) -> list[int]:
     parts = [] if given is None else [part.strip() for part in given.split(",")]
     if not all(part.isdigit() and int(part) for part in parts):
-        raise UsageError(f"--layers {given!r} are not numbers of layers", hint="for example --layers 10,8,6")
+        raise UsageError(
+            "invalid-layers", f"--layers {given!r} are not numbers of layers", hint="for example --layers 10,8,6"
+        )
     return list(dict.fromkeys(map(int, parts)))
 
 

@@ -158,7 +158,7 @@ def score(
     corpus = data or options.DATA
     chosen = texts or sorted(path for path in corpus.glob("text_*.txt") if path.stat().st_size)
     if not chosen:
-        raise UsageError("no transcripts here", where=corpus, hint="first run: sew prep, or name text files")
+        raise UsageError("no-text", "no transcripts here", where=corpus, hint="first run: sew prep, or name text files")
 
     from sewcli.lm.files import locate_model
     from sewcli.lm.neural import NeuralLanguageModel, is_neural
@@ -275,10 +275,14 @@ def official(
     if download is not None:
         folder = source or published.default_folder()
         if folder.is_file():
-            raise UsageError("--download needs a folder to write to", where=folder, hint="give a folder, or no DIR")
+            raise UsageError(
+                "option-missing", "--download needs a folder to write to", where=folder, hint="give a folder, or no DIR"
+            )
         source = published.download_model(download, folder)
     if source is None:
-        raise UsageError("no files given", hint="sew lm official DIR_OR_FILE, or sew lm official --download 4gram")
+        raise UsageError(
+            "option-missing", "no files given", hint="sew lm official DIR_OR_FILE, or sew lm official --download 4gram"
+        )
     for summary in published.install(source, data or options.DATA, name, vocab):
         if json:
             print(json_module.dumps(summary, ensure_ascii=False))
@@ -293,7 +297,9 @@ def _thresholds(text: str) -> list[int]:
     except ValueError:
         numbers = [-1]
     if min(numbers) < 0:
-        raise UsageError(f"--prune {text!r} is not a list of numbers", hint="for example --prune 0,0,1")
+        raise UsageError(
+            "invalid-thresholds", f"--prune {text!r} is not a list of numbers", hint="for example --prune 0,0,1"
+        )
     return numbers
 
 

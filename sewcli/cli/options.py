@@ -106,7 +106,7 @@ def newest_model(ending: str, *, hint: str) -> Path:
         if architecture.endswith(ending):
             found.append((config.stat().st_mtime, config.parent))
     if not found:
-        raise UsageError(f"no such model below {EXPERIMENTS}/ yet, and no --model given", hint=hint)
+        raise UsageError("no-model", f"no such model below {EXPERIMENTS}/ yet, and no --model given", hint=hint)
     return max(found)[1]
 
 
@@ -120,9 +120,15 @@ def runtime_options(model: Path, runtime: RuntimeName, precision: PrecisionName,
 
     chosen = runtime_of(model, runtime.value)
     if chosen == "openvino" and device not in ("auto", "cpu"):
-        raise UsageError(f"--device {device}: OpenVINO computes on the CPU here", hint="leave out --device")
+        raise UsageError(
+            "options-conflict", f"--device {device}: OpenVINO computes on the CPU here", hint="leave out --device"
+        )
     if chosen == "openvino" and precision in (PrecisionName.FP16, PrecisionName.TF32):
-        raise UsageError(f"--precision {precision} is for GPUs", hint="with OpenVINO: --precision fp32 or bf16")
+        raise UsageError(
+            "precision-needs-gpu",
+            f"--precision {precision} is for GPUs",
+            hint="with OpenVINO: --precision fp32 or bf16",
+        )
     return RuntimeOptions(chosen, precision.value)
 
 
@@ -148,9 +154,11 @@ def shard(text: str) -> tuple[int, int]:
     index, _, count = text.partition("/")
     hint = "for example --shard 1/8, to --shard 8/8"
     if not (text.isascii() and index.isdigit() and count.isdigit() and len(text) < 40):
-        raise UsageError(f"--shard {text!r} is not of the form I/N", hint=hint)
+        raise UsageError("invalid-shard", f"--shard {text!r} is not of the form I/N", hint=hint)
     if not 1 <= int(index) <= int(count):
         raise UsageError(
-            f"--shard {text}: there is no shard {int(index)} of {int(count)}, they count from 1", hint=hint
+            "invalid-shard",
+            f"--shard {text}: there is no shard {int(index)} of {int(count)}, they count from 1",
+            hint=hint,
         )
     return int(index), int(count)

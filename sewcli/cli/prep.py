@@ -92,9 +92,13 @@ def prep(
 
     recipe = recipe_of(corpus)
     if mini and (folder or download):
-        raise UsageError("--mini makes a corpus of its own", hint="leave out DIR and --download")
+        raise UsageError("options-conflict", "--mini makes a corpus of its own", hint="leave out DIR and --download")
     if corpus != "librispeech" and (download or hold_out):
-        raise UsageError("--download and --hold-out are for librispeech", hint=f"leave them out of sew prep {corpus}")
+        raise UsageError(
+            "options-conflict",
+            "--download and --hold-out are for librispeech",
+            hint=f"leave them out of sew prep {corpus}",
+        )
     mine, wishes = options.shard(shard) if shard else None, [_subset(wish) for wish in subset or []]
     held_out = _speakers(hold_out or [])
     out = out or _default_out(getattr(recipe, "DATA", corpus), mini)
@@ -113,6 +117,7 @@ def prep(
     _show(summaries, as_json=json)
     if rejected := sum(summary["rejected"] for summary in summaries.values()):
         raise PartialError(
+            "utterances-failed",
             f"{rejected} utterances were set aside; all others are prepared",
             where=out / REJECTED,
             hint="correct the files and run this again, or go on without them",
@@ -130,6 +135,7 @@ def _download(folder: Path | None, parts: list[str] | None) -> Path:
 
     if not parts:
         raise UsageError(
+            "option-missing",
             "--download needs to know the parts",
             hint="for example --part train-clean-5 --part dev-clean-2 (0.5 GB); "
             "train-clean-100 is 6 GB, all seven parts are 60 GB",
@@ -143,7 +149,9 @@ def _subset(wish: str) -> tuple[str, float, int]:
     """`"10h=10@1"` -> ("10h", 10.0, 1)."""
     form = re.fullmatch(r"([^=]+)=(\d+(?:\.\d+)?)(?:@(\d+))?", wish)
     if form is None:
-        raise UsageError(f"--subset {wish!r} is not of the form NAME=HOURS[@SEED]", hint="for example 10h=10@1")
+        raise UsageError(
+            "invalid-subset", f"--subset {wish!r} is not of the form NAME=HOURS[@SEED]", hint="for example 10h=10@1"
+        )
     return form[1], float(form[2]), int(form[3] or 1)
 
 
@@ -155,7 +163,9 @@ def _speakers(settings: list[str]) -> dict[str, list[str]]:
         speakers = [name for name in names.split(",") if name]
         if not equals or not speakers or not split or Path(split).name != split:
             raise UsageError(
-                f"--hold-out {setting!r} is not of the form SPLIT=SPEAKER,...", hint="e.g. --hold-out test=1737,7312"
+                "invalid-hold-out",
+                f"--hold-out {setting!r} is not of the form SPLIT=SPEAKER,...",
+                hint="e.g. --hold-out test=1737,7312",
             )
         held_out.setdefault(split, []).extend(speakers)
     return held_out

@@ -98,6 +98,7 @@ def pseudo_label(
     print_labels([labelled for labelled in done if labelled.new or dist.is_main()], as_json=json)
     if failed := sum(labelled.failed for labelled in done if labelled.entry is not None or shard):
         raise PartialError(
+            "utterances-failed",
             f"{failed} cuts cannot be read; all others are done",
             where=folder,
             hint="rejected.jsonl there names them; correct the audio and run this again, or go on without them",

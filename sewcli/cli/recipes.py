@@ -68,5 +68,5 @@ def _check() -> None:
 
     found = check_figures()
     if found.differences:
-        raise DataError("\n  ".join(["figures differ from those of the papers:", *found.differences]))
+        raise DataError("figures-differ", "\n  ".join(["figures differ from those of the papers:", *found.differences]))
     print(f"{found.figures:,} figures compared, 0 differ: {', '.join(found.places)}")

@@ -51,7 +51,9 @@ def report(
     for path in wanted:
         if path.suffix not in FORMS:
             raise UsageError(
-                f"a report is written as {', '.join(FORMS)}, not as {path.name!r}", hint="--out report.html"
+                "no-such-format",
+                f"a report is written as {', '.join(FORMS)}, not as {path.name!r}",
+                hint="--out report.html",
             )
 
     from contextlib import ExitStack
@@ -75,7 +77,7 @@ def _report(roots: list[Path], wanted: list[Path], audio: int, data: Path | None
     pages = [path for path in wanted if path.suffix != ".json"]
     if not rows and not pages:
         raise UsageError(
-            "nothing was scored here yet", where=roots[0], hint="first run: sew decode (which also scores)"
+            "no-scores", "nothing was scored here yet", where=roots[0], hint="first run: sew decode (which also scores)"
         )
     if pages:
         from sewcli.report.content import gather

@@ -50,7 +50,9 @@ def rescore(
     """
     own = options.given(lm_weight=lm_weight, word_score=word_score, nn_weight=nn_weight)
     if tune and (own or weights):
-        raise UsageError("--tune finds the weights, and some are given", hint="leave out --tune, or the weights")
+        raise UsageError(
+            "options-conflict", "--tune finds the weights, and some are given", hint="leave out --tune, or the weights"
+        )
 
     from contextlib import ExitStack
 

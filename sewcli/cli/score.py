@@ -65,7 +65,9 @@ def score(
         from sewcli.scoring.against import compare_folders, print_comparison
 
         if folders is None or len(folders) != 1:
-            raise UsageError("--against compares two systems", hint="give one decode folder before it")
+            raise UsageError(
+                "option-missing", "--against compares two systems", hint="give one decode folder before it"
+            )
         options.warn_without_effect(context, "with --against", "nist")
         print_comparison(compare_folders(folders[0], against, by_speaker=by_speaker, data=data), as_json=json)
         return

@@ -42,7 +42,7 @@ def shar(
     from sewcli.data.utterances import require_splits
 
     if out.resolve() == data.resolve():
-        raise UsageError("OUT is the folder to read from", where=out, hint="give another folder")
+        raise UsageError("output-is-input", "OUT is the folder to read from", where=out, hint="give another folder")
     failed = 0
     for name in list(dict.fromkeys(require_splits(data, split, default_prefix=""))):
         done = pack(data, name, out, shard_size=shard_size, jobs=jobs or os.cpu_count() or 1)
@@ -63,6 +63,7 @@ def shar(
             log.stdout.print(f"{out / name}: {done.cuts:,} cuts, {done.hours:.2f} h in {done.shards:,} shards")
     if failed:
         raise PartialError(
+            "utterances-failed",
             f"{failed:,} cuts cannot be read and were left out; all others are packed",
             where=out / "failed_SPLIT.jsonl",
             hint="sew check names what is wrong with them",

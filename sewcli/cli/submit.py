@@ -53,10 +53,14 @@ def submit(
         sew submit --cluster local --gpus 0 -- pretrain --model sew-micro
     """
     if grace >= 3600 * hours:
-        raise UsageError(f"--grace {grace} s is not within the {hours:g} hours", hint="--hours or --grace")
+        raise UsageError(
+            "invalid-grace", f"--grace {grace} s is not within the {hours:g} hours", hint="--hours or --grace"
+        )
     if command[0] not in VERBS:
         near = nearest(command[0], VERBS)
-        raise UsageError(f"sew {command[0]} is no command for a job{near}", hint=f"one of {', '.join(VERBS)}")
+        raise UsageError(
+            "not-a-job-command", f"sew {command[0]} is no command for a job{near}", hint=f"one of {', '.join(VERBS)}"
+        )
     executor = _executor(folder, cluster, requeues)
     parameters: dict[str, Any] = {
         "name": f"sew-{command[0]}",
@@ -77,7 +81,9 @@ def submit(
         executor.update_parameters(**parameters)
         job = executor.submit(Job(command))
     except (ValueError, OSError, RuntimeError, subprocess.CalledProcessError) as error:
-        raise UsageError(f"the job was not taken ({str(error).splitlines()[0]})", hint="look at the options") from None
+        raise UsageError(
+            "job-refused", f"the job was not taken ({str(error).splitlines()[0]})", hint="look at the options"
+        ) from None
     logs = [str(job.paths.stderr).replace("_0_log", f"_{rank}_log") for rank in range(nodes * (tasks or max(1, gpus)))]
     if json:
         print(json_module.dumps({"job": job.job_id, "logs": logs}))
@@ -89,11 +95,11 @@ def _executor(folder: Path, cluster: str, requeues: int) -> AutoExecutor:
     try:
         import submitit
     except ImportError:
-        raise UsageError("submitit is not installed", hint="pip install 'sewcli[slurm]'") from None
+        raise UsageError("package-missing", "submitit is not installed", hint="pip install 'sewcli[slurm]'") from None
     from sewcli.base.files import os_errors_as_usage_errors
 
     if cluster not in ("slurm", "local"):
-        raise UsageError(f"no cluster {cluster!r}", hint="--cluster slurm, or --cluster local")
+        raise UsageError("no-such-cluster", f"no cluster {cluster!r}", hint="--cluster slurm, or --cluster local")
     try:
         with os_errors_as_usage_errors(folder):
             return submitit.AutoExecutor(
@@ -101,7 +107,9 @@ def _executor(folder: Path, cluster: str, requeues: int) -> AutoExecutor:
             )
     except RuntimeError:
         raise UsageError(
-            "no Slurm here (there is no srun)", hint="run this on a machine of the cluster, or try --cluster local"
+            "no-slurm",
+            "no Slurm here (there is no srun)",
+            hint="run this on a machine of the cluster, or try --cluster local",
         ) from None
 
 
@@ -118,11 +126,17 @@ def _check(command: list[str]) -> None:
 
     data = Path(yaml.safe_load(done.stdout)["data"]["dir"])
     if not data.is_dir():
-        raise UsageError("no such data folder", where=data, hint="first run: sew prep, or give --data")
+        raise UsageError(
+            "folder-not-found", "no such data folder", where=data, hint="first run: sew prep, or give --data"
+        )
 
 
 def _pair(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not (key and equals):
-        raise UsageError(f"--slurm {text!r} is not of the form KEY=VALUE", hint="for example --slurm account=speech")
+        raise UsageError(
+            "slurm-not-key-value",
+            f"--slurm {text!r} is not of the form KEY=VALUE",
+            hint="for example --slurm account=speech",
+        )
     return key.lstrip("-"), value

@@ -111,11 +111,15 @@ def transcribe(
 
     recordings, vain = expand(files)
     if standard.is_closed(0) and any(recording.source == PIPE for recording in recordings):
-        raise UsageError("stdin is closed, and - reads it", hint="give files, or the pipe that is to be read")
+        raise UsageError(
+            "stdin-closed", "stdin is closed, and - reads it", hint="give files, or the pipe that is to be read"
+        )
     if out is None:
         _check_stdout(formats, len(recordings), channels)
     elif out.exists() and not out.is_dir():
-        raise UsageError("a file, where --out needs a folder", where=out, hint="--out DIR, or > FILE in its place")
+        raise UsageError(
+            "file-for-folder", "a file, where --out needs a folder", where=out, hint="--out DIR, or > FILE in its place"
+        )
     if lm == "none":
         options.warn_without_effect(context, "without --lm", "weights", "lexicon")
     if not any(is_pipe(recording.source) for recording in recordings):
@@ -154,8 +158,9 @@ def transcribe(
         if len(failed) == 1 and not report.recordings + report.skipped:
             raise typer.Exit(failed[0].exit_code)  # it is told already
         if not report.recordings + report.skipped:
-            raise DataError(f"nothing could be transcribed: {names}{more}")
+            raise DataError("nothing-transcribed", f"nothing could be transcribed: {names}{more}")
         raise PartialError(
+            "recordings-failed",
             f"{len(failed)} input{'s have' if len(failed) > 1 else ' has'} no transcript; all others are done",
             where=f"{names}{more}",
             hint="each is explained above; the same command does only what is missing"
@@ -169,20 +174,28 @@ def _formats(given: str) -> list[str]:
     names = list(dict.fromkeys(name.strip().lower() for name in given.split(",") if name.strip()))
     for name in names:
         if name not in list(Format):
-            raise UsageError(f"no format {name!r}{nearest(name, Format)}", hint=f"one of {', '.join(Format)}")
+            raise UsageError(
+                "no-such-format", f"no format {name!r}{nearest(name, Format)}", hint=f"one of {', '.join(Format)}"
+            )
     if not names:
-        raise UsageError("--format names no format", hint="for example --format text,srt")
+        raise UsageError("option-empty", "--format names no format", hint="for example --format text,srt")
     return names
 
 
 def _check_stdout(formats: list[str], recordings: int, channels: Channels) -> None:
     """Refuse what would make a mixture of files on stdout, or go nowhere."""
     if standard.is_closed(1):
-        raise UsageError("stdout is closed, and transcripts would go there", hint="--out DIR, or > FILE")
+        raise UsageError(
+            "stdout-closed", "stdout is closed, and transcripts would go there", hint="--out DIR, or > FILE"
+        )
     if len(formats) > 1:
-        raise UsageError(f"{len(formats)} formats on stdout", hint="--out DIR, or a single --format")
+        raise UsageError(
+            "stdout-holds-one", f"{len(formats)} formats on stdout", hint="--out DIR, or a single --format"
+        )
     if formats[0] in (Format.SRT, Format.VTT, Format.TEXTGRID) and (recordings > 1 or channels is Channels.SPLIT):
-        raise UsageError(f"several transcripts as {formats[0]} on stdout", hint="--out DIR gives each a file")
+        raise UsageError(
+            "stdout-holds-one", f"several transcripts as {formats[0]} on stdout", hint="--out DIR gives each a file"
+        )
 
 
 def _tell_of_inputs(vain: Sequence[DataError], recordings: Sequence[Recording], out: Path | None) -> None:

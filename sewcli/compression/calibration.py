@@ -66,6 +66,8 @@ def calibration(
     fitting = [(u, labels) for u, labels in both if frames_needed(labels) <= int(model.encoder.frames(u.samples))]
     if not fitting:
         raise DataError(
-            "no utterance has a text that fits its frames", hint="--split with speech in it, or more --seconds"
+            "no-usable-utterance",
+            "no utterance has a text that fits its frames",
+            hint="--split with speech in it, or more --seconds",
         )
     return Calibration([u for u, _ in fitting], [labels for _, labels in fitting])

@@ -203,7 +203,9 @@ def usable(
     shortest = max(config.data.min_seconds, 0.025)
     kept = [replace(u, text="", fault="") for u in utterances if shortest <= u.seconds <= config.data.max_seconds]
     if not kept:
-        raise DataError("no utterance is left to train on", hint="look at the data section of the config")
+        raise DataError(
+            "no-usable-utterance", "no utterance is left to train on", hint="look at the data section of the config"
+        )
     if dropped := len(utterances) - len(kept):
         log.info(f"left out: {dropped} too short or too long")
     return kept

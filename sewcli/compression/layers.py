@@ -24,6 +24,7 @@ def chosen_layers(start: Literal["alternate", "last"], total: int, wanted: int) 
     """
     if wanted > total:
         raise UsageError(
+            "invalid-layers",
             f"{wanted} layers from a model of {total}",
             hint=f"--layers up to {total}, or --init random for a model of another depth with new weights",
         )

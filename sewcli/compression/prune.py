@@ -123,13 +123,21 @@ def prune(
 def _require_sense(wish: Wish) -> None:
     """Refuse what would do nothing, or could not be done in the end."""
     if wish.magnitude is None and not wish.cuts:
-        raise UsageError("nothing to prune", hint="--magnitude 0.5, --heads N, --feedforward N or --drop-layers N")
+        raise UsageError(
+            "nothing-to-prune",
+            "nothing to prune",
+            hint="--magnitude 0.5, --heads N, --feedforward N or --drop-layers N",
+        )
     if wish.magnitude == 0:
-        raise UsageError("--magnitude 0 sets nothing to zero", hint="leave it out, or a larger share")
+        raise UsageError(
+            "nothing-to-prune", "--magnitude 0 sets nothing to zero", hint="leave it out, or a larger share"
+        )
     if wish.scope == "global":
         return
     if wish.magnitude is None:
-        raise UsageError(f"--scope {wish.scope} without --magnitude", hint="add --magnitude 0.5, or leave it out")
+        raise UsageError(
+            "options-conflict", f"--scope {wish.scope} without --magnitude", hint="add --magnitude 0.5, or leave it out"
+        )
     if wish.scope == "sensitivity":
         require_reach(wish.magnitude)
 
@@ -143,7 +151,12 @@ def _require_room(model: CTCModel, wish: Wish, source: Path) -> None:
     }
     for name, (wanted, there) in limits.items():
         if wanted and wanted > there:
-            raise UsageError(f"--{name} {wanted}: at most {there}", where=source, hint=f"--{name} N, N up to {there}")
+            raise UsageError(
+                "prune-too-much",
+                f"--{name} {wanted}: at most {there}",
+                where=source,
+                hint=f"--{name} N, N up to {there}",
+            )
 
 
 def _utterances(data: Path, split: str | None) -> list[Utterance]:

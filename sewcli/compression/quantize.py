@@ -192,7 +192,9 @@ def _require_weights(source: Path) -> None:
     if not is_graph(source):
         open_source(source, expect="ctc")
     elif (numbers := open_graph(source).numbers) != "fp32":
-        raise UsageError(f"is {numbers} already", where=source, hint="quantize the model that it was made of")
+        raise UsageError(
+            "quantized-already", f"is {numbers} already", where=source, hint="quantize the model that it was made of"
+        )
 
 
 def _splits(data: Path, split: str | None) -> list[str]:
@@ -219,7 +221,10 @@ def _clips(data: Path, split: str | None, count: int, seed: int) -> list[np.ndar
             waves.append(np.ascontiguousarray(wave))
     if not waves:
         raise DataError(
-            "no utterance can be read", where=data, hint="--data with audio of the kind that is to be heard"
+            "no-usable-utterance",
+            "no utterance can be read",
+            where=data,
+            hint="--data with audio of the kind that is to be heard",
         )
     return waves
 

@@ -70,7 +70,9 @@ def require_reach(share: float) -> None:
         UsageError: it is.
     """
     if share > SHARES[-1]:
-        raise UsageError(f"--magnitude {share:g} by sensitivity", hint=f"at most {SHARES[-1]}, or --scope global")
+        raise UsageError(
+            "prune-too-much", f"--magnitude {share:g} by sensitivity", hint=f"at most {SHARES[-1]}, or --scope global"
+        )
 
 
 def _at(rising: Mapping[int, np.ndarray], height: float) -> dict[int, float]:

@@ -76,7 +76,7 @@ def require_comparable(models: Sequence[Path], decoding: Decoding, device: torch
     vocabularies = []
     for model in models:
         if is_graph(model) and device.type != "cpu":
-            raise UsageError("a graph computes on the CPU", where=model, hint="--device cpu")
+            raise UsageError("graph-not-comparable", "a graph computes on the CPU", where=model, hint="--device cpu")
         opened = open_graph(model) if is_graph(model) else open_source(model, expect="ctc")
         vocabularies.append(opened.vocabulary)
     if vocabularies[0]:

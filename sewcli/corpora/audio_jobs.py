@@ -209,9 +209,11 @@ def _process(sound: Sound) -> Outcome:
 
 def _require(info: AudioInfo, sound: Sound, *, mono: bool) -> None:
     if info.rate != sound.rate:
-        raise DataError(f"the sample rate is {info.rate} Hz, not {sound.rate} Hz", where=sound.path)
+        raise DataError(
+            "wrong-sample-rate", f"the sample rate is {info.rate} Hz, not {sound.rate} Hz", where=sound.path
+        )
     if mono and info.channels != 1:
-        raise DataError(f"{info.channels} channels, not 1", where=sound.path)
+        raise DataError("wrong-channels", f"{info.channels} channels, not 1", where=sound.path)
 
 
 def _write(path: Path, wave: np.ndarray) -> tuple[int, int]:

@@ -41,6 +41,7 @@ def read_rows(path: Path, delimiter: str, columns: Sequence[str]) -> Iterator[Ro
     head = next(lines, (0, b""))[1].decode("utf-8-sig", errors="replace").split(delimiter)
     if missing := [name for name in columns if name not in head]:
         raise DataError(
+            "no-such-column",
             f"no column {missing[0]!r} (there are: {', '.join(map(repr, head))})",
             where=path,
             hint="copy or download it again; its first line names the columns",
@@ -68,6 +69,8 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 if line.strip():
                     yield number, line.rstrip(b"\r\n")
     except FileNotFoundError:
-        raise DataError("no such table", where=path) from None
+        raise DataError("file-not-found", "no such table", where=path) from None
     except (OSError, EOFError, zlib.error) as error:  # BadGzipFile is an OSError
-        raise DataError(f"cannot be read to its end ({error})", where=path, hint="copy or download it again") from None
+        raise DataError(
+            "cannot-read", f"cannot be read to its end ({error})", where=path, hint="copy or download it again"
+        ) from None

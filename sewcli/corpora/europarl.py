@@ -38,10 +38,10 @@ def read_sentences(files: Iterable[Path]) -> Iterator[str]:
                             seen.add(hash(text))
                             yield text
         except FileNotFoundError:
-            raise DataError("no such text file", where=path) from None
+            raise DataError("file-not-found", "no such text file", where=path) from None
         except UnicodeDecodeError as error:
             raise DataError(
-                f"not UTF-8 text ({error})", where=path, hint="Europarl v7 is UTF-8: unpack it again"
+                "not-utf8", f"not UTF-8 text ({error})", where=path, hint="Europarl v7 is UTF-8: unpack it again"
             ) from None
 
 

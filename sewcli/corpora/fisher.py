@@ -62,6 +62,7 @@ def find_splits(corpus: Path) -> list[Split]:
         there, absent = ("transcripts", "audio") if transcript else ("audio", "transcripts")
         numbers = "LDC2004T19 and LDC2005T19" if audio else "LDC2004S13 and LDC2005S13"
         raise UsageError(
+            "corpus-part-missing",
             f"Fisher's {there} is here and its {absent} is not".replace("transcripts is", "transcripts are"),
             where=corpus,
             hint=f"unpack or link {numbers} here too",

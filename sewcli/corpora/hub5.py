@@ -60,6 +60,7 @@ def find_test(corpus: Path, test: TelephoneTest) -> list[Split]:
         number = test.numbers[0 if stms else 1]
         near = _nearby(corpus, test, references=has_audio)
         raise UsageError(
+            "corpus-part-missing",
             f"of {test.split} only the {here} can be found, and no {absent}",
             where=corpus,
             hint=f"give the folder that holds both, or links to both: {near} is near"

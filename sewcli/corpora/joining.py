@@ -72,7 +72,9 @@ def cut_out(path: Path, info: AudioInfo, joins: Sequence[tuple[str, Spans]]) -> 
     position = 0
     for block in read_blocks(path):
         if not np.isfinite(block).all():
-            raise DataError("holds samples that are NaN or infinite", where=path, hint="export the recording again")
+            raise DataError(
+                "nan-samples", "holds samples that are NaN or infinite", where=path, hint="export the recording again"
+            )
         while waiting and waiting[-1].begins < position + len(block):
             hearing.append(waiting.pop())
             hearing[-1].wave = np.empty(sum(last - first for first, last in hearing[-1].stretches), np.float32)

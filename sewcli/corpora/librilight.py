@@ -56,6 +56,7 @@ def find_corpus(folder: Path | None) -> Path:
         folder = next((place for place in places if place.is_dir()), None)
         if folder is None:
             raise UsageError(
+                "corpus-not-found",
                 "Libri-Light is not here, and no folder was given",
                 where=places[0],
                 hint="unpack https://dl.fbaipublicfiles.com/librilight/data/librispeech_finetuning.tgz (0.6 GB) or "
@@ -69,14 +70,22 @@ def find_corpus(folder: Path | None) -> Path:
     above = folder.absolute().parent
     for level, part in ((above, folder.absolute().name), (above.parent, f"10min-{folder.absolute().name}")):
         if part in _available(level):
-            raise UsageError("this is one part of a corpus", where=folder, hint=f"give {level} --part {part}")
+            raise UsageError(
+                "corpus-folder-too-deep",
+                "this is one part of a corpus",
+                where=folder,
+                hint=f"give {level} --part {part}",
+            )
     if found_here := librispeech.found_parts(folder):
         if found_here[0] not in ("clean", "other"):
             return folder
-        raise UsageError("this is one part of a corpus", where=folder, hint=f"give {above}")
+        raise UsageError("corpus-folder-too-deep", "this is one part of a corpus", where=folder, hint=f"give {above}")
     if _labelled(folder / NAME) or _unlabelled(folder / NAME):
-        raise UsageError("the corpus is one level below", where=folder, hint=f"give {folder / NAME}")
+        raise UsageError(
+            "corpus-folder-too-high", "the corpus is one level below", where=folder, hint=f"give {folder / NAME}"
+        )
     raise UsageError(
+        "not-this-corpus",
         "not in the layout of Libri-Light: no 1h/0/clean/SPEAKER/CHAPTER/*.trans.txt and no small/SPEAKER/BOOK/*.flac",
         where=folder,
         hint=f"give the folder that holds 1h/ and 9h/ ({LABELLED}), or small/, medium/ or large/, or LibriSpeech itself "
@@ -103,7 +112,9 @@ def find_splits(corpus: Path, wanted: Sequence[str] | None) -> list[Split]:
             plain = name.partition("=")[0]
             what = f"no set {name!r}{nearest(plain, available)}" if plain == name else "lists select from LibriSpeech"
             hint = f"there are: {', '.join(available)}"
-            raise UsageError(what, where=corpus, hint=hint if plain == name else f"--part {plain}; {hint}")
+            raise UsageError(
+                "corpus-part-missing", what, where=corpus, hint=hint if plain == name else f"--part {plain}; {hint}"
+            )
     return [available[name] for name in dict.fromkeys(wanted or available)]
 
 
@@ -212,9 +223,15 @@ def _cuts(path: Path, facts: Mapping[str, Any]) -> list[tuple[float, float | Non
     try:
         found = [(float(start), float(end)) for start, end in activity]
     except (TypeError, ValueError):
-        raise DataError("the voice activity in its .json is not a list of pairs of seconds", where=path) from None
+        raise DataError(
+            "invalid-voice-activity", "the voice activity in its .json is not a list of pairs of seconds", where=path
+        ) from None
     if not all(0 <= start < end < math.inf for start, end in found):
-        raise DataError("the voice activity in its .json has a stretch that ends before it begins", where=path)
+        raise DataError(
+            "invalid-voice-activity",
+            "the voice activity in its .json has a stretch that ends before it begins",
+            where=path,
+        )
     return list(stretches(found))
 
 
@@ -223,7 +240,7 @@ def _facts(path: Path) -> dict[str, Any]:
     try:
         return read_object(path) if path.exists() else {}
     except DataError as error:
-        raise DataError(f"its .json cannot be read ({error.what})", where=path) from None
+        raise DataError(error.code, f"its .json cannot be read ({error.what})", where=path) from None
 
 
 # The labelled sets out of LibriSpeech, by the authors' lists.
@@ -232,6 +249,7 @@ def _facts(path: Path) -> dict[str, Any]:
 def _listed_splits(corpus: Path, wanted: Sequence[str]) -> list[Split]:
     if not wanted:
         raise UsageError(
+            "corpus-lists-missing",
             "this is LibriSpeech: which of its utterances make the labelled sets is in libri-light's lists",
             where=corpus,
             hint="--part 10min=1h.lst --part 1h=1h.lst --part 10h=10h.lst, from baselines/TDS/data of "
@@ -244,6 +262,7 @@ def _name_and_list(corpus: Path, setting: str) -> tuple[str, Path]:
     name, equals, path = setting.partition("=")
     if not equals or not path or Path(name).name != name or name.startswith(("train", "dev", "test")):
         raise UsageError(
+            "invalid-part",
             f"--part {setting!r} is not of the form NAME=LIST",
             where=corpus,
             hint="for example --part 1h=1h.lst; train, dev and test are for splits that do not overlap with others",
@@ -272,13 +291,16 @@ def read_list(path: Path) -> list[str]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise UsageError(f"cannot read the list of utterances ({reason})", where=path) from None
+        raise UsageError("cannot-read", f"cannot read the list of utterances ({reason})", where=path) from None
     wanted = [line.split()[0] for line in lines if line.strip()]
     strange = next((identity for identity in wanted if not re.fullmatch(r"\d+-\d+-\d+", identity)), None)
     if strange or not wanted:
         what = f"{strange!r} is no utterance of LibriSpeech" if strange else "an empty list"
         raise UsageError(
-            what, where=path, hint="each line begins with SPEAKER-CHAPTER-NUMBER, as in libri-light's 1h.lst"
+            "invalid-utterance-list",
+            what,
+            where=path,
+            hint="each line begins with SPEAKER-CHAPTER-NUMBER, as in libri-light's 1h.lst",
         )
     return wanted
 
@@ -301,7 +323,10 @@ def fold_speakers(corpus: Path, speakers: Iterable[str], fold: int) -> list[str]
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise UsageError(
-            f"cannot read who is a woman or a man ({reason})", where=table, hint="copy it from LibriSpeech's archive"
+            "cannot-read",
+            f"cannot read who is a woman or a man ({reason})",
+            where=table,
+            hint="copy it from LibriSpeech's archive",
         ) from None
     wanted = set(speakers)
     for number, sex, subset in ([field.strip() for field in row[:3]] for row in rows if len(row) > 3):
@@ -311,6 +336,7 @@ def fold_speakers(corpus: Path, speakers: Iterable[str], fold: int) -> list[str]
     short = [f"{sex} {part}" for (sex, part), group in groups.items() if len(group) <= fold]
     if short:
         raise UsageError(
+            "fold-without-speakers",
             f"fold {fold} has no speaker of {', '.join(short)}",
             where=table,
             hint="use libri-light's 1h.lst, folds 0 to 5",

@@ -66,6 +66,7 @@ def find_corpus(folder: Path | None) -> Path:
         folder = default_folder()
         if not folder.is_dir():
             raise UsageError(
+                "corpus-not-found",
                 "LibriSpeech is not here, and no folder was given",
                 where=folder,
                 hint="sew prep librispeech DIR (the folder that holds train-clean-100/ and others), "
@@ -76,14 +77,18 @@ def find_corpus(folder: Path | None) -> Path:
     if found_parts(folder):
         return folder
     if found_parts(folder / NAME):
-        raise UsageError("the corpus is one level below", where=folder, hint=f"give {folder / NAME}")
+        raise UsageError(
+            "corpus-folder-too-high", "the corpus is one level below", where=folder, hint=f"give {folder / NAME}"
+        )
     if found_parts(folder.absolute().parent) and _is_part(folder):
         raise UsageError(
+            "corpus-folder-too-deep",
             "this is one part of a corpus",
             where=folder,
             hint=f"give the folder above it: {folder.absolute().parent} --part {folder.absolute().name}",
         )
     raise UsageError(
+        "not-this-corpus",
         "not in the layout of LibriSpeech: no part with SPEAKER/CHAPTER/*.trans.txt",
         where=folder,
         hint="give the folder that holds train-clean-100/, dev-clean/ and so on",
@@ -112,11 +117,19 @@ def find_splits(
     for name in wanted or ():
         if not name or Path(name).name != name or not (corpus / name).is_dir():
             raise UsageError(
-                f"no part {name!r}{nearest(name, there)}", where=corpus, hint=f"there are: {', '.join(there) or 'none'}"
+                "no-such-part",
+                f"no part {name!r}{nearest(name, there)}",
+                where=corpus,
+                hint=f"there are: {', '.join(there) or 'none'}",
             )
     if not wanted and not known:
         options = " ".join(f"--part {name}" for name in there)
-        raise UsageError("no part with a name of LibriSpeech's", where=corpus, hint=f"name those to use: {options}")
+        raise UsageError(
+            "corpus-part-missing",
+            "no part with a name of LibriSpeech's",
+            where=corpus,
+            hint=f"name those to use: {options}",
+        )
     parts = list(dict.fromkeys(wanted or known))
     if held_out:
         return _with_held_out(corpus, parts, held_out)
@@ -135,14 +148,20 @@ def _with_held_out(corpus: Path, parts: Sequence[str], held_out: Mapping[str, Se
     for speaker in speakers:
         if speaker not in there:
             raise UsageError(
-                f"no speaker {speaker!r}{nearest(speaker, there)}", where=corpus, hint=f"there are: {_some(there)}"
+                "no-such-speaker",
+                f"no speaker {speaker!r}{nearest(speaker, there)}",
+                where=corpus,
+                hint=f"there are: {_some(there)}",
             )
         if speakers.count(speaker) > 1:
-            raise UsageError(f"speaker {speaker} is held out twice", where=corpus)
+            raise UsageError("invalid-hold-out", f"speaker {speaker} is held out twice", where=corpus)
     for name in held_out:
         if name in parts:
             raise UsageError(
-                f"{name} is a part already", where=corpus, hint="hold speakers out into a split of another name"
+                "split-exists",
+                f"{name} is a part already",
+                where=corpus,
+                hint="hold speakers out into a split of another name",
             )
     away = frozenset(speakers)
     choice = f"without {' '.join(sorted(away))}"
@@ -245,10 +264,17 @@ def download(folder: Path, parts: Sequence[str], *, server: str = "http://www.op
     for part in parts:
         if part not in PARTS:
             raise UsageError(
-                f"no part {part!r} to download{nearest(part, PARTS)}", hint=f"there are: {', '.join(PARTS)}"
+                "no-such-part",
+                f"no part {part!r} to download{nearest(part, PARTS)}",
+                hint=f"there are: {', '.join(PARTS)}",
             )
     if folder.name != NAME:
-        raise UsageError(f"the archives unpack into a folder named {NAME}", where=folder, hint=f"give {folder / NAME}")
+        raise UsageError(
+            "wrong-folder-name",
+            f"the archives unpack into a folder named {NAME}",
+            where=folder,
+            hint=f"give {folder / NAME}",
+        )
     missing = [part for part in parts if not (folder / part / ".completed").is_file()]
     if not missing:
         info(f"{folder}: downloaded already: {', '.join(parts)}")
@@ -264,12 +290,14 @@ def download(folder: Path, parts: Sequence[str], *, server: str = "http://www.op
         download_librispeech(folder.parent, dataset_parts=missing, base_url=server)
     except (URLError, ConnectionError, TimeoutError) as error:
         raise UsageError(
+            "cannot-download",
             f"cannot download from {server} ({getattr(error, 'reason', None) or error})",
             hint="check the connection and run the same command again (it goes on where it stopped), "
             f"or unpack the archives yourself in {folder.parent}",
         ) from None
     except (tarfile.TarError, EOFError) as error:
         raise UsageError(
+            "archive-damaged",
             f"an archive of {', '.join(missing)} is not whole ({error})",
             where=folder.parent,
             hint="run the same command again (it goes on where it stopped), or delete the archive first",

@@ -24,7 +24,9 @@ def recipe_of(corpus: str) -> ModuleType:
     """
     name = corpus.replace("-", "_")
     if name not in CORPORA:
-        raise UsageError(f"no corpus {corpus!r}{nearest(name, CORPORA)}", hint=f"there are: {', '.join(CORPORA)}")
+        raise UsageError(
+            "no-such-corpus", f"no corpus {corpus!r}{nearest(name, CORPORA)}", hint=f"there are: {', '.join(CORPORA)}"
+        )
     return import_module(f"sewcli.corpora.{name}")
 
 
@@ -37,6 +39,8 @@ def require_folder(folder: Path) -> None:
     if folder.is_dir():
         return
     if folder.exists():
-        raise UsageError("a file, not the folder of a corpus", where=folder, hint="unpack it, and give the folder")
+        raise UsageError(
+            "file-for-folder", "a file, not the folder of a corpus", where=folder, hint="unpack it, and give the folder"
+        )
     siblings = [path.name for path in folder.absolute().parent.glob("*/")]
-    raise UsageError(f"no such folder{nearest(folder.name, siblings)}", where=folder)
+    raise UsageError("folder-not-found", f"no such folder{nearest(folder.name, siblings)}", where=folder)

@@ -159,6 +159,7 @@ def _prepare_split(out: Path, corpus: str, split: Split, inputs: str, jobs: int,
     if not pieces:
         first = f", the first of them: {rejections[0].file}: {rejections[0].reason}" if rejections else ""
         raise DataError(
+            "no-usable-utterance",
             f"no usable utterance in {split.name} ({len(rejections)} were set aside{first})",
             where=split.folder,
             hint=f"see {out / REJECTED}" if rejections else "see the layout that sew prep CORPUS --mini writes",
@@ -243,7 +244,7 @@ def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", where=path) from None
+        raise DataError("cannot-read", f"cannot be read ({error.strerror})", where=path) from None
 
 
 def _parts(pieces: Sequence[Piece], published: Published | None) -> dict[str, int]:

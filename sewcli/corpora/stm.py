@@ -69,9 +69,11 @@ def read_stm(path: str | Path) -> tuple[list[Segment], list[Fault]]:
         lines = Path(path).read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise DataError(f"line {line}: not UTF-8 text", where=path, hint="convert it: iconv -t UTF-8") from None
+        raise DataError(
+            "not-utf8", f"line {line}: not UTF-8 text", where=path, hint="convert it: iconv -t UTF-8"
+        ) from None
     except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", where=path) from None
+        raise DataError("cannot-read", f"cannot be read ({error.strerror})", where=path) from None
     return parse_stm(lines)
 
 

@@ -64,7 +64,12 @@ def draw(out: Path, name: str, hours: float, seed: int) -> dict[str, Any]:
     _require_train(out, sources)
     roots = {entry.get("root") for entry in sources.values()}
     if len(roots) > 1:
-        raise UsageError("its train splits have different roots", where=out, hint="prepare all of them with one --root")
+        raise UsageError(
+            "roots-differ",
+            "its train splits have different roots",
+            where=out,
+            hint="prepare all of them with one --root",
+        )
     request = {
         "hours": hours,
         "seed": seed,
@@ -145,13 +150,14 @@ def choose(cuts: Iterable[Drawable], seconds: float, seed: int) -> list[Drawable
         UsageError: not a positive length, or not as much speech.
     """
     if not seconds > 0:
-        raise UsageError(f"a subset of {seconds / 3600:g} hours", hint="ask for more than 0 hours")
+        raise UsageError("invalid-subset", f"a subset of {seconds / 3600:g} hours", hint="ask for more than 0 hours")
     by_speaker: dict[str, list[Drawable]] = {}
     for cut in cuts:
         by_speaker.setdefault(cut.speaker, []).append(cut)
     there = math.fsum(cut.seconds for own in by_speaker.values() for cut in own)  # exact: the order plays no part
     if there < seconds:
         raise UsageError(
+            "subset-too-large",
             f"{seconds / 3600:g} hours are wanted, the train splits hold {there / 3600:.4g} with transcripts",
             hint="ask for fewer hours",
         )
@@ -173,7 +179,9 @@ def choose(cuts: Iterable[Drawable], seconds: float, seed: int) -> list[Drawable
         if by_speaker[speaker]:
             heapq.heappush(turns, (given + cut.seconds, order, speaker))
     if not chosen:
-        raise UsageError(f"{seconds:g} s are less than half of one utterance", hint="ask for more hours")
+        raise UsageError(
+            "subset-too-small", f"{seconds:g} s are less than half of one utterance", hint="ask for more hours"
+        )
     return chosen
 
 
@@ -189,21 +197,31 @@ def _drawable(row: dict[str, Any]) -> Drawable:
 
 def _check_name(out: Path, name: str, splits: dict[str, Any]) -> None:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", name):
-        raise UsageError(f"{name!r} is no name for a split", hint="letters, digits, and . _ + -, for example 10h-a")
+        raise UsageError(
+            "invalid-split-name",
+            f"{name!r} is no name for a split",
+            hint="letters, digits, and . _ + -, for example 10h-a",
+        )
     for prefix, reason in RESERVED.items():
         if name.startswith(prefix):
             raise UsageError(
+                "invalid-split-name",
                 f"a subset cannot be named {name!r}: {reason}",
                 hint="give it another name, and train with --set data.train=NAME",
             )
     if name in splits and "subset" not in splits[name]:
-        raise UsageError(f"{name} is a split of the corpus already", where=out, hint="give the subset another name")
+        raise UsageError(
+            "split-exists", f"{name} is a split of the corpus already", where=out, hint="give the subset another name"
+        )
 
 
 def _require_train(out: Path, splits: Iterable[str]) -> None:
     if not any(split.startswith(TRAIN) for split in splits):
         raise UsageError(
-            "no train splits to draw from", where=out, hint="first run sew prep with the corpus's train parts"
+            "no-such-split",
+            "no train splits to draw from",
+            where=out,
+            hint="first run sew prep with the corpus's train parts",
         )
 
 
@@ -220,7 +238,9 @@ def _splits(out: Path) -> dict[str, dict[str, Any]]:
     try:
         return {str(name): dict(entry) for name, entry in read_object(out / SUMMARY)["splits"].items()}
     except (DataError, KeyError, TypeError, ValueError, AttributeError):
-        raise UsageError("no prepared corpus here", where=out, hint="first run: sew prep") from None
+        raise UsageError(
+            "no-prepared-corpus", "no prepared corpus here", where=out, hint="first run: sew prep"
+        ) from None
 
 
 def _write_splits(out: Path, splits: dict[str, dict[str, Any]]) -> None:

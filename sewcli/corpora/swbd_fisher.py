@@ -56,6 +56,7 @@ def find_corpus(folder: Path | None) -> Path:
         folder = Path(os.environ.get(CORPORA) or "download") / NAME
         if not folder.is_dir():
             raise UsageError(
+                "corpus-not-found",
                 "Switchboard and Fisher are not here, and no folder was given",
                 where=folder,
                 hint=f"sew prep swbd_fisher DIR, where DIR holds or links to {TO_FETCH}; "
@@ -63,11 +64,22 @@ def find_corpus(folder: Path | None) -> Path:
             )
     require_folder(folder)
     if inside := [above for above in (folder.absolute(), *folder.absolute().parents) if ANY.name(above)]:
-        raise UsageError("this is inside one part of the corpus", where=folder, hint=f"give {inside[-1].parent}")
+        raise UsageError(
+            "corpus-folder-too-deep",
+            "this is inside one part of the corpus",
+            where=folder,
+            hint=f"give {inside[-1].parent}",
+        )
     if not find_folders(folder, ANY):
         if deeper := find_folders(folder, ANY, depth=2 * DEPTH):
-            raise UsageError("the corpus is some levels below", where=folder, hint=f"give {deeper[0].parent}")
+            raise UsageError(
+                "corpus-folder-too-high",
+                "the corpus is some levels below",
+                where=folder,
+                hint=f"give {deeper[0].parent}",
+            )
         raise UsageError(
+            "not-this-corpus",
             "nothing of Switchboard or Fisher is here",
             where=folder,
             hint=f"it should hold folders, or links to folders, with these numbers in their names: {TO_FETCH}",
@@ -85,7 +97,10 @@ def find_splits(corpus: Path, wanted: Sequence[str] | None) -> list[Split]:
     for name in wanted or ():
         if name not in names:
             raise UsageError(
-                f"no part {name!r}{nearest(name, names)}", where=corpus, hint=f"there are: {', '.join(names)}"
+                "no-such-part",
+                f"no part {name!r}{nearest(name, names)}",
+                where=corpus,
+                hint=f"there are: {', '.join(names)}",
             )
     splits = []
     for part in PARTS:
@@ -93,7 +108,12 @@ def find_splits(corpus: Path, wanted: Sequence[str] | None) -> list[Split]:
             continue
         found = part.find(corpus)
         if not found and wanted:
-            raise UsageError(f"{part.split} is not here", where=corpus, hint=f"unpack or link {part.title} here")
+            raise UsageError(
+                "corpus-part-missing",
+                f"{part.split} is not here",
+                where=corpus,
+                hint=f"unpack or link {part.title} here",
+            )
         if not found:
             warn(f"no {part.split}: {part.title} is not below {corpus}")
         splits += found

@@ -46,6 +46,7 @@ def find_splits(corpus: Path) -> list[Split]:
         return []
     if not audio or not transcript:
         raise UsageError(
+            "corpus-part-missing",
             "Switchboard's transcripts are here and its audio is not"
             if transcript
             else "Switchboard's audio is here and its transcripts are not",

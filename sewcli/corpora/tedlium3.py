@@ -50,6 +50,7 @@ def find_corpus(folder: Path | None) -> Path:
         folder = Path(os.environ.get("SEW_CORPORA") or "download") / NAME
         if not folder.is_dir():
             raise UsageError(
+                "corpus-not-found",
                 "TED-LIUM 3 is not here, and no folder was given",
                 where=folder,
                 hint="fetch TEDLIUM_release-3.tgz from https://www.openslr.org/51 (CC BY-NC-ND 3.0), unpack it and give "
@@ -60,11 +61,19 @@ def find_corpus(folder: Path | None) -> Path:
         return folder
     for below in sorted(folder.glob("*/")):
         if _is_corpus(below):
-            raise UsageError("the corpus is one level below", where=folder, hint=f"give {below}")
+            raise UsageError(
+                "corpus-folder-too-high", "the corpus is one level below", where=folder, hint=f"give {below}"
+            )
     for above in list(folder.absolute().parents)[:3]:  # from legacy/train/stm
         if _is_corpus(above):
-            raise UsageError("this is a part of the corpus", where=folder, hint=f"give {above}, and --part for a split")
+            raise UsageError(
+                "corpus-folder-too-deep",
+                "this is a part of the corpus",
+                where=folder,
+                hint=f"give {above}, and --part for a split",
+            )
     raise UsageError(
+        "not-this-corpus",
         "not in the layout of TED-LIUM 3: no legacy/train/stm, legacy/dev/stm or legacy/test/stm",
         where=folder,
         hint=f"give the folder that {NAME}.tgz unpacks to (releases 1 and 2 have no legacy/)",
@@ -81,7 +90,10 @@ def find_splits(corpus: Path, wanted: Sequence[str] | None) -> list[Split]:
     for name in wanted or ():
         if name not in there:
             raise UsageError(
-                f"no split {name!r}{nearest(name, there)}", where=corpus, hint=f"there are: {', '.join(there)}"
+                "no-such-split",
+                f"no split {name!r}{nearest(name, there)}",
+                where=corpus,
+                hint=f"there are: {', '.join(there)}",
             )
     splits = list(dict.fromkeys(wanted or there))
     for name in splits:
@@ -216,7 +228,10 @@ def _sentences(files: Iterable[Path]) -> Iterator[str]:
                         yield sentence
         except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
             raise DataError(
-                f"cannot be read beyond line {number} ({error})", where=path, hint="unpack the archive again"
+                "cannot-read",
+                f"cannot be read beyond line {number} ({error})",
+                where=path,
+                hint="unpack the archive again",
             ) from None
 
 
@@ -228,6 +243,7 @@ def _require_folder(folder: Path) -> None:
     if not folder.is_dir():
         link = f": a link to {folder.readlink()}, which is not there" if folder.is_symlink() else ""
         raise UsageError(
+            "folder-not-found",
             f"no such folder{link}",
             where=folder,
             hint=f"unpack {NAME}.tgz whole, with its links (legacy/train links to data/): tar xzf {NAME}.tgz",

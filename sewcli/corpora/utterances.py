@@ -155,5 +155,8 @@ def _written(path: Path, root: Path | None) -> str:
         return str(absolute.relative_to(root.absolute()))
     except ValueError:
         raise UsageError(
-            "a sound file is not below --root", where=absolute, hint=f"give a folder that holds it, not {root}"
+            "not-below-root",
+            "a sound file is not below --root",
+            where=absolute,
+            hint=f"give a folder that holds it, not {root}",
         ) from None

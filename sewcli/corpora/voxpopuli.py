@@ -57,6 +57,7 @@ def find_corpus(folder: Path | None) -> Path:
         folder = Path(os.environ.get("SEW_CORPORA") or "download") / NAME
         if not folder.is_dir():
             raise UsageError(
+                "corpus-not-found",
                 "VoxPopuli is not here, and no folder was given",
                 where=folder,
                 hint=f"fetch the sessions with {FETCH} and the transcripts {URL} into DIR/{CLIPS}/, "
@@ -66,10 +67,13 @@ def find_corpus(folder: Path | None) -> Path:
     if _is_root(folder):
         return folder
     if below := next((path for path in sorted(folder.glob("*/")) if _is_root(path)), None):
-        raise UsageError("the corpus is one level below", where=folder, hint=f"give {below}")
+        raise UsageError("corpus-folder-too-high", "the corpus is one level below", where=folder, hint=f"give {below}")
     if above := next((path for path in folder.absolute().parents if _is_root(path)), None):
-        raise UsageError("this is a part of the corpus", where=folder, hint=f"give its root: {above}")
+        raise UsageError(
+            "corpus-folder-too-deep", "this is a part of the corpus", where=folder, hint=f"give its root: {above}"
+        )
     raise UsageError(
+        "not-this-corpus",
         f"not in the layout of VoxPopuli: neither {CLIPS}/asr_*.tsv nor {SESSIONS}/",
         where=folder,
         hint=f"give the folder that was DIR in {FETCH}",
@@ -84,13 +88,18 @@ def find_splits(corpus: Path, wanted: Sequence[str] | None) -> list[Split]:
     """
     for name in wanted or ():
         if name not in PUBLISHED:
-            raise UsageError(f"no split {name!r}{nearest(name, PUBLISHED)}", hint=f"there are: {', '.join(PUBLISHED)}")
+            raise UsageError(
+                "no-such-split",
+                f"no split {name!r}{nearest(name, PUBLISHED)}",
+                hint=f"there are: {', '.join(PUBLISHED)}",
+            )
     annotations = find_annotations(corpus)
     found = {name: _split(corpus, name, annotations) for name in wanted or PUBLISHED}
     splits = [split for split in found.values() if split]
     if not splits or (wanted and len(splits) < len(found)):
         name = next(name for name, split in found.items() if split is None)
         raise UsageError(
+            "corpus-part-missing",
             f"no transcripts of {name}: neither clips with their asr_{name}.tsv nor sessions with {ANNOTATIONS}",
             where=corpus / CLIPS,
             hint=f"fetch {URL} into this folder (the sessions then do), or cut the clips with voxpopuli.get_asr_data",

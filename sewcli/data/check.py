@@ -79,6 +79,7 @@ def labels_of(model: str, vocabulary: Path | None) -> Labels:
 
     if vocabulary and not vocabulary.exists():
         raise UsageError(
+            "vocabulary-not-found",
             "no such vocabulary",
             where=vocabulary,
             hint="give a vocab.json, a text file with a symbol a line, or a model folder",

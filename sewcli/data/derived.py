@@ -72,14 +72,19 @@ def derived_wave(prescription: bytes, samples: int, where: str) -> np.ndarray:
             raise failures[0] from None
         reason = str(error).partition("\n")[0][:120] or type(error).__name__
         raise DataError(
-            f"lhotse cannot compute this audio ({reason})", where=where, hint="see what cut.load_audio() says"
+            "derived-audio-failed",
+            f"lhotse cannot compute this audio ({reason})",
+            where=where,
+            hint="see what cut.load_audio() says",
         ) from None
     if loaded is None or loaded.shape != (1, samples):
         shape = None if loaded is None else loaded.shape
-        raise DataError(f"lhotse gives {shape} channels and samples, not (1, {samples})", where=where)
+        raise DataError(
+            "derived-audio-failed", f"lhotse gives {shape} channels and samples, not (1, {samples})", where=where
+        )
     wave = np.ascontiguousarray(loaded[0], dtype=np.float32)
     if not np.isfinite(wave).all():
-        raise DataError("its transforms give samples that are NaN or infinite", where=where)
+        raise DataError("nan-samples", "its transforms give samples that are NaN or infinite", where=where)
     return wave
 
 
@@ -246,6 +251,7 @@ def _read(
         lacking = samples_of(promised, rate) - start - len(waves[0]) if wanted is None else 0
         if lacking > short:
             raise DataError(
+                "audio-truncated",
                 f"{len(waves[0]):,} samples, {lacking:,} fewer than the manifest says",
                 where=path,
                 hint="copy it again, or make the manifest again",

@@ -24,9 +24,11 @@ FIRST = "sew prep librispeech (see --help), or give the folder that it wrote, or
 def foreign_folder(data: Path) -> UsageError:
     """Why there are no splits in a folder."""
     if not data.exists():
-        return UsageError("no prepared corpus here: no such folder", where=data, hint=f"first run: {FIRST}")
+        return UsageError(
+            "no-prepared-corpus", "no prepared corpus here: no such folder", where=data, hint=f"first run: {FIRST}"
+        )
     what, hint = next(_of_folder(data), ("no prepared corpus here", f"first run: {FIRST}"))
-    return UsageError(what, where=data, hint=hint)
+    return UsageError("foreign-data-folder", what, where=data, hint=hint)
 
 
 def foreign_file(file: Path) -> UsageError:
@@ -41,7 +43,7 @@ def foreign_file(file: Path) -> UsageError:
         hint = f"lhotse copy {file} {file.name.split('.')[0]}.jsonl.gz"
     else:
         what, hint = "not a manifest that can be read", f"give a folder, or a file .jsonl or .jsonl.gz; first: {FIRST}"
-    return UsageError(what, where=file, hint=hint)
+    return UsageError("foreign-data-folder", what, where=file, hint=hint)
 
 
 def foreign_row(row: dict[str, object]) -> str | None:

@@ -72,13 +72,18 @@ def require_splits(data: str | Path, wanted: Sequence[str] | None, *, default_pr
         for name in wanted:
             if name not in found:
                 raise UsageError(
-                    f"no split {name!r}{nearest(name, found)}", where=data, hint=f"there are: {', '.join(found)}"
+                    "no-such-split",
+                    f"no split {name!r}{nearest(name, found)}",
+                    where=data,
+                    hint=f"there are: {', '.join(found)}",
                 )
         return list(wanted)
     chosen = found if data.is_file() else [name for name in found if name.startswith(default_prefix)]
     if not chosen:
         setting = f", e.g. --set data.train={found[0]}" if default_prefix == "train" else ""
-        raise UsageError(f"no split {default_prefix}*", where=data, hint=f"name one of: {', '.join(found)}{setting}")
+        raise UsageError(
+            "no-such-split", f"no split {default_prefix}*", where=data, hint=f"name one of: {', '.join(found)}{setting}"
+        )
     return chosen
 
 
@@ -136,6 +141,7 @@ def _only(found: Sequence[Path], split: str) -> Path:
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
         raise UsageError(
+            "ambiguous-split",
             f"{len(found)} manifests of the split {split!r}: {names}",
             where=found[0].parent,
             hint="give one of these files in place of the folder, or keep them in folders of their own",

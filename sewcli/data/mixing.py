@@ -59,6 +59,7 @@ def read_parts(chosen: Sequence[Part]) -> list[Utterance]:
     for part, utterances in read:
         if part.times > 1 and len(utterances) * part.times > MOST:
             raise UsageError(
+                "too-many-utterances",
                 f"{part.split}*{part.times} is {len(utterances) * part.times:,} utterances an epoch; {MOST:,} at most",
                 where=part.folder,
                 hint="take it fewer times: only the shares of the splits matter",
@@ -71,6 +72,7 @@ def _part(data: Path, name: str) -> Part:
     place = Path(form["place"]) if form else Path()
     if form is None or not place.name:
         raise UsageError(
+            "invalid-split-name",
             f"{name!r} names no split",
             hint="SPLIT, or FOLDER/SPLIT for one of another folder; *N behind it takes it N times, e.g. 10h*4",
         )

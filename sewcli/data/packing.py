@@ -79,9 +79,9 @@ def pack(data: Path, split: str, out: Path, *, shard_size: int, jobs: int) -> Pa
     rows, partial = list(read_cuts(data, split)), out / f"{split}{PARTIAL}"
     utterances = [utterance for _, utterance in rows]
     if not utterances:
-        raise DataError("no utterances in this manifest", where=manifests(data, split)[0])
+        raise DataError("no-utterances", "no utterances in this manifest", where=manifests(data, split)[0])
     if len({u.id for u in utterances}) < len(utterances):
-        raise DataError("two cuts have the same id", where=data, hint="sew check names them")
+        raise DataError("duplicate-id", "two cuts have the same id", where=data, hint="sew check names them")
     failed: list[Row] = []
     index: dict[str, Any] = {}
     with log.progress(f"packing {split}", len(utterances)) as bar:
@@ -93,7 +93,9 @@ def pack(data: Path, split: str, out: Path, *, shard_size: int, jobs: int) -> Pa
             bar.advance(len(shard))
     lost = {row["id"] for row in failed}
     if len(lost) == len(utterances):
-        raise DataError(f"none of {len(lost)} cuts can be read ({failed[0]['reason']})", where=failed[0]["path"])
+        raise DataError(
+            "nothing-readable", f"none of {len(lost)} cuts can be read ({failed[0]['reason']})", where=failed[0]["path"]
+        )
     hours = sum(u.seconds for u in utterances if u.id not in lost) / 3600
     done = replace(wanted, cuts=len(utterances) - len(lost), hours=hours, shards=len(index), failed=len(lost))
     if failed:
@@ -120,7 +122,10 @@ def _begin(out: Path, wanted: PackedSplit) -> PackedSplit | None:
             return there
         if not same:
             raise UsageError(
-                "another split of this name is here", where=folder, hint="remove it, or give another folder"
+                "split-exists",
+                "another split of this name is here",
+                where=folder,
+                hint="remove it, or give another folder",
             )
         folder.rename(partial)  # killed before the record was written
     if partial.exists() and not same:

@@ -52,7 +52,9 @@ class BatchPlan:
     def __post_init__(self) -> None:
         if not len(self.samples):
             raise UsageError(
-                "no utterance is left to train on", hint="look at the filters of length in the config's data section"
+                "no-usable-utterance",
+                "no utterance is left to train on",
+                hint="look at the filters of length in the config's data section",
             )
 
     def epoch(self, epoch: int) -> list[list[MicroBatch]]:

@@ -107,6 +107,7 @@ class Reader:
             )
             if len(self._rejected) > self.allowed:
                 self._too_many = DataError(
+                    "too-many-unreadable",
                     f"{len(self._rejected)} of {self.total} utterances cannot be read; {self.allowed} may be",
                     where=self.path,
                     hint="sew check finds them all; correct the files, or --set data.max_rejected=... (a share)",
@@ -144,7 +145,7 @@ class LeftOut:
             needed = math.ceil(1000 * len(unfit) / count) / 1000
             them = "it" if len(unfit) == 1 else f"the {len(unfit):,} of {count:,} utterances that cannot be used"
             hint = f"{error.hint or 'correct it'}; or leave {them} out: --set data.max_rejected={needed:g}"
-            raise DataError(error.what, where=first.id, hint=hint)
+            raise DataError(error.code, error.what, where=first.id, hint=hint)
         for utterance, error in unfit[:NAMED]:
             warn(f"{utterance.id}: {error.what}; left out")
         if len(unfit) > NAMED:
@@ -167,6 +168,7 @@ def listed(path: Path, *, validation: bool = False) -> set[str]:
     for number, row in numbered_jsonl(path):
         if not isinstance(row.get("id"), str):
             raise DataError(
+                "invalid-list-line",
                 f"line {number}: a line without the id of an utterance",
                 where=path,
                 hint="remove the line, or the file: what cannot be read is then listed again",

@@ -191,7 +191,7 @@ def _mark(tar: Path) -> list[int]:
         facts = tar.stat()
     except OSError as error:
         hint = "copy the shard again, or remove its cuts too"
-        raise DataError(f"cannot be read ({error.strerror})", where=tar, hint=hint) from None
+        raise DataError("cannot-read", f"cannot be read ({error.strerror})", where=tar, hint=hint) from None
     return [facts.st_size, facts.st_mtime_ns]
 
 
@@ -200,5 +200,8 @@ def _check_complete(folder: Path, cuts: list[Path]) -> None:
     if gaps := sorted(set(range(min(numbers), max(numbers) + 1)) - set(numbers)) if numbers else []:
         shown = ", ".join(f"{number:06d}" for number in gaps[:5])
         raise DataError(
-            f"{len(gaps)} shards are missing ({shown})", where=folder, hint="copy them again, or number the shards anew"
+            "shards-missing",
+            f"{len(gaps)} shards are missing ({shown})",
+            where=folder,
+            hint="copy them again, or number the shards anew",
         )

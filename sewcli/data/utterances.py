@@ -75,7 +75,9 @@ class Utterance:
             DataError: unreadable, shorter than the manifest says, or a text that is not that of the audio.
         """
         if self.fault:
-            raise DataError(self.fault, where=self.id, hint="CutSet.trim_to_supervisions before the audio is cut")
+            raise DataError(
+                "invalid-cut", self.fault, where=self.id, hint="CutSet.trim_to_supervisions before the audio is cut"
+            )
         if self.derived is not None:
             return derived_wave(self.derived, self.samples, self.id)
         short = round(TOLERANCE * self.rate)
@@ -85,7 +87,7 @@ class Utterance:
             )
         except DataError as error:
             if isinstance(self.path, Path) and not self.path.is_absolute() and not self.path.exists():
-                raise DataError(error.what, where=error.where, hint=ELSEWHERE) from None
+                raise DataError(error.code, error.what, where=error.where, hint=ELSEWHERE) from None
             raise
 
 
@@ -123,6 +125,7 @@ def read_named(data: str | Path, split: str) -> list[Utterance]:
     for utterance in found:
         if utterance.id in known:
             raise DataError(
+                "duplicate-id",
                 f"two utterances of {split} have the id {utterance.id!r:.80}, so their results cannot be kept apart",
                 where=manifests(data, split)[0],
                 hint="give each cut an id of its own (sew check lists them), or keep one of them",
@@ -165,7 +168,7 @@ def read_cuts(data: str | Path, split: str, *, sound: bool = True) -> Iterator[t
 
 def _require_some(found: list[Utterance], where: Path) -> list[Utterance]:
     if not found:
-        raise DataError("no utterances in this manifest", where=where, hint="prepare the corpus again")
+        raise DataError("no-utterances", "no utterances in this manifest", where=where, hint="prepare the corpus again")
     return found
 
 
@@ -193,10 +196,12 @@ def _taken_apart(rows: Iterable[tuple[str | Path, Row, Path | Packed]]) -> Itera
                 yield alone, utterance
         except Unsupported as error:
             what = f"line {number}: cut {str(row.get('id'))!r:.80}: {error.what}"
-            raise DataError(what, where=manifest, hint=error.hint) from None
+            raise DataError("invalid-manifest", what, where=manifest, hint=error.hint) from None
         except NOT_A_CUT as error:
             reason = foreign_row(row) or f"not a cut that can be read ({type(error).__name__}: {str(error)[:80]})"
-            raise DataError(f"line {number}: {reason}", where=manifest, hint=_again(Path(manifest))) from None
+            raise DataError(
+                "invalid-cut", f"line {number}: {reason}", where=manifest, hint=_again(Path(manifest))
+            ) from None
 
 
 def _unused(name: str, known: set[str]) -> str:
@@ -218,11 +223,15 @@ def _joined(recordings: Path, supervisions: Path) -> Iterator[Row]:
     of: dict[str, list[Row]] = {}
     for number, row in numbered_jsonl(supervisions):
         if "recording_id" not in row:
-            raise DataError(f"line {number}: not a supervision", where=supervisions, hint=_again(supervisions))
+            raise DataError(
+                "invalid-manifest", f"line {number}: not a supervision", where=supervisions, hint=_again(supervisions)
+            )
         of.setdefault(str(row["recording_id"]), []).append(row)
     for number, recording in numbered_jsonl(recordings):
         if "sources" not in recording:
-            raise DataError(f"line {number}: not a recording", where=recordings, hint=_again(recordings))
+            raise DataError(
+                "invalid-manifest", f"line {number}: not a recording", where=recordings, hint=_again(recordings)
+            )
         found = of.pop(str(recording.get("id")), [])
         sources = recording["sources"] if isinstance(recording["sources"], list) else []
         channels = recording.get("channel_ids") or sorted({c for source in sources for c in source.get("channels", ())})
@@ -238,6 +247,7 @@ def _joined(recordings: Path, supervisions: Path) -> Iterator[Row]:
     if of:
         lost = next(iter(of))
         raise DataError(
+            "recording-missing",
             f"{len(of):,} recordings of supervisions are not in {recordings.name}, the first is {lost!r:.80}",
             where=supervisions,
             hint="lhotse fix RECORDINGS SUPERVISIONS OUT takes out what has no partner",

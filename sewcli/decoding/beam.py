@@ -138,7 +138,9 @@ class Search(ABC):
             self._decoder = self._new_decoder()
         results, begun, offset = self._results(frames)
         if not results:
-            raise DataError("the search ended without a hypothesis", where=name, hint="a larger --beam")
+            raise DataError(
+                "search-failed", "the search ended without a hypothesis", where=name, hint="a larger --beam"
+            )
         found: dict[str, Hypothesis] = {}
         for result in results:  # best first: of one text the best stays
             text = self._text(begun + self._labels(result))
@@ -204,13 +206,20 @@ class Search(ABC):
         """float32, contiguous, finite where it must be, and with an end frame (not in `wav2letter`)."""
         size = len(self.vocabulary)
         if emission.ndim != 2 or emission.shape[1] != size:
-            raise DataError(f"emissions of shape {emission.shape}, the vocabulary has {size} symbols", where=name)
+            raise DataError(
+                "emissions-misfit",
+                f"emissions of shape {emission.shape}, the vocabulary has {size} symbols",
+                where=name,
+            )
         if np.isnan(emission).any() or np.isposinf(emission).any():
             raise DataError(
-                "the model gave NaN or infinity for this audio", where=name, hint="look at the audio and the model"
+                "nan-emissions",
+                "the model gave NaN or infinity for this audio",
+                where=name,
+                hint="look at the audio and the model",
             )
         if len(emission) and np.isneginf(emission.max(axis=1)).any():
-            raise DataError("a frame in which every symbol is impossible", where=name)
+            raise DataError("nan-emissions", "a frame in which every symbol is impossible", where=name)
         if self.options.search == "wav2letter":
             return np.ascontiguousarray(emission, dtype=np.float32)
         # A word counts only with its boundary, which models emit between words, not at the end: one more frame, in which
@@ -316,6 +325,7 @@ def _is_written(word: str, vocabulary: Vocabulary) -> bool:
 def _not_one_text(files: LanguageModelFiles, strangers: list[str], count: int) -> DataError:
     shown = ", ".join(map(repr, strangers[:3]))
     return DataError(
+        "lm-knows-few-words",
         f"it knows {count - len(strangers) or 'none'} of the {count} words of {files.lexicon} (e.g. not {shown})",
         where=files.model,
         hint="model and lexicon must come from one text, in the same case: sew lm ngram writes both, side by side; "

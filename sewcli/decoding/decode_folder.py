@@ -76,6 +76,7 @@ def write_whole(folder: Path, outcome: Outcome, settings: dict[str, Any]) -> Dec
     if not outcome.rows:
         first = outcome.failures[0] if outcome.failures else {"id": "", "reason": "there is none"}
         raise DataError(
+            "nothing-decoded",
             f"none of the {len(outcome.failures)} utterances could be decoded; {first['id']}: {first['reason']}",
             where=settings["split"],
         )

@@ -172,9 +172,10 @@ class KeptEmissions:
         indices = [(part, read_object(part / INDEX)) for part in _parts(folder, shard)]
         if not indices:
             hint = "sew decode --keep-emissions float32 keeps them"
-            raise DataError("no emissions are kept here", where=folder, hint=hint)
+            raise DataError("no-kept-emissions", "no emissions are kept here", where=folder, hint=hint)
         if any(index.get("inputs") != inputs for _, index in indices):
             raise DataError(
+                "kept-emissions-differ",
                 "these emissions are of other weights or cuts",
                 where=folder,
                 hint="sew decode --keep-emissions float32 makes them anew",
@@ -212,6 +213,7 @@ class KeptEmissions:
                         yield wanted[name], file.get_tensor(key).astype(np.float32)
             except (OSError, SafetensorError) as error:
                 raise DataError(
+                    "cannot-read",
                     f"kept emissions cannot be read ({error})",
                     where=path,
                     hint=f"remove {self.folder} and run the same command again",

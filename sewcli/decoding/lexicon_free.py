@@ -82,12 +82,14 @@ class LexiconFreeDecoder(Search):
         ]
         if vocabulary.boundary is not None and BOUNDARY in strangers:
             raise DataError(
+                "not-a-letter-lm",
                 "it is no model of letters: it does not know the word boundary '|'",
                 where=model,
                 hint="sew lm ngram --unit letter --order 6, or leave out --lexicon-free",
             )
         if len(strangers) > len(vocabulary) / 2:
             raise DataError(
+                "not-a-letter-lm",
                 f"it knows few of the letters of the recogniser (not {', '.join(map(repr, strangers[:5]))})",
                 where=model,
                 hint="letters must be in the same case: sew lm ngram --unit letter, from text in the case of the transcripts",

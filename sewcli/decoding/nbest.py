@@ -67,15 +67,21 @@ def read_nbest(path: str | Path) -> Iterator[tuple[str, list[Hypothesis]]]:
     """
     file = Path(path) / NBEST if Path(path).is_dir() else Path(path)
     if not file.is_file():
-        raise DataError("no n-best lists here", where=file, hint="sew decode --lm 4gram --nbest 100 writes them")
+        raise DataError(
+            "no-nbest", "no n-best lists here", where=file, hint="sew decode --lm 4gram --nbest 100 writes them"
+        )
     for number, row in enumerate(read_jsonl(file), start=1):
         try:
             found = [_hypothesis(entry) for entry in row["nbest"]]
             name = str(row["id"])
         except (KeyError, TypeError, ValueError, OverflowError):
-            raise DataError(f"line {number}: not a list of hypotheses", where=file, hint="decode it again") from None
+            raise DataError(
+                "invalid-nbest", f"line {number}: not a list of hypotheses", where=file, hint="decode it again"
+            ) from None
         if not found:
-            raise DataError(f"line {number}: {name} has no hypothesis", where=file, hint="decode it again")
+            raise DataError(
+                "invalid-nbest", f"line {number}: {name} has no hypothesis", where=file, hint="decode it again"
+            )
         yield name, found
 
 

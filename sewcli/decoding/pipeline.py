@@ -281,7 +281,7 @@ def _decoded(stream: Stream, vocabulary: Vocabulary, decoder: DecoderPool | str)
 def _best_path(name: str, emission: np.ndarray, vocabulary: Vocabulary, search: str) -> Decoded:
     began = time.thread_time()
     if np.isnan(emission).any():
-        return Decoded(name, [], 0.0, DataError("the model gave NaN for this audio", where=name))
+        return Decoded(name, [], 0.0, DataError("nan-emissions", "the model gave NaN for this audio", where=name))
     if search == VITERBI:
         path = best_path(emission)
         hypothesis = Hypothesis(vocabulary.text(collapse(path.labels, vocabulary.blank)), path.score, path.score)

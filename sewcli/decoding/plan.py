@@ -75,7 +75,9 @@ def plan_decoder(lm: str | None, data: Path, vocabulary: Vocabulary, options: Be
     """
     if options.lexicon_free:
         if lm == VITERBI:
-            raise UsageError("--lm viterbi has no lexicon to be free of", hint="leave out --lexicon-free")
+            raise UsageError(
+                "options-conflict", "--lm viterbi has no lexicon to be free of", hint="leave out --lexicon-free"
+            )
         model = find_model(lm, data, vocabulary) if lm else None
         name = _name(model_name(model) if model else "no-lm", options)
         return DecoderPlan(

@@ -187,7 +187,9 @@ class _Worker:
             return self.pipe.recv()
         except (EOFError, OSError):
             raise UsageError(
-                "a decoder process died (killed, or out of memory)", hint="fewer --jobs or a smaller --beam"
+                "worker-killed",
+                "a decoder process died (killed, or out of memory)",
+                hint="fewer --jobs or a smaller --beam",
             ) from None
 
 

@@ -119,7 +119,12 @@ def require_lists(folder: Path) -> None:
         UsageError: it is none.
     """
     if not (folder / SUMMARY).is_file():
-        raise UsageError("not a decode folder", where=folder, hint="first run: sew decode --lm 4gram --nbest 100")
+        raise UsageError(
+            "not-a-decode-folder",
+            "not a decode folder",
+            where=folder,
+            hint="first run: sew decode --lm 4gram --nbest 100",
+        )
 
 
 def score_lists(folder: Path, scorer: TextScorer) -> Lists:
@@ -132,7 +137,7 @@ def score_lists(folder: Path, scorer: TextScorer) -> Lists:
     require_lists(folder)
     lists = list(read_nbest(folder))
     if not lists:
-        raise DataError("no utterance here", where=folder / NBEST)
+        raise DataError("no-utterances", "no utterance here", where=folder / NBEST)
     names, hypotheses = [name for name, _ in lists], [found for _, found in lists]
     rows = read_jsonl(folder / HYPOTHESES)
     with as_expected(folder / HYPOTHESES):
@@ -165,7 +170,9 @@ def tune_weights(lists: Sequence[Lists]) -> tuple[RescoreWeights, dict[str, Any]
     for own in lists:
         spoken = [row for row, name in enumerate(own.names) if name in own.references]
         if not spoken:
-            raise DataError("no reference to tune with", where=own.folder, hint="tune on a split with transcripts")
+            raise DataError(
+                "no-reference", "no reference to tune with", where=own.folder, hint="tune on a split with transcripts"
+            )
         form = form_of(read_object(own.folder / SUMMARY).get(TEXT))
         references = {row: form(own.references[own.names[row]]) for row in spoken}
         pairs = [(references[row], h.text) for row in spoken for h in own.hypotheses[row]]
@@ -282,7 +289,12 @@ def read_weights(given: Path) -> RescoreWeights:
     try:
         return build(RescoreWeights, {name: content[name] for name in names}, where=path)
     except (TypeError, KeyError, UsageError):
-        raise DataError(f"not a file of {', '.join(names)}", where=path, hint="sew rescore --tune writes one") from None
+        raise DataError(
+            "invalid-weights-file",
+            f"not a file of {', '.join(names)}",
+            where=path,
+            hint="sew rescore --tune writes one",
+        ) from None
 
 
 def _weights(point: Point) -> RescoreWeights:

@@ -118,7 +118,9 @@ def tune(
     )
     plan = plan_decoder(lm, data, recogniser.vocabulary, plain)
     if plan.build is None or plan.lm is None:
-        raise UsageError("without a language model there are no weights to tune", hint="sew tune --lm 4gram")
+        raise UsageError(
+            "options-conflict", "without a language model there are no weights to tune", hint="sew tune --lm 4gram"
+        )
     utterances = read_named(data, split)
     with DecoderPool(plan.build, default_jobs() if jobs is None else jobs) as pool:
         source = EmissionSource(recogniser, data, split, utterances, emissions)
@@ -126,7 +128,11 @@ def tune(
         form = recogniser.vocabulary.text_form
         spoken = [replace(u, text=form(u.text)) for u in utterances if u.text.strip() and u.id in kept]
         if not spoken:
-            raise DataError("no utterance has a transcript and audio that can be read", where=f"{data}, {split}")
+            raise DataError(
+                "no-usable-utterance",
+                "no utterance has a transcript and audio that can be read",
+                where=f"{data}, {split}",
+            )
         if silent := len(utterances) - len(spoken):
             log.warn(f"{silent} utterances of {split} have no transcript or no audio, and are left out")
         of = owner_of(recogniser, data, split, plan.lm)

@@ -69,12 +69,19 @@ def require_fit(name: str, emission: np.ndarray, labels: Sequence[int], blank: i
         DataError: NaN, a label that is no symbol or the blank, or more labels than the frames can hold.
     """
     if np.isnan(emission).any():
-        raise DataError("the model gave NaN for this audio", where=name, hint="look at the audio and the model")
+        raise DataError(
+            "nan-emissions", "the model gave NaN for this audio", where=name, hint="look at the audio and the model"
+        )
     strange = [label for label in labels if not 0 <= label < emission.shape[1] or label == blank]
     if strange:
-        raise DataError(f"label {strange[0]} is the blank, or no symbol of the {emission.shape[1]}", where=name)
+        raise DataError(
+            "label-outside-vocabulary",
+            f"label {strange[0]} is the blank, or no symbol of the {emission.shape[1]}",
+            where=name,
+        )
     if (needed := frames_needed(labels)) > len(emission):
         raise DataError(
+            "transcript-too-long",
             f"the transcript is too long: its {len(labels)} letters need {needed} frames, the audio has {len(emission)}",
             where=name,
             hint="look whether transcript and audio belong together; a model of more frames a second holds more letters",
@@ -111,7 +118,9 @@ def align(
     found = []
     for index, name in enumerate(names):
         if not np.isfinite(totals[index].item()):
-            raise DataError("every path through the transcript has probability zero", where=name)
+            raise DataError(
+                "impossible-alignment", "every path through the transcript has probability zero", where=name
+            )
         found.append(BestPath(paths[index, : frames[index]].numpy(), totals[index].item()))
     return found
 

@@ -52,6 +52,7 @@ def find_weights(given: str) -> Weights:
     path = Path(given) / FILE if Path(given).is_dir() else Path(given)
     if not path.is_file():
         raise UsageError(
+            "no-such-weights",
             f"no weights {given!r}{nearest(given, NAMED)}",
             hint=f"one of {', '.join(NAMED)}, the {FILE} that sew tune writes, or two numbers such as 2.5,-1",
         )
@@ -59,11 +60,13 @@ def find_weights(given: str) -> Weights:
 
     found = read_json(path)
     if not isinstance(found, dict):
-        raise DataError("no weights in this file", where=path, hint="sew tune writes one")
+        raise DataError("invalid-weights-file", "no weights in this file", where=path, hint="sew tune writes one")
     return Weights(*(_number(found.get(name), name, path) for name in ("lm_weight", "word_score")))
 
 
 def _number(value: Any, name: str, path: Path) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise DataError(f"{name} is {value!r}, not a number", where=path, hint="sew tune writes such a file")
+        raise DataError(
+            "invalid-weights-file", f"{name} is {value!r}, not a number", where=path, hint="sew tune writes such a file"
+        )
     return float(value)

@@ -62,16 +62,18 @@ def read_header(path: str | Path) -> ArpaHeader:
         first = next(lines, None)
         _refuse_mark(path)
         if first != "\\data\\":
-            raise DataError("not an ARPA file: it does not begin with \\data\\", where=path)
+            raise DataError("not-arpa", "not an ARPA file: it does not begin with \\data\\", where=path)
         for line in lines:
             if line == "\\1-grams:":
                 break
             name, _, number = line.partition("=")
             if name.split() != ["ngram", str(len(counts) + 1)] or not COUNT.fullmatch(number.strip()):
-                raise DataError(f"not an ARPA header line: {quoted(line)}", where=path)
+                raise DataError("not-arpa", f"not an ARPA header line: {quoted(line)}", where=path)
             counts.append(int(number))
         else:
-            raise DataError("the ARPA file ends within its header", where=path, hint="make or copy it again")
+            raise DataError(
+                "arpa-cut-off", "the ARPA file ends within its header", where=path, hint="make or copy it again"
+            )
         unigrams = itertools.takewhile(lambda line: not line.startswith("\\"), itertools.islice(lines, SAMPLE))
         entries = (line.split("\t") for line in unigrams if "\t" in line)
         words = [fields[1] for fields in entries if fields[1] not in SPECIAL]
@@ -86,16 +88,16 @@ def read_words(path: str | Path) -> list[str]:
     """
     with _lines(path) as lines:
         if "\\1-grams:" not in lines:
-            raise DataError("not an ARPA file: it has no \\1-grams:", where=path)
+            raise DataError("not-arpa", "not an ARPA file: it has no \\1-grams:", where=path)
         words: list[str] = []
         for line in lines:
             if line.startswith("\\"):
                 return [word for word in words if word.lower() not in SPECIAL]
             _, *word = line.split()[:2]
             if not word:
-                raise DataError(f"not a unigram: {quoted(line)}", where=path, hint="make or copy it again")
+                raise DataError("not-arpa", f"not a unigram: {quoted(line)}", where=path, hint="make or copy it again")
             words += word
-    raise DataError("the ARPA file ends within its unigrams", where=path, hint="make or copy it again")
+    raise DataError("arpa-cut-off", "the ARPA file ends within its unigrams", where=path, hint="make or copy it again")
 
 
 def _blocks(model: NgramModel) -> Iterator[bytes]:
@@ -138,6 +140,7 @@ def _refuse_mark(path: str | Path) -> None:
     with gzip.open(path) if _is_gzip(path) else open(path, "rb") as file:
         if file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8:
             raise DataError(
+                "byte-order-mark",
                 "the ARPA file begins with a byte order mark, which KenLM cannot read",
                 where=path,
                 hint="remove these three bytes: sed -i '1s/^\\xEF\\xBB\\xBF//' FILE",

@@ -63,16 +63,21 @@ def build_ngram(
     """
     sources = list(texts) or default_texts(data)
     if vocabulary is not None and letters:
-        raise UsageError("--vocabulary lists words, and a model of letters knows none", hint="leave it out")
+        raise UsageError(
+            "options-conflict", "--vocabulary lists words, and a model of letters knows none", hint="leave it out"
+        )
     if vocabulary is None and not texts and not letters and (data / FOLDER / VOCABULARY).is_file():
         vocabulary = data / FOLDER / VOCABULARY
     if not sources:
         raise UsageError(
-            "no training transcripts here", where=data, hint="first run: sew prep librispeech, or name text files"
+            "no-text",
+            "no training transcripts here",
+            where=data,
+            hint="first run: sew prep librispeech, or name text files",
         )
     out = out or data / FOLDER / f"{order}gram{'-letter' if letters else ''}.arpa"
     if not out.name.endswith((".arpa", ".arpa.gz")):
-        raise UsageError("a language model's file name ends in .arpa or .arpa.gz", where=out)
+        raise UsageError("wrong-file-name", "a language model's file name ends in .arpa or .arpa.gz", where=out)
     log.info(f"{order}-gram model of {', '.join(map(str, sources))}")
     alphabet, origin = symbols_for(data, symbols)
     log.info(f"symbols of the recogniser: {origin}")
@@ -121,9 +126,18 @@ def _require_words(read: Sequence[list[str]], source: Path, alphabet: Vocabulary
         return
     use = "estimate a model of letters, which is searched without a lexicon: --unit letter --order 6"
     if alphabet.boundary is None:
-        raise UsageError("these symbols have no word boundary, as phones have none: they spell no words", hint=use)
+        raise UsageError(
+            "no-word-boundary",
+            "these symbols have no word boundary, as phones have none: they spell no words",
+            hint=use,
+        )
     if not has_words(sample):
-        raise DataError("its words are not separated by blanks", where=source, hint=f"separate them, or {use}")
+        raise DataError(
+            "words-not-separated",
+            "its words are not separated by blanks",
+            where=source,
+            hint=f"separate them, or {use}",
+        )
 
 
 def _write_lexicon(model: NgramModel, symbols: Vocabulary, out: Path) -> int:

@@ -73,7 +73,7 @@ def read_text(sentences: Iterable[Sequence[str]], store: Store, known: Sequence[
         writer.add(np.array(waiting, np.int32))
         tokens = writer.finish()
     if len(tokens) == 2 * number:
-        raise DataError("there are no words in the text", hint="give text files with a sentence a line")
+        raise DataError("no-text", "there are no words in the text", hint="give text files with a sentence a line")
     if known is not None:
         return Text(tuple(known), tokens)
     words = (*SPECIAL, *sorted(list(ids)[len(SPECIAL) :]))
@@ -92,6 +92,7 @@ def refuse_marks(number: int, sentence: Sequence[str]) -> None:
     """
     if not _MARKS.isdisjoint(sentence):
         raise DataError(
+            "reserved-word",
             f"sentence {number} holds one of {', '.join(SPECIAL)} as a word",
             hint="these mark unknown words and the ends of sentences: remove them from the text",
         )

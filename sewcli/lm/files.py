@@ -52,7 +52,9 @@ def resolve(lm: str, data: str | Path, vocabulary: Vocabulary) -> LanguageModelF
     lexicon = next((path for path in lexicons if path.is_file()), None)
     if lexicon is None:
         check_model(model, vocabulary)
-        raise UsageError(f"no {LEXICON} beside the language model", where=model, hint="sew lm ngram writes both")
+        raise UsageError(
+            "lexicon-not-found", f"no {LEXICON} beside the language model", where=model, hint="sew lm ngram writes both"
+        )
     check_model(model, vocabulary, lexicon)
     return LanguageModelFiles(model_name(model), model, lexicon)
 
@@ -109,6 +111,7 @@ def check_model(path: Path, vocabulary: Vocabulary, lexicon: Path | None = None)
     if {joined, header.case} == {UPPER, LOWER}:
         whose = "the model writes" if joined == own else "its lexicon lists"
         raise DataError(
+            "case-differs",
             f"its words are in {header.case} case, {whose} {joined} case",
             where=path,
             hint=f"estimate it again: sew lm ngram --order {header.order} --vocab MODEL TEXT; or join the two by a lexicon "
@@ -139,16 +142,20 @@ def _missing(lm: str, given: Path, folder: Path) -> UsageError:
     known = sorted({model_name(p) for ending in ENDINGS for p in folder.glob(f"*{ending}")})
     if any(is_there(place / "config.json") for place in (given, given / "model")):
         return UsageError(
+            "folder-for-file",
             "a folder, of a neural language model perhaps: it does not search, it rescores n-best lists",
             where=lm,
             hint=f"sew decode --lm 4gram --nbest 100, and then: sew rescore FOLDER --lm {lm}",
         )
     if given.suffix or len(given.parts) > 1:
-        return UsageError("no such language model", where=lm, hint="give a .bin, .arpa or .arpa.gz file, or a name")
+        return UsageError(
+            "lm-not-found", "no such language model", where=lm, hint="give a .bin, .arpa or .arpa.gz file, or a name"
+        )
     number = re.fullmatch(r"(\d+)-?gram", lm)
     command = f"sew lm ngram --order {number[1]}" if number else "sew lm ngram --order 4"
     there = f" (there are: {', '.join(known)})" if known else ""
     return UsageError(
+        "lm-not-found",
         f"no language model {lm!r}{nearest(lm, known)}{there}",
         where=folder,
         hint=f"first run: {command} (or sew lm official, for published ones)",

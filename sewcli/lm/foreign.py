@@ -42,11 +42,18 @@ def check_folder(folder: Path) -> None:
         if (folder / name).is_file():
             _check_code(read_json(folder / name), name, folder)
     if (folder / ADAPTER).is_file():
-        raise DataError("an adapter of another model", where=folder / ADAPTER, hint="merge it into its model (peft)")
+        raise DataError(
+            "adapter-alone",
+            "an adapter of another model",
+            where=folder / ADAPTER,
+            hint="merge it into its model (peft)",
+        )
     config = read_object(folder / CONFIG)
     kind = config.get("model_type")
     if not isinstance(kind, str):
-        raise DataError(f"model_type is {quoted(kind)}, not a name", where=folder / CONFIG, hint=HINT)
+        raise DataError(
+            "invalid-model-config", f"model_type is {quoted(kind)}, not a name", where=folder / CONFIG, hint=HINT
+        )
     names = architectures(config)
     if names and not any(map(is_causal, names)):
         raise not_a_model(f"its architecture is {quoted(names[0])}", folder)
@@ -75,7 +82,12 @@ def check_loaded(loaded: Mapping[str, Any], folder: Path) -> None:
     }
     found = [(what, sorted(map(str, loaded.get(key) or ()))) for what, key in faults.items()]
     if told := "; ".join(f"{what}: {len(names)} ({quoted(names[0])})" for what, names in found if names):
-        raise DataError(told, where=folder, hint="the weights and the config are of two models: copy the model again")
+        raise DataError(
+            "weights-misfit",
+            told,
+            where=folder,
+            hint="the weights and the config are of two models: copy the model again",
+        )
 
 
 @torch.inference_mode()
@@ -91,7 +103,9 @@ def check_causal(model: Any, folder: Path) -> None:
     ids[1, -1] = (ids[1, -1] + 1) % vocabulary
     logits = model(input_ids=ids, use_cache=False).logits.float()
     if not bool(torch.isfinite(logits).all()):
-        raise DataError("its probabilities are no numbers (NaN)", where=folder, hint="copy or train the model again")
+        raise DataError(
+            "nan-weights", "its probabilities are no numbers (NaN)", where=folder, hint="copy or train the model again"
+        )
     before = logits[:, :-1]
     if before.numel() and float((before[0] - before[1]).abs().max()) > 1e-4 * max(float(before.abs().max()), 1e-3):
         raise not_a_model("what it expects depends on the words to come", folder)
@@ -99,7 +113,9 @@ def check_causal(model: Any, folder: Path) -> None:
 
 def not_a_model(reason: str, folder: Path) -> DataError:
     """The error for a folder that is something else."""
-    return DataError(f"not a causal language model with its tokenizer ({reason[:200]})", where=folder, hint=HINT)
+    return DataError(
+        "not-a-causal-lm", f"not a causal language model with its tokenizer ({reason[:200]})", where=folder, hint=HINT
+    )
 
 
 def architectures(config: Mapping[str, Any]) -> list[str]:
@@ -119,6 +135,7 @@ def _check_code(content: Any, name: str, folder: Path) -> None:
         return
     if code := content.get("auto_map"):
         raise DataError(
+            "foreign-code",
             f"refused: auto_map in {name} asks to run Python code that comes with the folder ({quoted(code)})",
             where=folder,
             hint="use a model of an architecture that transformers has itself; sew runs no code of a folder",
@@ -127,6 +144,7 @@ def _check_code(content: Any, name: str, folder: Path) -> None:
         for key in ATTENTION:
             if not isinstance(section.get(key, ""), str | None) or "/" in (section.get(key) or ""):
                 raise DataError(
+                    "foreign-code",
                     f"refused: {key} in {name} asks for code from elsewhere ({quoted(section[key])})",
                     where=folder,
                     hint=f"remove {key}",
@@ -145,16 +163,19 @@ def _check_sizes(config: Mapping[str, Any], weights: int, where: Path) -> None:
     for key, value in config.items():
         whole = isinstance(value, int) and not isinstance(value, bool)
         if whole and not any(part in key for part in LENGTHS) and abs(value) > LARGEST_SIZE:
-            raise DataError(f"{key} is {quoted(value)}: no model has that", where=where)
+            raise DataError("invalid-model-config", f"{key} is {quoted(value)}: no model has that", where=where)
     layers = [config[key] for key in LAYERS if config.get(key) is not None]
     for number in layers:
         if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= MOST_LAYERS:
-            raise DataError(f"{quoted(number)} layers: at most {MOST_LAYERS:,} can be", where=where)
+            raise DataError(
+                "invalid-model-config", f"{quoted(number)} layers: at most {MOST_LAYERS:,} can be", where=where
+            )
     width = max((n for key in WIDTHS if isinstance(n := config.get(key), int)), default=0)
     rows = config.get("vocab_size")
     least = max(width * width * max(layers, default=0), width * rows if isinstance(rows, int) else 0)
     if least > weights * A_BYTE:
         raise DataError(
+            "invalid-model-config",
             f"a model of width {width:,} and {max(layers, default=0):,} layers is not in {weights:,} bytes of weights",
             where=where,
             hint="config and weights are of two models: copy the model again",

@@ -58,7 +58,7 @@ def load_lm(model: Path, words: Any) -> Any:
             return KenLM(str(model), words)
     except (RuntimeError, MemoryError) as error:
         reason = str(error).strip().splitlines()[-1:] or ["not a language model"]
-        raise DataError(f"KenLM cannot read it: {reason[0][:300]}", where=model, hint=HINT) from None
+        raise DataError("kenlm-refuses", f"KenLM cannot read it: {reason[0][:300]}", where=model, hint=HINT) from None
 
 
 def is_binary(path: Path) -> bool:
@@ -77,7 +77,7 @@ def check_file(path: Path) -> None:
     if not path.is_file():
         if is_there(path):
             require_regular(path)
-        raise DataError("no such file", where=path)
+        raise DataError("file-not-found", "no such file", where=path)
     refuse_pointer(path)
     if not is_binary(path):
         _check_arpa(path)
@@ -101,6 +101,7 @@ def check_order(order: int, where: Path) -> None:
     """
     if not MIN_ORDER <= order <= MAX_ORDER:
         raise DataError(
+            "invalid-order",
             f"an order of {order}; KenLM reads {MIN_ORDER} to {MAX_ORDER}",
             where=where,
             hint=f"sew lm ngram --order {min(max(order, MIN_ORDER), MAX_ORDER)}",
@@ -115,6 +116,7 @@ def _check_arpa(path: Path) -> None:
     room = path.stat().st_size * (MOST_UNPACKED if packed else 1)
     if not header.counts[0] or sum(header.counts) * SHORTEST_LINE > room:
         raise DataError(
+            "arpa-cut-off",
             f"its header says {sum(header.counts):,} n-grams, which are not in {path.stat().st_size:,} bytes",
             where=path,
             hint=HINT,
@@ -127,17 +129,24 @@ def _check_binary(path: Path) -> None:
         head = file.read(len(SANITY) + FIXED.size + 8 * MAX_ORDER)
     if len(head) < len(SANITY) + FIXED.size or not head.startswith(SANITY):
         raise DataError(
-            "not a KenLM binary of this version and machine", where=path, hint="make it again: build_binary"
+            "not-a-kenlm-binary",
+            "not a KenLM binary of this version and machine",
+            where=path,
+            hint="make it again: build_binary",
         )
     order, multiplier, kind, has_words, _ = FIXED.unpack_from(head, len(SANITY))
     check_order(order, path)
     if not math.isfinite(multiplier) or not 1 < multiplier <= LARGEST_MULTIPLIER or not 0 <= kind < TYPES:
-        raise DataError(f"a damaged header (type {kind}, multiplier {multiplier:g})", where=path, hint=HINT)
+        raise DataError(
+            "kenlm-binary-damaged", f"a damaged header (type {kind}, multiplier {multiplier:g})", where=path, hint=HINT
+        )
     if size < len(SANITY) + FIXED.size + 8 * order:
-        raise DataError("cut off within its header", where=path, hint=HINT)
+        raise DataError("kenlm-binary-damaged", "cut off within its header", where=path, hint=HINT)
     counts = struct.unpack_from(f"<{order}Q", head, len(SANITY) + FIXED.size)
     if not counts[0] or sum(counts) > size:
-        raise DataError(f"its header says {sum(counts):,} n-grams in {size:,} bytes", where=path, hint=HINT)
+        raise DataError(
+            "kenlm-binary-damaged", f"its header says {sum(counts):,} n-grams in {size:,} bytes", where=path, hint=HINT
+        )
     if has_words:
         _check_words(path, counts[0])
 
@@ -148,7 +157,9 @@ def _check_words(path: Path, count: int) -> None:
         begin = content.rfind(b"<unk>\0")
         words = content[begin:].count(b"\0") if begin >= 0 and content[-1:] == b"\0" else -1
     if words not in (count, count + 1):  # <unk> need not be counted
-        raise DataError(f"cut off or damaged: its {count:,} words are not at its end", where=path, hint=HINT)
+        raise DataError(
+            "kenlm-binary-damaged", f"cut off or damaged: its {count:,} words are not at its end", where=path, hint=HINT
+        )
 
 
 def _try_apart(path: Path) -> None:
@@ -158,16 +169,19 @@ def _try_apart(path: Path) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=patience, check=False)
     except subprocess.TimeoutExpired:
-        raise DataError(f"KenLM did not end with it in {patience:.0f} s: damaged", where=path, hint=HINT) from None
+        raise DataError(
+            "kenlm-binary-damaged", f"KenLM did not end with it in {patience:.0f} s: damaged", where=path, hint=HINT
+        ) from None
     if done.returncode < 0:
         raise DataError(
+            "kenlm-binary-damaged",
             f"damaged: KenLM died of it (signal {-done.returncode})",
             where=path,
             hint="make or copy it again; its ARPA file serves as well",
         )
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["not a language model"])[-1]
-        raise DataError(f"KenLM cannot read it: {reason[:300]}", where=path, hint=HINT)
+        raise DataError("kenlm-refuses", f"KenLM cannot read it: {reason[:300]}", where=path, hint=HINT)
 
 
 def _mark(path: Path) -> Path | None:

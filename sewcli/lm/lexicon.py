@@ -56,6 +56,7 @@ def write_lexicon(words: Iterable[str], vocabulary: Vocabulary, path: str | Path
     """
     if vocabulary.boundary is None:
         raise DataError(
+            "no-word-boundary",
             "a vocabulary without a word boundary spells no words",
             where=path,
             hint="phones and texts without blanks need a model of letters: sew lm ngram --unit letter",
@@ -64,6 +65,7 @@ def write_lexicon(words: Iterable[str], vocabulary: Vocabulary, path: str | Path
     if not can:
         shown = ", ".join(repr(word) for word in cannot[:3])
         raise DataError(
+            "words-not-spellable",
             f"the model's symbols spell none of the {len(cannot)} words (e.g. {shown})",
             where=path,
             hint=f"{_VOCAB}; its symbols are: {_shown(vocabulary)}",
@@ -93,6 +95,7 @@ def report_unspelled(words: Sequence[str], count: int, total: int, vocabulary: V
     shown = f"{', '.join(map(repr, words[:LISTED]))}{', ...' if len(words) > LISTED else ''}"
     if len(words) > MANY and count > MANY_SHARE * total:
         raise DataError(
+            "words-not-spellable",
             f"{what}, and could never be recognised: {shown}",
             hint=f"{_VOCAB}; or bring the text into the form of the transcripts (spell out digits, remove punctuation)",
         )
@@ -113,17 +116,21 @@ def read_lexicon(path: str | Path, vocabulary: Vocabulary) -> list[Entry]:
     """
     entries: dict[Entry, None] = {}
     if not is_there(path):
-        raise DataError("no such lexicon", where=path, hint="sew lm ngram writes one beside its model")
+        raise DataError(
+            "lexicon-not-found", "no such lexicon", where=path, hint="sew lm ngram writes one beside its model"
+        )
     with open_text(path) as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 entries[_entry(line, vocabulary, path, number)] = None
     if not entries:
-        raise DataError("no words in this lexicon", where=path)
+        raise DataError("lexicon-empty", "no words in this lexicon", where=path)
     spelling, count = Counter(entry.spelling for entry in entries).most_common(1)[0]
     if count > MAX_HOMOGRAPHS:
         letters = " ".join(vocabulary.tokens[i] for i in spelling)
-        raise DataError(f"{count} words are spelled {letters!r}; at most {MAX_HOMOGRAPHS} can be", where=path)
+        raise DataError(
+            "too-many-homographs", f"{count} words are spelled {letters!r}; at most {MAX_HOMOGRAPHS} can be", where=path
+        )
     return list(entries)
 
 
@@ -140,9 +147,15 @@ def words_of(path: str | Path) -> list[str]:
 def _entry(line: str, vocabulary: Vocabulary, path: str | Path, number: int) -> Entry:
     word, *symbols = line.split()
     if not symbols:
-        raise DataError(f"line {number}: {quoted(word)} has no spelling", where=path, hint="write: WORD<TAB>W O R D |")
+        raise DataError(
+            "spelling-missing",
+            f"line {number}: {quoted(word)} has no spelling",
+            where=path,
+            hint="write: WORD<TAB>W O R D |",
+        )
     if len(symbols) > LONGEST_SPELLING:
         raise DataError(
+            "spelling-too-long",
             f"line {number}: a spelling of {len(symbols):,} symbols; at most {LONGEST_SPELLING:,} can be searched",
             where=path,
             hint="separate the words of the text by blanks, or remove the line",
@@ -154,12 +167,14 @@ def _entry(line: str, vocabulary: Vocabulary, path: str | Path, number: int) -> 
     ids = [_id_of(symbol, vocabulary) for symbol in letters]
     if unknown := [symbol for symbol, known in zip(letters, ids, strict=True) if known is None and symbol != BOUNDARY]:
         raise DataError(
+            "spelling-unknown-symbol",
             f"line {number}: {quoted(word)} has {quoted(unknown[0])}, no symbol of the model",
             where=path,
             hint="spell it in the symbols of the model, with blanks between",
         )
     if not letters or BOUNDARY in letters or (end and symbols[-1] != BOUNDARY):
         raise DataError(
+            "spelling-without-boundary",
             f"line {number}: the spelling of {quoted(word)} does not end in its one {BOUNDARY!r}",
             where=path,
             hint="write: WORD<TAB>W O R D |",

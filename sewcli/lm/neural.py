@@ -82,12 +82,15 @@ class NeuralLanguageModel:
         self.end = _first(self.tokenizer.eos_token_id, config.eos_token_id)
         self.begin = _first(self.tokenizer.bos_token_id, config.bos_token_id, self.end)
         if self.begin is None:
-            raise DataError("it has no token to begin a sentence with (bos_token, eos_token)", where=self.folder)
+            raise DataError(
+                "tokenizer-misfit", "it has no token to begin a sentence with (bos_token, eos_token)", where=self.folder
+            )
         rows = int(config.get_text_config().vocab_size)
         if any(
             type(token) is not int or not 0 <= token < rows for token in (self.begin, self.end) if token is not None
         ):
             raise DataError(
+                "tokenizer-misfit",
                 f"its first and last tokens are {quoted((self.begin, self.end))}, and it has {rows:,}",
                 where=self.folder,
             )
@@ -122,6 +125,7 @@ class NeuralLanguageModel:
         width = int(self.model.config.get_text_config().vocab_size)
         if any(ids and not 0 <= min(ids) <= max(ids) < width for ids in sequences):
             raise DataError(
+                "tokenizer-misfit",
                 f"its tokenizer has other tokens than its {width:,}",
                 where=self.folder,
                 hint="tokenizer and model are of two models: copy the folder again",
@@ -159,6 +163,7 @@ class NeuralLanguageModel:
         unknown = sum(sequences[text].count(mark) for text in texts) if mark is not None else 0
         if unknown > MOST_UNKNOWN * tokens:
             raise DataError(
+                "tokenizer-unknown-tokens",
                 f"{unknown} of the {tokens} tokens of these texts are unknown to it (e.g. in {texts[0]!r})",
                 where=self.folder,
                 hint="use a model of text in the same language, case and form",
@@ -212,7 +217,10 @@ def model_folder(given: str | Path) -> Path:
         if is_there(place / CONFIG):
             return place
     raise UsageError(
-        "no neural language model here", where=folder, hint="first run: sew lm train, or give a Hugging Face folder"
+        "lm-not-found",
+        "no neural language model here",
+        where=folder,
+        hint="first run: sew lm train, or give a Hugging Face folder",
     )
 
 

@@ -89,7 +89,7 @@ def estimate(
         DataError: no words, or one of <s>, </s>, <unk> among them.
     """
     if not 1 <= order <= MAX_ORDER:
-        raise UsageError(f"order {order} is not within 1 to {MAX_ORDER} (the most that KenLM reads)")
+        raise UsageError("invalid-order", f"order {order} is not within 1 to {MAX_ORDER} (the most that KenLM reads)")
     thresholds = thresholds_of(prune, order)
     store = store or Store(Path(tempfile.gettempdir()), half_of_the_memory())
     known = None if vocabulary is None else (*SPECIAL, *sorted(set(vocabulary) - set(SPECIAL)))
@@ -114,9 +114,14 @@ def thresholds_of(prune: Sequence[int], order: int) -> tuple[int, ...]:
         UsageError: more of them than orders, or one that is less than the one before.
     """
     if len(prune) > order:
-        raise UsageError(f"{len(prune)} pruning thresholds for a model of order {order}", hint="at most one an order")
+        raise UsageError(
+            "invalid-thresholds",
+            f"{len(prune)} pruning thresholds for a model of order {order}",
+            hint="at most one an order",
+        )
     if any(low > high for low, high in itertools.pairwise((0, *prune))):
         raise UsageError(
+            "invalid-thresholds",
             f"pruning thresholds {', '.join(map(str, prune))} fall: n-grams would lose the beginnings they continue",
             hint="numbers from 0 that do not fall, e.g. 0,0,1",
         )
@@ -162,7 +167,7 @@ def evaluate(model: NgramModel, sentences: Iterable[Sequence[str]]) -> Fit:
             log10_of_unknown=fit.log10_of_unknown + float(scores[unknown].sum()),
         )
     if not fit.tokens:
-        raise DataError("there are no words in the text", hint="give text files with a sentence a line")
+        raise DataError("no-text", "there are no words in the text", hint="give text files with a sentence a line")
     return fit
 
 

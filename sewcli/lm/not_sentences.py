@@ -41,6 +41,7 @@ def refuse_tables(lines: Sequence[str], path: Path) -> None:
     if found:
         what, hint = found
         raise DataError(
+            "not-sentences",
             f"{what}, which would become words: {one_form(lines[0])[:60]!r}",
             where=path,
             hint=hint.replace("FILE", path.name),

@@ -85,7 +85,9 @@ def download_model(key: str, folder: Path) -> Path:
     """
     model = MODELS.get(key)
     if model is None:
-        raise UsageError(f"no official model {key!r}{nearest(key, MODELS)}", hint=f"there are: {', '.join(MODELS)}")
+        raise UsageError(
+            "no-such-lm", f"no official model {key!r}{nearest(key, MODELS)}", hint=f"there are: {', '.join(MODELS)}"
+        )
     for name in (model.words[0], model.file):
         download(f"{model.server}/{name}", folder / name, size=SIZES.get(name))
     return folder / model.file
@@ -109,9 +111,15 @@ def install(source: Path, data: Path, name: str | None = None, symbols: Path | N
     """
     found = _find(source)
     if name is not None and (len(found) > 1 or Path(name).name != name or not name):
-        raise UsageError(f"--name {name!r} names one model, and no folder", hint="give one file, and a plain name")
+        raise UsageError(
+            "options-conflict",
+            f"--name {name!r} names one model, and no folder",
+            hint="give one file, and a plain name",
+        )
     if not data.is_dir():
-        raise UsageError("no prepared corpus here", where=data, hint="first run: sew prep, or give --data")
+        raise UsageError(
+            "no-prepared-corpus", "no prepared corpus here", where=data, hint="first run: sew prep, or give --data"
+        )
     alphabet, _ = symbols_for(data, symbols)
     folder = data / FOLDER
     with held(folder / f".{RECORD}.lock", busy=f"{folder}: another sew lm official is at work", wait=True):
@@ -127,18 +135,23 @@ def _find(source: Path) -> list[tuple[Path, Official]]:
         if found:
             return [(path, model) for model, path in found.items()]
         raise UsageError(
-            "no official language model in this folder", where=source, hint=f"it would hold one of: {', '.join(SIZES)}"
+            "lm-not-found",
+            "no official language model in this folder",
+            where=source,
+            hint=f"it would hold one of: {', '.join(SIZES)}",
         )
     if source.name in by_file and source.is_file():
         return [(source, by_file[source.name])]
     if not source.exists():
         siblings = [path.name for path in source.absolute().parent.glob("*")]
         raise UsageError(
+            "file-not-found",
             f"no such file{nearest(source.name, siblings)}",
             where=source,
             hint=f"give a file or its folder, or --download NAME ({', '.join(MODELS)})",
         )
     raise UsageError(
+        "no-such-lm",
         f"not the name of an official model{nearest(source.name, by_file)}",
         where=source,
         hint=f"another model needs no installing, only a lexicon.txt beside it: sew decode --lm {source}",
@@ -180,6 +193,7 @@ def _write_lexicon(model: Path, words: Path | None, lexicon: Path, alphabet: Voc
     """Spell the words of the model in the recogniser's symbols, in its case; returns how many could be."""
     if words is None and model.suffix == ".bin":
         raise UsageError(
+            "word-list-missing",
             "a binary does not tell its words, and no list of them lies beside it",
             where=model,
             hint=f"put {' or '.join(VOXPOPULI_WORDS)} beside it",
@@ -201,6 +215,7 @@ def _checked_size(path: Path) -> int:
         part = "truncated" if size < published else "not the published file"
         key = next((key for key, model in MODELS.items() if path.name in (model.file, *model.words)), "4gram")
         raise DataError(
+            "download-wrong-size",
             f"{part}: {size:,} bytes, {published:,} are published",
             where=path,
             hint=f"delete it and download it again: sew lm official --download {key}",
@@ -218,14 +233,16 @@ def _check_whole(path: Path) -> None:
         head = file.read(len(MAGIC))
         if path.suffix == ".bin":
             if head != MAGIC:
-                raise DataError("not a KenLM binary", where=path, hint=_AGAIN)
+                raise DataError("not-a-kenlm-binary", "not a KenLM binary", where=path, hint=_AGAIN)
             return
         try:
             last = _last_bytes(file, path)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DataError(f"cannot be read to its end ({error})", where=path, hint=_AGAIN) from None
+            raise DataError("cannot-read", f"cannot be read to its end ({error})", where=path, hint=_AGAIN) from None
     if not last.rstrip().endswith(b"\\end\\"):
-        raise DataError("the ARPA file ends early: no \\end\\ on its last line", where=path, hint=_AGAIN)
+        raise DataError(
+            "arpa-cut-off", "the ARPA file ends early: no \\end\\ on its last line", where=path, hint=_AGAIN
+        )
 
 
 _AGAIN = "delete it, and copy or download it again"
@@ -255,6 +272,7 @@ def _refuse_others(folder: Path, name: str, link: Path, *, known: bool) -> None:
     others = [path for path in (folder / f"{name}{ending}" for ending in ENDINGS) if os.path.lexists(path)]
     if strangers := [path for path in others if path not in allowed]:
         raise UsageError(
+            "lm-exists",
             "another language model has this name",
             where=strangers[0],
             hint=f"move it away, or give this one another name: --name official-{name}",

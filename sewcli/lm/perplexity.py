@@ -47,7 +47,7 @@ def ngram_fit(model: Path, text: Path) -> dict[str, Any]:
     """
     found = {word: None for line in sentences(text) for word in line}
     if not found:
-        raise DataError("no words in this text", where=text)
+        raise DataError("no-text", "no words in this text", where=text)
     scorer = _scorer(model, list(found))
     _check_case(scorer, model, text)
     total, price_of_unknown, tokens, unknown = 0.0, 0.0, 0, 0
@@ -85,7 +85,7 @@ def neural_fit(model: NeuralLanguageModel, text: Path) -> dict[str, Any]:
         tokens, unknown = tokens + scores.tokens, unknown + scores.unknown
         words += sum(len(line.split()) + 1 for line in lines)
     if not words:
-        raise DataError("no words in this text", where=text)
+        raise DataError("no-text", "no words in this text", where=text)
     return {
         "text": str(text),
         "words": words,
@@ -123,6 +123,7 @@ def _check_case(scorer: NgramScorer, model: Path, text: Path) -> None:
     if len(other.words) - len(other.unknown) > MANY * len(scorer.unknown):
         word = next(word for word, turn in turned.items() if turn in other.words and turn not in other.unknown)
         raise DataError(
+            "case-differs",
             f"the model does not know {word!r}, it knows {turned[word]!r}: it is in another case than {text}",
             where=model,
             hint="bring text and model into one case (sew's transcripts are in capitals)",

@@ -30,6 +30,7 @@ def symbols_for(data: Path, given: Path | None) -> tuple[Vocabulary, str]:
     found = next((place for place in places if place.is_file() or (place / FILE).is_file()), None)
     if found is None:
         raise UsageError(
+            "vocabulary-not-found",
             f"no {FILE} here" if given.is_dir() else "no such vocabulary",
             where=given,
             hint=f"--vocab takes {FILE}, a text file with a symbol a line, a model's folder or an experiment",

@@ -66,6 +66,7 @@ def require_transformers() -> None:
         from transformers import logging
     except ImportError as error:
         raise UsageError(
+            "package-missing",
             f"neural language models need Hugging Face's libraries ({error.name} is missing)",
             hint="pip install 'sewcli[hub]'",
         ) from None

@@ -86,6 +86,7 @@ class Encoder(nn.Module):
         shortest = int(lengths.min())
         if shortest < self.extractor.shortest:
             raise DataError(
+                "utterance-too-short",
                 f"an utterance of {shortest} samples is too short: one frame needs {self.extractor.shortest}",
                 hint="leave such utterances out",
             )

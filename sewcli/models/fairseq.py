@@ -118,6 +118,7 @@ def open_fairseq(path: Path, *, trust_pickle: bool = False, dictionary: Path | N
     state = content.get("model") if isinstance(content, dict) else None
     if not isinstance(state, dict) or not state or not all(isinstance(entry, Entry) for entry in state.values()):
         raise DataError(
+            "not-a-fairseq-file",
             "not a fairseq checkpoint: no tensors under 'model'",
             where=path,
             hint="a pytorch_model.bin belongs in a folder with its config.json: give that folder",
@@ -151,11 +152,19 @@ def save_fairseq(model: CTCModel | PretrainingModel, vocabulary: Vocabulary | No
     """
     finetuned, config = isinstance(model, CTCModel), model.config
     if config.front_end != "wave":
-        raise UsageError(f"fairseq's models have no {config.front_end} front end", hint="export to another format")
+        raise UsageError(
+            "no-fairseq-form", f"fairseq's models have no {config.front_end} front end", hint="export to another format"
+        )
     if config.head_width is not None:
-        raise UsageError("fairseq has no attention with heads cut off", hint="export to another format")
+        raise UsageError(
+            "no-fairseq-form", "fairseq has no attention with heads cut off", hint="export to another format"
+        )
     if config.quantize_inputs or not (finetuned or config.standard_targets):
-        raise UsageError("quantized inputs and other targets than codes have no fairseq form here", hint="export to hf")
+        raise UsageError(
+            "no-fairseq-form",
+            "quantized inputs and other targets than codes have no fairseq form here",
+            hint="export to hf",
+        )
     own = model.state_dict()
     names = fairseq_names(config, own, finetuned=finetuned)
     state = OrderedDict((names[name], _to_fairseq(name, tensor)) for name, tensor in own.items())
@@ -252,7 +261,9 @@ def parse_convolutions(text: str, where: Path) -> list[tuple[int, int, int]]:
         if not layers or not all(len(layer) == 3 and all(isinstance(n, int) for n in layer) for layer in layers):
             raise ValueError
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-        raise DataError(f"conv_feature_layers = {text[:80]!r} is not a list of convolutions", where=where) from None
+        raise DataError(
+            "invalid-convolutions", f"conv_feature_layers = {text[:80]!r} is not a list of convolutions", where=where
+        ) from None
     return list(layers)
 
 
@@ -270,6 +281,7 @@ def _refuse_others(content: Mapping[str, Any], state: Mapping[str, Any], path: P
     for (name, tensor), kind in OTHERS.items():
         if any(name in said for said in stated) or any(tensor in each for each in state):
             raise DataError(
+                "not-a-fairseq-file",
                 f"a checkpoint of {kind}; of fairseq's files sew reads wav2vec 2.0, SEW and SEW-D",
                 where=path,
                 hint=HINTS.get(kind, "take a wav2vec 2.0, SEW or SEW-D model"),
@@ -296,9 +308,11 @@ def _settings(content: Mapping[str, Any], path: Path, finetuned: bool) -> tuple[
         log.warn(f"{path}: no config in the file; reading the architecture off the shapes")
     for key, allowed in FIXED.items():
         if key in told and told[key] not in allowed:
-            raise DataError(f"{key} = {told[key]!r} is not supported", where=path)
+            raise DataError("model-option-unsupported", f"{key} = {told[key]!r} is not supported", where=path)
     if "pos_att_type" in told and sorted(str(told["pos_att_type"]).split("|")) != ["c2p", "p2c"]:
-        raise DataError(f"pos_att_type = {told['pos_att_type']!r} is not supported", where=path)
+        raise DataError(
+            "model-option-unsupported", f"pos_att_type = {told['pos_att_type']!r} is not supported", where=path
+        )
     return told, normalize
 
 
@@ -322,7 +336,9 @@ def _infer(tensors: Tensors, prefix: str, told: Mapping[str, Any], normalize: bo
     while f"feature_extractor.conv_layers.{len(convolutions)}.0.weight" in has:
         convolutions.append(shape(f"feature_extractor.conv_layers.{len(convolutions)}.0.weight", 3))
     if not convolutions:
-        raise DataError("no wave feature extractor: not a wav2vec 2.0, SEW or SEW-D model", where=path)
+        raise DataError(
+            "not-a-fairseq-file", "no wave feature extractor: not a wav2vec 2.0, SEW or SEW-D model", where=path
+        )
     channels, kernels = [s[0] for s in convolutions], [s[2] for s in convolutions]
     family = "sew-d" if "encoder.encoder.rel_embeddings.weight" in has else "wav2vec2"
     family = "sew" if family == "wav2vec2" and "encoder.upsample.0.weight" in has else family
@@ -349,7 +365,9 @@ def _infer(tensors: Tensors, prefix: str, told: Mapping[str, Any], normalize: bo
     for field, value in found.items():
         said = told.get(SHAPED.get(field, ""))
         if said is not None and said != value:
-            raise DataError(f"the config says {SHAPED[field]} = {said!r}, the tensors {value}", where=path)
+            raise DataError(
+                "config-weights-differ", f"the config says {SHAPED[field]} = {said!r}, the tensors {value}", where=path
+            )
     values: dict[str, Any] = {
         "name": path.stem,
         "family": family,
@@ -369,7 +387,7 @@ def _infer(tensors: Tensors, prefix: str, told: Mapping[str, Any], normalize: bo
     try:
         return build(ModelConfig, values)
     except SewError as error:
-        raise DataError(error.what, where=path) from None
+        raise DataError(error.code, error.what, where=path) from None
 
 
 def _infer_heads(tensors: Tensors, told: Mapping[str, Any]) -> dict[str, Any]:
@@ -393,7 +411,7 @@ def _infer_heads(tensors: Tensors, told: Mapping[str, Any]) -> dict[str, Any]:
 def _shape(tensors: Tensors, name: str, axes: int) -> tuple[int, ...]:
     shape = tensors.shape(name)
     if len(shape) != axes or not all(shape):
-        raise DataError(f"{name} has shape {shape}, where {axes} axes are due", where=tensors.where)
+        raise DataError("tensor-shape", f"{name} has shape {shape}, where {axes} axes are due", where=tensors.where)
     return shape
 
 
@@ -402,10 +420,16 @@ def _strides(channels: list[int], kernels: list[int], told: Mapping[str, Any], p
     if isinstance(text, str):
         layers = parse_convolutions(text, path)
         if [(c, k) for c, k, _ in layers] != list(zip(channels, kernels, strict=True)):
-            raise DataError(f"the config says conv_feature_layers = {text[:80]!r}, the tensors differ", where=path)
+            raise DataError(
+                "config-weights-differ",
+                f"the config says conv_feature_layers = {text[:80]!r}, the tensors differ",
+                where=path,
+            )
         return [stride for _, _, stride in layers]
     if unknown := [k for k in kernels if k not in STRIDES]:
-        raise DataError(f"no config in the file, and no stride is known for a kernel of {unknown[0]}", where=path)
+        raise DataError(
+            "stride-unknown", f"no config in the file, and no stride is known for a kernel of {unknown[0]}", where=path
+        )
     return [STRIDES[k] for k in kernels]
 
 

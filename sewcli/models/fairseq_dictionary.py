@@ -44,6 +44,7 @@ def arranged(vocabulary: Vocabulary) -> tuple[list[int | None], list[str]]:
     strange += [text for i, text in roles.written.items() if i != vocabulary.boundary]
     if strange:
         raise UsageError(
+            "no-fairseq-form",
             f"fairseq's dictionaries cannot hold the symbol {strange[0]!r} of this model",
             hint="export to another format",
         )
@@ -80,7 +81,7 @@ def read_dictionary(content: Mapping[str, Any], size: int, path: Path, given: Pa
     if given is None and isinstance(held, dict) and isinstance(held.get("symbols"), list):
         symbols, where = [str(symbol) for symbol in held["symbols"]], path
         if symbols[:4] != SPECIAL_SYMBOLS:
-            raise DataError(f"a dictionary that begins with {symbols[:4]}", where=path)
+            raise DataError("not-a-dictionary", f"a dictionary that begins with {symbols[:4]}", where=path)
         symbols = symbols[4:]
     elif given is not None or file.is_file():
         try:
@@ -90,12 +91,13 @@ def read_dictionary(content: Mapping[str, Any], size: int, path: Path, given: Pa
                 file,
             )
         except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"not a dictionary ({error})", where=file) from None
+            raise DataError("not-a-dictionary", f"not a dictionary ({error})", where=file) from None
     else:
         log.info(f"{path}: no dictionary in the file or beside it; taking the 32 letters of the published models")
         symbols, where = list(Vocabulary.letters().tokens[4:]), path
     if len(symbols) + 4 != size:
         raise DataError(
+            "vocabulary-size",
             f"the CTC layer has {size} outputs, the dictionary {len(symbols) + 4} symbols",
             where=where,
             hint=f"give the {DICTIONARY} of this model with --dictionary",
@@ -104,4 +106,4 @@ def read_dictionary(content: Mapping[str, Any], size: int, path: Path, given: Pa
         tokens = (*SPECIAL[:4], *symbols)
         return Vocabulary(tokens, roles_by_names(tokens, separated=are_phones(symbols)))
     except SewError as error:
-        raise DataError(error.what, where=where) from None
+        raise DataError(error.code, error.what, where=where) from None

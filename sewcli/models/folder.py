@@ -155,7 +155,7 @@ def open_source(
         _require(expect, kind, architecture, path)
         return _open_folder(path, kind, trust_pickle)
     if path.suffix in (".json", ".safetensors", ".bin"):
-        raise UsageError("one file of a model", where=path, hint="give the folder that it is in")
+        raise UsageError("file-for-folder", "one file of a model", where=path, hint="give the folder that it is in")
     refuse_foreign_file(path)
     source = open_fairseq(path, trust_pickle=trust_pickle, dictionary=dictionary)
     _require(expect, source.kind, NAMED[source.kind], path)
@@ -255,9 +255,16 @@ def kind_of(architecture: str) -> Kind:
 
 def _require(expect: str | None, kind: str, named: str, path: Path) -> None:
     if expect == "ctc" and kind != "ctc":
-        raise UsageError(f"not a recogniser but {named}", where=path, hint="`sew finetune --model` makes one")
+        raise UsageError(
+            "not-a-recogniser", f"not a recogniser but {named}", where=path, hint="`sew finetune --model` makes one"
+        )
     if expect == "pretraining" and kind != "pretraining":
-        raise UsageError(f"not a pre-trained model but {named}", where=path, hint="`sew pretrain` makes one")
+        raise UsageError(
+            "not-a-pretrained-model",
+            f"not a pre-trained model but {named}",
+            where=path,
+            hint="`sew pretrain` makes one",
+        )
 
 
 def _open_folder(folder: Path, kind: Kind, trust_pickle: bool) -> Source:
@@ -283,11 +290,14 @@ def _vocabulary(folder: Path, tensors: Tensors) -> Vocabulary:
     rows = tensors.first_axis("lm_head.weight")
     stated = _read_config_file(folder).get("vocab_size", rows)
     if stated != rows:
-        raise DataError(f"lm_head has {rows} outputs, vocab_size is {stated!r}", where=folder / CONFIG)
+        raise DataError(
+            "vocabulary-size", f"lm_head has {rows} outputs, vocab_size is {stated!r}", where=folder / CONFIG
+        )
     vocabulary = Vocabulary.load(folder, rows)
     if missing := sorted(vocabulary.roles.unused):
         if 2 * len(missing) > rows:
             raise DataError(
+                "vocabulary-size",
                 f"{rows - len(missing)} symbols for the {rows} outputs of the model",
                 where=folder / SYMBOLS,
                 hint="it belongs to another model: take the one of this model",
@@ -307,13 +317,16 @@ def _leave_out_heads(tensors: Tensors, prefix: str) -> None:
 def _read_config_file(folder: str | Path) -> dict[str, Any]:
     if not Path(folder).is_dir():
         raise UsageError(
-            "no such model folder", where=folder, hint="a folder that `sew pretrain` or `sew finetune` wrote"
+            "model-not-found",
+            "no such model folder",
+            where=folder,
+            hint="a folder that `sew pretrain` or `sew finetune` wrote",
         )
     if not (Path(folder) / CONFIG).exists():
-        raise DataError("no such file", where=Path(folder) / CONFIG, hint=hint_for(Path(folder)))
+        raise DataError("file-not-found", "no such file", where=Path(folder) / CONFIG, hint=hint_for(Path(folder)))
     content = read_json(Path(folder) / CONFIG)
     if not isinstance(content, dict):
-        raise DataError("not a mapping", where=Path(folder) / CONFIG)
+        raise DataError("invalid-model-config", "not a mapping", where=Path(folder) / CONFIG)
     return content
 
 

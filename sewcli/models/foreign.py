@@ -28,7 +28,7 @@ def refuse_foreign_file(path: Path) -> None:
     """
     if known := FILES.get(path.suffix.lower()):
         what, hint = known
-        raise UsageError(f"{what}, which sew does not read", where=path, hint=hint)
+        raise UsageError("foreign-model-file", f"{what}, which sew does not read", where=path, hint=hint)
 
 
 def hint_for(folder: Path) -> str | None:

@@ -134,9 +134,11 @@ def _family(content: Mapping[str, Any], where: Path) -> str:
         return family
     known = f"sew reads {', '.join([*KEYS, *ALIASES])}"
     if stated is None:
-        raise DataError("no model_type", where=where, hint=f"write the model's type into it; {known}")
+        raise DataError(
+            "invalid-model-config", "no model_type", where=where, hint=f"write the model's type into it; {known}"
+        )
     lacks = f" (it has {LACKING[named]})" if named in LACKING else ""
-    raise DataError(f"a model of type {named!r}{lacks}", where=where, hint=known)
+    raise DataError("model-type-unsupported", f"a model of type {named!r}{lacks}", where=where, hint=known)
 
 
 def to_hugging_face(config: ModelConfig, head: str, vocabulary: Vocabulary | None) -> dict[str, Any]:
@@ -182,12 +184,19 @@ def from_hugging_face(content: Mapping[str, Any], where: Path) -> ModelConfig:
     family = _family(content, where)
     for key, allowed in (FIXED | ALIKE).items():
         if key in content and content[key] not in allowed:
-            raise DataError(f"{key} = {content[key]!r} is not supported", where=where, hint=NEEDED.get(key))
+            raise DataError(
+                "model-option-unsupported",
+                f"{key} = {content[key]!r} is not supported",
+                where=where,
+                hint=NEEDED.get(key),
+            )
     if sorted(content.get("pos_att_type", ("c2p", "p2c"))) != ["c2p", "p2c"]:
-        raise DataError(f"pos_att_type = {content['pos_att_type']!r} is not supported", where=where)
+        raise DataError(
+            "model-option-unsupported", f"pos_att_type = {content['pos_att_type']!r} is not supported", where=where
+        )
     own = content.get(OWN_KEY, {})
     if not isinstance(own, dict):
-        raise DataError(f"the key {OWN_KEY!r} is not a mapping", where=where)
+        raise DataError("invalid-model-config", f"the key {OWN_KEY!r} is not a mapping", where=where)
     given = {**DEFAULTS, **(WAV2VEC2_DEFAULTS if family == "wav2vec2" else {}), **content}
     values = {field: given[key] for field, key in KEYS[family].items() if key in given}
     if family == "sew-d":
@@ -200,4 +209,4 @@ def from_hugging_face(content: Mapping[str, Any], where: Path) -> ModelConfig:
     try:
         return build(ModelConfig, {**own, **values, "family": family})
     except SewError as error:
-        raise DataError(error.what, where=where) from None
+        raise DataError(error.code, error.what, where=where) from None

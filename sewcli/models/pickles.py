@@ -88,7 +88,7 @@ class Scan:
         for op, argument, _ in pickletools.genops(limited):
             self._opcodes += 1
             if self._opcodes > MOST_OPCODES:
-                raise DataError("the list of tensors is absurdly long", where=self.path)
+                raise DataError("pickle-absurd", "the list of tensors is absurdly long", where=self.path)
             name = op.name
             if name in PUT:
                 memo[int(argument or 0)] = stack[-1]
@@ -125,11 +125,14 @@ class Scan:
         elif name == "BINPERSID":
             pid = stack.pop()
             if not isinstance(pid, Group) or not pid.items or _text(pid.items[0]) != "storage":
-                raise DataError("not a file of tensors", where=self.path)
+                raise DataError("not-a-tensor-file", "not a file of tensors", where=self.path)
             stack.append(self.storage(pid.items[1:]))
         else:
             raise DataError(
-                f"refused: a pickle with {name}, which torch.save does not write", where=self.path, hint=HINT
+                "pickle-refused",
+                f"refused: a pickle with {name}, which torch.save does not write",
+                where=self.path,
+                hint=HINT,
             )
 
     def _known(self, argument: str) -> str:
@@ -137,39 +140,48 @@ class Scan:
         full = f"{ {'__builtin__': 'builtins', 'copy_reg': 'copyreg'}.get(module, module) }.{name}"
         if not self.allowed(full):
             raise DataError(
-                f"refused: the file is a pickle that asks for {quoted(full)[1:-1]}", where=self.path, hint=HINT
+                "pickle-refused",
+                f"refused: the file is a pickle that asks for {quoted(full)[1:-1]}",
+                where=self.path,
+                hint=HINT,
             )
         self.names.add(full)
         return full
 
     def _check_call(self, function: Any, arguments: Any) -> None:
         if not isinstance(function, Global) or not isinstance(arguments, Group):
-            raise DataError("refused: a pickle that calls what is no name", where=self.path, hint=HINT)
+            raise DataError(
+                "pickle-refused", "refused: a pickle that calls what is no name", where=self.path, hint=HINT
+            )
         if function.name in REBUILT:
             self._check_tensor(arguments.items)
         if function.name == "_codecs.encode" and arguments.items[1:] not in ((), ("latin1",)):
-            raise DataError("refused: a pickle that asks for an odd codec", where=self.path, hint=HINT)
+            raise DataError(
+                "pickle-refused", "refused: a pickle that asks for an odd codec", where=self.path, hint=HINT
+            )
 
     def _check_tensor(self, arguments: tuple[Any, ...]) -> None:
         """Held against its storage, so that no shape can ask for more memory than the file holds."""
         storage, offset, shape, strides = arguments[:4]
         if not isinstance(shape, Group) or not isinstance(strides, Group) or not isinstance(storage, Storage):
-            raise DataError("a tensor is described in a way that makes no sense", where=self.path)
+            raise DataError("pickle-absurd", "a tensor is described in a way that makes no sense", where=self.path)
         sizes, steps = shape.items, strides.items
         whole = all(type(n) is int and 0 <= n < 1 << 48 for n in (offset, *sizes, *steps))
         if not whole or len(sizes) != len(steps) or len(sizes) > MOST_AXES:
-            raise DataError("a tensor is described in a way that makes no sense", where=self.path)
+            raise DataError("pickle-absurd", "a tensor is described in a way that makes no sense", where=self.path)
         last = sum((n - 1) * step for n, step in zip(sizes, steps, strict=True))
         if prod(sizes) > storage.values or (prod(sizes) and offset + last >= storage.values):
             raise DataError(
-                f"a tensor of shape {quoted(sizes)} does not fit into its {storage.values} values", where=self.path
+                "pickle-absurd",
+                f"a tensor of shape {quoted(sizes)} does not fit into its {storage.values} values",
+                where=self.path,
             )
 
     def _counted(self, value: Any) -> Any:
         if isinstance(value, Group):
             self._tuples += value.size
             if value.size > LARGEST_TUPLE or value.depth > DEEPEST_TUPLE or self._tuples > ALL_TUPLES:
-                raise DataError("nested too deeply, or without end", where=self.path)
+                raise DataError("pickle-absurd", "nested too deeply, or without end", where=self.path)
         return value
 
 
@@ -191,7 +203,7 @@ class _Limited:
     def _took(self, content: bytes) -> bytes:
         self.left -= len(content)
         if self.left < 0:
-            raise DataError("the list of tensors is absurdly long", where=self.path)
+            raise DataError("pickle-absurd", "the list of tensors is absurdly long", where=self.path)
         return content
 
 
@@ -204,9 +216,9 @@ def storage_of(pid: tuple[Any, ...], widths: Mapping[str, int], path: Path) -> t
     kind, key, _device, values = pid[:4]
     name = kind.name.rpartition(".")[2] if isinstance(kind, Global) else ""
     if name not in widths:
-        raise DataError(f"tensors of an unknown type {quoted(name)}", where=path)
+        raise DataError("tensor-type-unknown", f"tensors of an unknown type {quoted(name)}", where=path)
     if not isinstance(values, int) or isinstance(values, bool) or not 0 <= values < 1 << 62:
-        raise DataError("a storage is described in a way that makes no sense", where=path)
+        raise DataError("pickle-absurd", "a storage is described in a way that makes no sense", where=path)
     return Storage(_text(key), values), widths[name]
 
 

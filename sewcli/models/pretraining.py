@@ -75,7 +75,11 @@ class PretrainingModel(nn.Module):
         if predicted is None:
             predicted = mask.nonzero()[:, 1].view(mask.shape[0], -1)
         if predicted.shape[1] < 2:
-            raise DataError("fewer than two masked frames: nothing to compare", hint="use longer pieces of audio")
+            raise DataError(
+                "utterance-too-short",
+                "fewer than two masked frames: nothing to compare",
+                hint="use longer pieces of audio",
+            )
         features = self.encoder.extract(waves, lengths)
         true_frames = self.encoder.frames(lengths)
         energy = mean_square(features, true_frames)

@@ -31,15 +31,23 @@ def wants_normalised(folder: Path) -> bool | None:
         return None
     kind = settings.get("feature_extractor_type", KIND)
     if kind != KIND:
-        raise DataError(f"features of a {kind}", where=path, hint=f"sew's models take waves, as a {KIND} makes them")
+        raise DataError(
+            "features-unsupported",
+            f"features of a {kind}",
+            where=path,
+            hint=f"sew's models take waves, as a {KIND} makes them",
+        )
     if (rate := settings.get("sampling_rate", SAMPLE_RATE)) != SAMPLE_RATE:
         raise DataError(
+            "wrong-sample-rate",
             f"a model of {rate} Hz; sew recognises speech at {SAMPLE_RATE} Hz only",
             where=path,
             hint=f"take a model that was trained at {SAMPLE_RATE} Hz",
         )
     if settings.get("feature_size", 1) != 1:
-        raise DataError(f"feature_size = {settings['feature_size']!r} is not supported", where=path)
+        raise DataError(
+            "features-unsupported", f"feature_size = {settings['feature_size']!r} is not supported", where=path
+        )
     return bool(settings.get("do_normalize", True))  # as transformers takes 1 and "true"
 
 

@@ -58,6 +58,7 @@ def resolve(reference: str | Path) -> Path:
         return path
     if not is_hub_id(str(reference)):
         raise UsageError(
+            "model-not-found",
             "no such model folder",
             where=path,
             hint="a folder that `sew` or transformers wrote, a fairseq .pt file, or a Hub id such as asapp/sew-tiny-100k",
@@ -81,6 +82,7 @@ def _fetch(name: str) -> Path:
         import huggingface_hub
     except ImportError:
         raise UsageError(
+            "package-missing",
             "no such folder, and to look on the Hugging Face Hub sew needs one more package",
             where=name,
             hint="pip install 'sewcli[hub]'; or give a folder",
@@ -95,6 +97,7 @@ def _fetch(name: str) -> Path:
     except Exception as error:  # the Hub's own errors have no common base, those of the network below it neither
         reason = " ".join(str(error).split())[:160]
         raise UsageError(
+            "model-not-found",
             f"no such folder, and not to be had from the Hugging Face Hub ({reason})",
             where=name,
             hint="check the name and the network; or copy the folder here and give its path",

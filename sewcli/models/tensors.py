@@ -62,11 +62,18 @@ class Tensors:
                 for what, names in (("missing tensors", missing), ("tensors too many", extra))
                 if names
             ]
-            raise DataError("; ".join(found), where=self.where, hint="the weights and the config are of two models")
+            raise DataError(
+                "weights-misfit",
+                "; ".join(found),
+                where=self.where,
+                hint="the weights and the config are of two models",
+            )
         for name, shape in expected.items():
             own = self.entries[name].shape
             if own != tuple(shape):
-                raise DataError(f"{name} has shape {own}, the config says {tuple(shape)}", where=self.where)
+                raise DataError(
+                    "tensor-shape", f"{name} has shape {own}, the config says {tuple(shape)}", where=self.where
+                )
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a tensor that must be there.
@@ -75,7 +82,7 @@ class Tensors:
             DataError: it is missing.
         """
         if name not in self.entries:
-            raise DataError(f"missing tensor {name}", where=self.where)
+            raise DataError("tensor-missing", f"missing tensor {name}", where=self.where)
         return self.entries[name].shape
 
     def first_axis(self, name: str) -> int:
@@ -86,7 +93,7 @@ class Tensors:
         """
         shape = self.shape(name)
         if not shape or not shape[0]:
-            raise DataError(f"{name} has shape {shape}, where rows are due", where=self.where)
+            raise DataError("tensor-shape", f"{name} has shape {shape}, where rows are due", where=self.where)
         return shape[0]
 
     def read(self, name: str) -> Tensor:
@@ -102,7 +109,9 @@ class Tensors:
         for name, tensor in values.items():
             if not torch.isfinite(tensor).all():
                 what = f"{name} holds weights that are NaN or infinite"
-                raise DataError(what, where=self.where, hint="take an earlier checkpoint, or copy the model again")
+                raise DataError(
+                    "nan-weights", what, where=self.where, hint="take an earlier checkpoint, or copy the model again"
+                )
 
     def are_identity(self, weight: str, bias: str) -> bool:
         """Whether a linear layer is absent or changes nothing."""
@@ -127,13 +136,14 @@ def open_folder(folder: Path, *, trust_pickle: bool = False) -> Tensors:
     path = next((folder / name for name in FILES if (folder / name).is_file()), None)
     if path is None and (folder / "model.xml").is_file():
         raise UsageError(
+            "graph-without-weights",
             "a graph, without the weights that it was made of",
             where=folder,
             hint="graphs are for `sew decode` and `sew transcribe`; everything else works with the model before its export",
         )
     if path is None:
         hint = hint_for(folder) or f"the folder needs one of {', '.join(FILES)}"
-        raise DataError("no such file", where=folder / WEIGHTS, hint=hint)
+        raise DataError("file-not-found", "no such file", where=folder / WEIGHTS, hint=hint)
     entries = _sharded(path, trust_pickle) if path.suffix == ".json" else _open(path, trust_pickle)
     return Tensors(path, {current_name(name): entry for name, entry in _unwrapped(entries, path).items()})
 
@@ -159,11 +169,12 @@ def _open(path: Path, trust_pickle: bool) -> dict[str, Entry]:
         ]
         if inner:
             raise DataError(
+                "training-checkpoint",
                 f"a checkpoint of a training, with its weights under {inner[0]!r}, in place of the weights alone",
                 where=path,
                 hint="save the model with save_pretrained of transformers",
             )
-        raise DataError("not a file of named tensors", where=path)
+        raise DataError("not-a-tensor-file", "not a file of named tensors", where=path)
     return content
 
 
@@ -172,7 +183,9 @@ def _open_safetensors(path: Path) -> dict[str, Entry]:
     try:
         file = safe_open(path, framework="pt")
     except (SafetensorError, OSError, ValueError) as error:
-        raise DataError(f"not a whole safetensors file ({error})", where=path, hint="copy the model again") from None
+        raise DataError(
+            "safetensors-damaged", f"not a whole safetensors file ({error})", where=path, hint="copy the model again"
+        ) from None
     return {
         name: Entry(tuple(file.get_slice(name).get_shape()), lambda name=name: file.get_tensor(name))  # type: ignore[misc]
         for name in file.keys()  # noqa: SIM118
@@ -183,17 +196,21 @@ def _sharded(index: Path, trust_pickle: bool) -> dict[str, Entry]:
     content = read_json(index)
     files = content.get("weight_map") if isinstance(content, dict) else None
     if not isinstance(files, dict) or not files:
-        raise DataError("not an index: no weight_map", where=index)
+        raise DataError("invalid-shard-index", "not an index: no weight_map", where=index)
     kind = Path(index.stem).with_suffix("").suffix  # of model.safetensors.index.json
     for file in files.values():
         if not isinstance(file, str) or Path(file).name != file or Path(file).suffix != kind:
-            raise DataError(f"a shard must be a {kind} file beside the index, not {file!r}", where=index)
+            raise DataError(
+                "invalid-shard-index", f"a shard must be a {kind} file beside the index, not {file!r}", where=index
+            )
     shards = {}
     for file in sorted(set(files.values())):
         if not (index.parent / file).is_file():
-            raise DataError("no such file", where=index.parent / file, hint=f"a shard that {index.name} names")
+            raise DataError(
+                "file-not-found", "no such file", where=index.parent / file, hint=f"a shard that {index.name} names"
+            )
         shards[file] = _open(index.parent / file, trust_pickle)
     for name, file in files.items():
         if name not in shards[file]:
-            raise DataError(f"missing tensor {name}", where=index.parent / file)
+            raise DataError("tensor-missing", f"missing tensor {name}", where=index.parent / file)
     return {name: shards[file][name] for name, file in files.items()}

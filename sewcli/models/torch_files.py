@@ -75,12 +75,16 @@ def read_torch_file(path: Path, *, trust_pickle: bool = False) -> Any:
     except SewError:
         raise
     except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror or error})", where=path) from None
+        raise DataError("cannot-read", f"cannot be read ({error.strerror or error})", where=path) from None
     except ImportError as error:
-        raise UsageError(f"the file needs a package that is not installed ({error})", where=path) from None
+        raise UsageError(
+            "package-missing", f"the file needs a package that is not installed ({error})", where=path
+        ) from None
     except Exception as error:  # damaged or hostile bytes can raise anything inside an unpickler
         reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise DataError(f"not a whole PyTorch file ({reason})", where=path, hint="copy it again") from None
+        raise DataError(
+            "torch-file-damaged", f"not a whole PyTorch file ({reason})", where=path, hint="copy it again"
+        ) from None
 
 
 def plain(value: Any, where: Path) -> Any:
@@ -108,12 +112,12 @@ class _Plain:
         if id(value) in self._done:
             return self._done[id(value)][:2]
         if depth > DEEPEST or id(value) in self._open:
-            raise DataError("nested too deeply", where=self.where)
+            raise DataError("pickle-absurd", "nested too deeply", where=self.where)
         self._open.add(id(value))
         found, size = self._inside(value, depth)
         self._open.discard(id(value))
         if size > UNFOLDED:
-            raise DataError("nested without end", where=self.where)
+            raise DataError("pickle-absurd", "nested without end", where=self.where)
         self._done[id(value)] = (found, size, value)
         return found, size
 
@@ -201,22 +205,26 @@ def _scan_zip(path: Path) -> set[str]:
     sizes = {record.filename: record.file_size for record in archive.infolist()}
     pickles = [name for name in sizes if name.endswith("/data.pkl") and name.count("/") == 1]
     if len(pickles) != 1:
-        raise DataError("a zip file, but not one that torch.save wrote", where=path)
+        raise DataError("not-a-torch-file", "a zip file, but not one that torch.save wrote", where=path)
     root = pickles[0].removesuffix("data.pkl")
     if sizes[pickles[0]] > LARGEST_PICKLE:
-        raise DataError("the list of tensors is absurdly long", where=path)
+        raise DataError("pickle-absurd", "the list of tensors is absurdly long", where=path)
     for record in archive.infolist():
         data = record.filename == pickles[0] or record.filename.startswith(f"{root}data/")
         if record.compress_type != zipfile.ZIP_STORED or (not data and record.file_size > LARGEST_RECORD):
-            raise DataError(f"{record.filename[:80]} in it is not what torch.save writes", where=path)
+            raise DataError(
+                "not-a-torch-file", f"{record.filename[:80]} in it is not what torch.save writes", where=path
+            )
     if f"{root}byteorder" in sizes and archive.read(f"{root}byteorder") != b"little":
-        raise DataError("written on a machine of the other byte order", where=path)
+        raise DataError("other-byte-order", "written on a machine of the other byte order", where=path)
 
     def storage(pid: tuple[Any, ...]) -> Storage:
         found, width = storage_of(pid, WIDTHS, path)
         if sizes.get(f"{root}data/{found.key}") != found.values * width:
             name = f"{root}data/{found.key}"
-            raise DataError(f"{name[:80]} does not hold the {found.values} values it should", where=path)
+            raise DataError(
+                "torch-file-damaged", f"{name[:80]} does not hold the {found.values} values it should", where=path
+            )
         return found
 
     scan = Scan(path, _allowed, storage)
@@ -233,15 +241,15 @@ def _scan_older(path: Path) -> set[str]:
     def storage(pid: tuple[Any, ...]) -> Storage:
         found, width = storage_of(pid, WIDTHS, path)
         if known.setdefault(found.key, (found.values, width)) != (found.values, width):
-            raise DataError("a storage is described twice", where=path)
+            raise DataError("torch-file-damaged", "a storage is described twice", where=path)
         if found.values * width > room:
-            raise DataError("not a whole PyTorch file", where=path, hint="copy it again")
+            raise DataError("torch-file-damaged", "not a whole PyTorch file", where=path, hint="copy it again")
         return Storage(found.key, pid[4].items[2]) if len(pid) > 4 and isinstance(pid[4], Group) else found
 
     scan = Scan(path, _allowed, storage)
     with open(path, "rb") as stream:
         if scan.pickle(stream) != MAGIC or scan.pickle(stream) != PROTOCOL:
-            raise DataError("not a PyTorch file", where=path)
+            raise DataError("not-a-torch-file", "not a PyTorch file", where=path)
         for _ in range(3):
             scan.pickle(stream)
     return scan.names

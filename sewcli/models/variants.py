@@ -31,7 +31,7 @@ def vary(config: ModelConfig, part: str) -> dict[str, Any]:
         if found := re.fullmatch(pattern, part):
             return change(config, found)
     known = ", ".join(example for example, _ in PARTS.values())
-    raise UsageError(f"no variant {part!r} of a model", hint=f"what may follow a +: {known}")
+    raise UsageError("no-such-variant", f"no variant {part!r} of a model", hint=f"what may follow a +: {known}")
 
 
 def wave_features(channels: int, *, widening: bool, layers_between: bool) -> dict[str, Any]:

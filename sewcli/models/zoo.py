@@ -87,7 +87,9 @@ def lookup(name: str) -> ModelConfig:
     base, *parts = name.split("+")
     if base not in TABLE:
         raise UsageError(
-            f"no model {base!r}{nearest(base, [*TABLE, *ALIASES])}", hint="`sew models` lists them; or give a folder"
+            "no-such-model",
+            f"no model {base!r}{nearest(base, [*TABLE, *ALIASES])}",
+            hint="`sew models` lists them; or give a folder",
         )
     config = _config(base, TABLE[base])
     for part in parts:

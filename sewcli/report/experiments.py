@@ -98,7 +98,9 @@ def find_experiments(roots: Sequence[Path]) -> list[Experiment]:
     found: dict[Path, list[Path]] = {}
     for root in roots:
         if not root.is_dir():
-            raise UsageError("no such folder", where=root, hint="first run: sew decode, or name its folder")
+            raise UsageError(
+                "folder-not-found", "no such folder", where=root, hint="first run: sew decode, or name its folder"
+            )
         for folder, files in _walk(root):
             if HYPOTHESES in files:
                 owner = folder.parents[1] if folder.parent.name == "decode" else folder.parent
@@ -106,7 +108,12 @@ def find_experiments(roots: Sequence[Path]) -> list[Experiment]:
             elif CONFIG in files or METRICS in files:
                 found.setdefault(folder, [])
     if not found:
-        raise UsageError("no experiment here or below", where=roots[0], hint="first run: sew pretrain or sew finetune")
+        raise UsageError(
+            "no-experiment",
+            "no experiment here or below",
+            where=roots[0],
+            hint="first run: sew pretrain or sew finetune",
+        )
     names = _names(list(found))
     return [_experiment(folder, names[folder], decoded) for folder, decoded in sorted(found.items())]
 
@@ -153,7 +160,7 @@ def _add_decoding(exp: Experiment, folder: Path) -> None:
     try:
         decoded = read_checked(Decoded, folder / "decode.json")
         if not (folder / "score.json").is_file():
-            raise DataError("decoded, but not scored: sew score does it", where=folder)
+            raise DataError("not-scored", "decoded, but not scored: sew score does it", where=folder)
         score = read_checked(Score, folder / "score.json")
     except SewError as error:
         exp.notes.append(f"{error.where}: {error.what}")

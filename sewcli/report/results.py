@@ -113,6 +113,8 @@ def checked(cls: type[M], content: dict[str, Any], path: Path) -> dict[str, Any]
         name = ".".join(map(str, fault["loc"])) or "it"
         told = str(fault["msg"])
         raise DataError(
-            f"{name[:80]}: {told[:1].lower()}{told[1:]} (it is {quoted(fault.get('input'))})", where=path
+            "unexpected-content",
+            f"{name[:80]}: {told[:1].lower()}{told[1:]} (it is {quoted(fault.get('input'))})",
+            where=path,
         ) from None
     return content

@@ -37,7 +37,9 @@ def export_model(reference: str, out: Path, form: str, *, as_json: bool = False)
         row |= {"largest_difference": GRAPHS[form](model, vocabulary, out), "shortest_wave": shortest(model.config)}
     elif form == "fairseq":
         if isinstance(model, EncoderModel):
-            raise UsageError("an encoder alone is no fairseq checkpoint", where=reference, hint="use --format hf")
+            raise UsageError(
+                "no-fairseq-form", "an encoder alone is no fairseq checkpoint", where=reference, hint="use --format hf"
+            )
         save_fairseq(model, vocabulary, out)
     else:
         save_model(model, vocabulary, out)

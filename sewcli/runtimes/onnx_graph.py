@@ -245,11 +245,15 @@ def write_onnx(model: CTCModel, vocabulary: Vocabulary, path: Path) -> None:
     onnx = needed("onnx")
     needed("onnxscript")
     if model.config.front_end != "wave":
-        raise UsageError(f"a {model.config.front_end} front end has no graph form", hint="export a model of waves")
+        raise UsageError(
+            "no-graph-form", f"a {model.config.front_end} front end has no graph form", hint="export a model of waves"
+        )
     if model.config.quantize_inputs:
-        raise UsageError("quantized inputs have no graph form", hint="export a model without them")
+        raise UsageError("no-graph-form", "quantized inputs have no graph form", hint="export a model without them")
     if model.config.compat != "none":
-        raise UsageError(f"compat = {model.config.compat} is not for graphs", hint="export the model without it")
+        raise UsageError(
+            "no-graph-form", f"compat = {model.config.compat} is not for graphs", hint="export the model without it"
+        )
     portable = PortableModel(model.cpu()).eval()
     waves, lengths = _example(2, 64_000)  # more than a strip: a size of one would be taken for a constant
     batch, samples = torch.export.Dim("batch"), torch.export.Dim("samples", min=shortest(model.config))
@@ -299,10 +303,12 @@ def compare(model: CTCModel, run: Any, name: str) -> float:
             ours = model(waves, lengths)
         logits, frames = (torch.as_tensor(value) for value in run(waves, lengths))
         if logits.shape != ours.logits.shape or not torch.equal(frames, ours.lengths):
-            raise UsageError(f"{name} gives other sizes than the model itself; nothing was written")
+            raise UsageError("graph-differs", f"{name} gives other sizes than the model itself; nothing was written")
         worst = max(worst, float((logits - ours.logits).abs().max() / ours.logits.abs().max()))
     if not worst <= CLOSE:
-        raise UsageError(f"{name} gives other logits than the model itself (by {worst:.1e}); nothing was written")
+        raise UsageError(
+            "graph-differs", f"{name} gives other logits than the model itself (by {worst:.1e}); nothing was written"
+        )
     return worst
 
 
@@ -323,7 +329,9 @@ def needed(package: str, extra: str = "export") -> Any:
     try:
         return __import__(package)
     except ImportError:
-        raise UsageError(f"the package {package} is not installed", hint=f"pip install 'sewcli[{extra}]'") from None
+        raise UsageError(
+            "package-missing", f"the package {package} is not installed", hint=f"pip install 'sewcli[{extra}]'"
+        ) from None
 
 
 @contextmanager

@@ -104,12 +104,24 @@ def open_graph(folder: Path) -> Graph:
     facts = read_json(folder / FACTS)
     digests = facts.get("sha256") if isinstance(facts, dict) else None
     if not isinstance(digests, dict) or facts.get("numbers") not in ("fp32", "int8"):
-        raise DataError("not what `sew export` or `sew quantize` writes", where=folder / FACTS, hint="export it again")
+        raise DataError(
+            "not-a-graph-folder",
+            "not what `sew export` or `sew quantize` writes",
+            where=folder / FACTS,
+            hint="export it again",
+        )
     for name in (XML, WEIGHTS):
         if not (folder / name).is_file():
-            raise DataError("no such file", where=folder / name, hint="export or copy the model again")
+            raise DataError(
+                "file-not-found", "no such file", where=folder / name, hint="export or copy the model again"
+            )
         if sha256(folder / name) != digests.get(name):
-            raise DataError("not the file that was written", where=folder / name, hint="export or copy the model again")
+            raise DataError(
+                "graph-changed",
+                "not the file that was written",
+                where=folder / name,
+                hint="export or copy the model again",
+            )
     return Graph(folder, read_config(folder), Vocabulary.load(folder), str(facts["numbers"]), facts)
 
 
@@ -163,6 +175,7 @@ def _require_writable(cache: Path) -> None:
             tempfile.TemporaryFile(dir=cache).close()
     except UsageError as error:
         raise UsageError(
+            error.code,
             error.what,
             where=cache,
             hint="set XDG_CACHE_HOME to a folder you may write to; or: sew export MODEL OUT -f openvino, and --model OUT",

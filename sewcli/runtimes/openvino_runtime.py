@@ -40,9 +40,13 @@ class GraphModel(AcousticModel):
         openvino = needed("openvino")
         core = openvino.Core()
         if precision not in HINTS:
-            raise UsageError(f"{precision} is for GPUs", hint="with OpenVINO: --precision fp32 or bf16")
+            raise UsageError(
+                "precision-needs-gpu", f"{precision} is for GPUs", hint="with OpenVINO: --precision fp32 or bf16"
+            )
         if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            raise UsageError("this processor has no bf16 products", hint="leave out --precision, or quantize the model")
+            raise UsageError(
+                "no-bf16", "this processor has no bf16 products", hint="leave out --precision, or quantize the model"
+            )
         self.config, self.symbols = graph.config, len(graph.vocabulary)
         self.numbers = graph.numbers
         self.precision = "bf16" if precision == "bf16" else "fp32"
@@ -61,7 +65,9 @@ class GraphModel(AcousticModel):
             self._compiled = core.compile_model(network, "CPU", options)
         except RuntimeError as error:
             reason = " ".join(str(error).split())[-160:]
-            raise DataError(f"OpenVINO cannot read this graph ({reason})", where=graph.folder) from None
+            raise DataError(
+                "graph-damaged", f"OpenVINO cannot read this graph ({reason})", where=graph.folder
+            ) from None
 
     def start(self, waves: Sequence[np.ndarray]) -> Callable[[], Emissions]:
         """See `AcousticModel`."""

@@ -88,5 +88,7 @@ def runtime_of(model: Path, wanted: Runtime) -> Runtime:
         UsageError: PyTorch for a graph.
     """
     if is_graph(model) and wanted == "torch":
-        raise UsageError("a graph is OpenVINO's, not PyTorch's", where=model, hint="leave out --runtime")
+        raise UsageError(
+            "graph-needs-openvino", "a graph is OpenVINO's, not PyTorch's", where=model, hint="leave out --runtime"
+        )
     return wanted if wanted != "auto" else "openvino" if is_graph(model) else "torch"

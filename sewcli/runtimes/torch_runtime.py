@@ -79,6 +79,7 @@ class TorchModel(AcousticModel):
             torch.cuda.empty_cache()
             if len(waves) == 1:
                 raise UsageError(
+                    "gpu-out-of-memory",
                     f"an utterance of {len(waves[0]) / SAMPLE_RATE:.0f} s does not fit into the GPU's memory",
                     hint="--device cpu, or cut the recording into segments",
                 ) from None
@@ -108,7 +109,7 @@ def choose_precision(wanted: Precision, device: torch.device) -> str:
     if wanted == "auto":
         return "tf32" if device.type == "cuda" else "fp32"
     if device.type == "cpu" and wanted in ("fp16", "tf32"):
-        raise UsageError(f"{wanted} is for GPUs", hint="on a CPU: --precision fp32 or bf16")
+        raise UsageError("precision-needs-gpu", f"{wanted} is for GPUs", hint="on a CPU: --precision fp32 or bf16")
     if device.type == "cpu" and wanted == "bf16" and not has_bf16():
         log.warn("this processor has no bf16 products: fp32 is several times faster here")
     return wanted

@@ -80,13 +80,19 @@ def _same_utterances(rows_a: Sequence[dict[str, Any]], rows_b: Sequence[dict[str
     references_a, references_b = ({row["id"]: row["reference"] for row in rows} for rows in (rows_a, rows_b))
     if only := references_a.keys() ^ references_b.keys():
         raise DataError(
+            "systems-differ",
             f"{len(only)} utterances are in one of the two only, such as {min(only, key=str)}",
             where=f"{a} and {b}",
             hint="decode the same split with both; failed.jsonl tells what one could not decode",
         )
     for name, reference in references_a.items():
         if reference != references_b[name]:
-            raise DataError(f"two references of {name}", where=f"{a} and {b}", hint="decode both of the same corpus")
+            raise DataError(
+                "systems-differ",
+                f"two references of {name}",
+                where=f"{a} and {b}",
+                hint="decode both of the same corpus",
+            )
 
 
 def _errors(errors: WordErrors) -> list[int]:

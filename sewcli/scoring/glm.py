@@ -90,11 +90,11 @@ def read_glm(path: str | Path, *, side: str) -> SpellingMap:
         require_regular(path)
         lines = Path(path).read_bytes().removeprefix(codecs.BOM_UTF8).decode("latin-1").splitlines()
     except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", where=path) from None
+        raise DataError("cannot-read", f"cannot be read ({error.strerror})", where=path) from None
     try:
         return parse_glm(lines, side=side)
     except DataError as error:
-        raise DataError(error.what, where=path, hint=error.hint) from None
+        raise DataError(error.code, error.what, where=path, hint=error.hint) from None
 
 
 def parse_glm(lines: Sequence[str], *, side: str) -> SpellingMap:
@@ -119,7 +119,9 @@ def parse_glm(lines: Sequence[str], *, side: str) -> SpellingMap:
         elif "=>" in content:
             rules.append(_rule(content))
         else:
-            raise DataError(f"line {number}: a rule without an arrow: {content!r}", hint="write it as A => B")
+            raise DataError(
+                "invalid-glm", f"line {number}: a rule without an arrow: {content!r}", hint="write it as A => B"
+            )
     return SpellingMap(rules, case_sensitive=case_sensitive)
 
 

@@ -54,7 +54,7 @@ def network(text: str) -> Network:
     tokens = _tokens(text)
     last, place = _sequence(tokens, 0, arcs, (0,), depth=0)
     if place != len(tokens):
-        raise DataError(f"a brace that nothing opened: {text!r}")
+        raise DataError("unbalanced-brace", f"a brace that nothing opened: {text!r}")
     return Network(tuple(arcs), last)
 
 
@@ -134,6 +134,7 @@ def count(steps: Sequence[Step]) -> Counts:
 def _require_size(reference: int, hypothesis: int) -> None:
     if reference * hypothesis > LARGEST:
         raise DataError(
+            "too-long-to-align",
             f"a reference of {reference:,} and a hypothesis of {hypothesis:,} words are too long to be aligned as NIST does",
             hint="cut the recording into segments",
         )
@@ -174,7 +175,7 @@ def _alternatives(
         last, place = _sequence(tokens, place, arcs, before, depth=depth)
         ends += [end for end in last if end not in ends]
         if place == len(tokens):
-            raise DataError(f"a brace that nothing closes: {' '.join(tokens)!r}")
+            raise DataError("unbalanced-brace", f"a brace that nothing closes: {' '.join(tokens)!r}")
         place += 1
         if tokens[place - 1] == "}":
             return tuple(ends), place

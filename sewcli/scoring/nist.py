@@ -81,11 +81,13 @@ def score(
         DataError: a file that cannot be read, or that the tools refuse.
     """
     if tool not in TOOLS:
-        raise UsageError(f"no tool {tool!r} to score with", hint=f"one of: {', '.join(TOOLS)}")
+        raise UsageError("no-such-tool", f"no tool {tool!r} to score with", hint=f"one of: {', '.join(TOOLS)}")
     text = normalised_stm(_read(stm))
     tools = sctk()
     if tool == "sctk" and tools is None:
-        raise UsageError("NIST's scoring tools are not installed", hint="apt install sctk, or give --nist python")
+        raise UsageError(
+            "sctk-missing", "NIST's scoring tools are not installed", hint="apt install sctk, or give --nist python"
+        )
     if tools and tool != "python":
         try:
             return "sctk", score_with_sctk(text, glm, words, tools)
@@ -106,7 +108,7 @@ def score_in_python(
     """
     segments, faults = parse_stm(stm.split("\n"))
     if faults:
-        raise DataError(f"line {faults[0].line}: {faults[0].reason}", where=where)
+        raise DataError("invalid-stm", f"line {faults[0].line}: {faults[0].reason}", where=where)
     empty = SpellingMap([])
     references = read_glm(glm, side="ref") if glm else empty
     hypotheses = read_glm(glm, side="hyp") if glm else empty
@@ -165,12 +167,16 @@ def score_with_sctk(stm: str, glm: Path | None, words: Sequence[TimedWord], tool
         report = folder / "hyp.ctm.filt.sgml"
         if done.returncode or not report.is_file():
             said = " | ".join((done.stdout + done.stderr).strip().splitlines()[-4:])
-            raise DataError(f"NIST's hubscr.pl failed: {said}", hint="correct the STM or GLM, or give --nist python")
+            raise DataError(
+                "sctk-failed", f"NIST's hubscr.pl failed: {said}", hint="correct the STM or GLM, or give --nist python"
+            )
         text = report.read_text(encoding="utf-8", errors="replace")
     found = [SegmentCounts(file, _count(body)) for file, body in _PATHS.findall(text)]
     expected = sum(not segment.ignored for segment in parse_stm(stm.split("\n"))[0])
     if len(found) != expected:
-        raise DataError(f"NIST's sclite has scored {len(found)} of {expected} segments", hint="give --nist python")
+        raise DataError(
+            "sctk-failed", f"NIST's sclite has scored {len(found)} of {expected} segments", hint="give --nist python"
+        )
     return found
 
 
@@ -229,7 +235,7 @@ def _read(path: Path) -> str:
         require_regular(path)
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot be read ({error})", where=path) from None
+        raise DataError("cannot-read", f"cannot be read ({error})", where=path) from None
 
 
 _PROGRAMS = ("hubscr.pl", "sclite", "rfilter1", "csrfilt.sh")

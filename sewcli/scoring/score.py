@@ -60,6 +60,7 @@ def score_folder(
     cuts = read_cuts(decoded, data)
     if foreign := [str(row["id"]) for row in rows if cuts and row["id"] not in cuts]:
         raise DataError(
+            "hypotheses-of-other-cuts",
             f"{len(foreign)} of the hypotheses are of cuts that the corpus does not have, such as {foreign[0][:200]}",
             where=folder / HYPOTHESES,
             hint="decode it again; or give the corpus that it is of: --data",
@@ -136,6 +137,7 @@ def speakers_of(
         return [str(name) for name in found]
     if required:
         raise UsageError(
+            "speakers-unknown",
             "the speakers are not known: the corpus is not where it was decoded, or does not name them",
             hint="give the prepared corpus: --data data/CORPUS",
         )
@@ -150,7 +152,7 @@ def find_folders(root: Path) -> list[Path]:
     """
     found = _decode_folders(root)
     if not found:
-        raise UsageError("no hypotheses here or below", where=root, hint="first run: sew decode")
+        raise UsageError("no-hypotheses", "no hypotheses here or below", where=root, hint="first run: sew decode")
     return found
 
 
@@ -271,25 +273,34 @@ def _read(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
     decoded = read_json(folder / DECODED)
     if not isinstance(decoded, dict) or type(decoded.get("failed", 0)) is not int:
         raise DataError(
-            "not an object whose `failed` is a whole number", where=folder / DECODED, hint="decode it again"
+            "unexpected-content",
+            "not an object whose `failed` is a whole number",
+            where=folder / DECODED,
+            hint="decode it again",
         )
     lines: dict[str, int] = {}
     rows = []
     for line, row in numbered_jsonl(folder / HYPOTHESES):
         if fault := _fault(row, lines):
-            raise DataError(f"line {line}: {fault}", where=folder / HYPOTHESES, hint="correct it, or decode it again")
+            raise DataError(
+                "unexpected-content",
+                f"line {line}: {fault}",
+                where=folder / HYPOTHESES,
+                hint="correct it, or decode it again",
+            )
         lines[row["id"]] = line
         rows.append(row)
     written = decoded.get("utterances")
     if type(written) is int and written != len(rows):
         raise DataError(
+            "hypotheses-missing",
             f"{len(rows)} hypotheses, where {DECODED} says that {written} were written",
             where=folder / HYPOTHESES,
             hint="lines were lost or added: decode it again",
         )
     with_reference = [row for row in rows if row.get("reference") is not None]
     if not any(row["reference"].strip() for row in with_reference):
-        raise DataError("no hypothesis here has a reference to compare with", where=folder / HYPOTHESES)
+        raise DataError("no-reference", "no hypothesis here has a reference to compare with", where=folder / HYPOTHESES)
     return decoded, with_reference, len(rows) - len(with_reference)
 
 
@@ -308,7 +319,7 @@ def _no_hypotheses(folder: Path) -> UsageError:
     """Not a decode folder; one above decode folders, perhaps."""
     below = list(map(str, _decode_folders(folder)))
     hint = f"give one of {', '.join(below)}" if below else "first run: sew decode"
-    return UsageError(f"no {HYPOTHESES} here{', but below' if below else ''}", where=folder, hint=hint)
+    return UsageError("no-hypotheses", f"no {HYPOTHESES} here{', but below' if below else ''}", where=folder, hint=hint)
 
 
 def _bounds(counts: Sequence[Counts], groups: Sequence[str] | None) -> tuple[float, float]:

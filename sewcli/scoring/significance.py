@@ -70,7 +70,7 @@ def compare(
         DataError: no utterances, or no words.
     """
     if not len(errors_a) == len(errors_b) == len(words) or not sum(words):
-        raise DataError("two systems can only be compared on the same utterances, with words")
+        raise DataError("systems-differ", "two systems can only be compared on the same utterances, with words")
     table = _grouped(np.array([errors_a, errors_b, words], dtype=np.int64), groups)
     rates = np.concatenate([_rates(drawn) for drawn in _draws(table)], axis=1)
     drawn = rates[0] - rates[1]
@@ -95,7 +95,7 @@ def _segments(a: Sequence[Step], b: Sequence[Step]) -> Iterator[tuple[int, int]]
     """Errors of both between stretches of `BUFFER` words that both have right."""
     words_a, words_b = _by_word(a), _by_word(b)
     if len(words_a) != len(words_b):
-        raise DataError("alignments of two different references cannot be compared")
+        raise DataError("systems-differ", "alignments of two different references cannot be compared")
     errors_a = errors_b = right = 0
     wrong = False
     for (inserted_a, wrong_a), (inserted_b, wrong_b) in zip(words_a, words_b, strict=True):

@@ -59,14 +59,20 @@ def timed_words(rows: Sequence[Mapping[str, Any]], cuts: Mapping[str, Mapping[st
         cut = cuts.get(row["id"])
         if cut is None:
             raise DataError(
-                "a hypothesis of a cut that the corpus does not have", where=row["id"], hint="decode it again"
+                "hypotheses-of-other-cuts",
+                "a hypothesis of a cut that the corpus does not have",
+                where=row["id"],
+                hint="decode it again",
             )
         try:
             file, channel = cut["supervisions"][0]["custom"]["stm"]
             start, duration = float(cut["start"]), float(cut["duration"])
         except (KeyError, IndexError, TypeError, ValueError):
             raise DataError(
-                "a cut that does not say where it is in the STM", where=row["id"], hint="prepare the corpus again"
+                "cut-without-time",
+                "a cut that does not say where it is in the STM",
+                where=row["id"],
+                hint="prepare the corpus again",
             ) from None
         spoken = reference_forms(row["text"])
         each = duration / max(len(spoken), 1)

@@ -107,7 +107,9 @@ def sum_counts(counts: Iterable[Counts]) -> Counts:
 
 def _check(references: Sequence[str], hypotheses: Sequence[str]) -> None:
     if not references or len(references) != len(hypotheses):
-        raise DataError(f"{len(references)} references and {len(hypotheses)} hypotheses cannot be compared")
+        raise DataError(
+            "systems-differ", f"{len(references)} references and {len(hypotheses)} hypotheses cannot be compared"
+        )
 
 
 def _require_sizes(sizes: Sequence[Sequence[int]], units: str, names: Sequence[str] | None) -> None:
@@ -115,6 +117,7 @@ def _require_sizes(sizes: Sequence[Sequence[int]], units: str, names: Sequence[s
     for number, (written, said) in enumerate(zip(*sizes, strict=True)):
         if written * said > LARGEST or max(written, said) > LONGEST:
             raise DataError(
+                "too-long-to-align",
                 f"a reference of {written:,} and a hypothesis of {said:,} {units} are too long to be compared",
                 where=names[number] if names else f"text {number + 1}",
                 hint="is this the text of one utterance? correct it, or cut the recording into segments",

@@ -54,11 +54,15 @@ def require_plain(data: Path, split: str) -> Path:
     path = manifests(data, split)[0]
     if data not in (path, path.parent):
         raise UsageError(
-            "a split that is kept as Shar", where=path.parent, hint="label the folder that sew shar has packed"
+            "split-is-shar",
+            "a split that is kept as Shar",
+            where=path.parent,
+            hint="label the folder that sew shar has packed",
         )
     for row, utterance in read_cuts(data, split):
         if "tracks" in row:
             raise UsageError(
+                "cut-is-mixture",
                 f"{utterance.id} is a mixture of recordings, which has no place for a label of its own",
                 where=path,
                 hint="write the audio to files first: CutSet.save_audios",
@@ -77,7 +81,10 @@ def require_free(out: Path, split: str) -> None:
         entry is None and (out / cuts_name(split)).exists() and not (out / WORK).is_dir()
     ):
         raise UsageError(
-            f"{split} of a corpus is here, which labels of a model would replace", where=out, hint="--out FOLDER"
+            "split-exists",
+            f"{split} of a corpus is here, which labels of a model would replace",
+            where=out,
+            hint="--out FOLDER",
         )
 
 
@@ -105,7 +112,10 @@ def write_split(
     if not kept:
         told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
         raise DataError(
-            f"no label is kept ({told})", where=split, hint="a better model, or wider filters: --keep, --set filter..."
+            "no-label-kept",
+            f"no label is kept ({told})",
+            where=split,
+            hint="a better model, or wider filters: --keep, --set filter...",
         )
     remove_leftovers(out)
     _write_splits(out, data, {name: entry for name, entry in _splits(out).items() if name != split})

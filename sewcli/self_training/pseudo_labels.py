@@ -119,6 +119,7 @@ def require_models(config: LabelConfig, data: Path) -> None:
         require_transformers()
         if not is_neural(folder := model_folder(config.rescore)):
             raise DataError(
+                "not-a-causal-lm",
                 "not a causal language model",
                 where=folder,
                 hint="give a folder of sew lm train, or of a Hugging Face causal language model",
@@ -145,7 +146,9 @@ class _Work:
         utterances = {u.id: u for u in read_named(self.data, split) if u.id not in self.known_cuts}
         unfit = {name: reason for name, u in utterances.items() if (reason := _unfit(u, self.config))}
         if len(utterances) == len(unfit):
-            raise DataError(f"no cut to label: {len(unfit)} are of a length that is left out", where=split)
+            raise DataError(
+                "no-usable-utterance", f"no cut to label: {len(unfit)} are of a length that is left out", where=split
+            )
         hours = sum(u.seconds for name, u in utterances.items() if name not in unfit) / 3600
         done = self._decode(split, hours, {*self.known_cuts, *unfit})
         if done.part:

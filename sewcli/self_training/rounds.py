@@ -59,6 +59,7 @@ def self_train(config: SelfTrainingConfig, exp: Path, device: str) -> list[Row]:
     """
     if dist.world_size() > 1:
         raise UsageError(
+            "not-under-torchrun",
             "sew selftrain under torchrun",
             hint="sew pseudo-label and sew finetune take torchrun: call them in turn, round by round (docs/self-training.md)",
         )
@@ -77,6 +78,7 @@ def self_train(config: SelfTrainingConfig, exp: Path, device: str) -> list[Row]:
         run.tell(rows)
     if run.failed:
         raise PartialError(
+            "utterances-failed",
             "self-training is done; some audio could not be read",
             where=exp,
             hint=f"rejected.jsonl in {', '.join(sorted(run.failed))} names it; sew check finds such files before a run",
@@ -211,7 +213,9 @@ class _Run:
         except PartialError:
             self.failed.add(str(folder))
         if not (folder / MODEL).is_dir():
-            raise DataError("fine-tuning left no model", where=folder, hint="its metrics.jsonl tells how it went")
+            raise DataError(
+                "no-model", "fine-tuning left no model", where=folder, hint="its metrics.jsonl tells how it went"
+            )
 
     def _finetuning(self, begin: str, differs: dict[str, Any], labels: list[str], recipe: str | None) -> FinetuneConfig:
         times = f"*{self.config.labelled_times}" if labels and self.config.labelled_times > 1 else ""
@@ -261,6 +265,7 @@ def is_recogniser(model: str) -> bool:
     """
     if not is_model(model):
         raise UsageError(
+            "model-without-weights",
             f"no weights of {model!r}",
             hint="give a recogniser or a pre-trained model: its folder, a fairseq file or a Hub id",
         )
@@ -282,7 +287,9 @@ def _resolved(config: SelfTrainingConfig, exp: Path) -> SelfTrainingConfig:
     is_recogniser(config.model)
     data = config.data
     if not config.untranscribed:
-        raise UsageError("no split to label", where=data, hint="name it: --untranscribed SPLIT (may be repeated)")
+        raise UsageError(
+            "no-such-split", "no split to label", where=data, hint="name it: --untranscribed SPLIT (may be repeated)"
+        )
     wanted = require_splits(data, config.untranscribed, default_prefix="")
     if config.labelled:
         labelled = require_splits(data, config.labelled, default_prefix="")
@@ -290,17 +297,23 @@ def _resolved(config: SelfTrainingConfig, exp: Path) -> SelfTrainingConfig:
         labelled = [name for name in find_splits(data) if name.startswith("train") and name not in wanted]
     if not labelled:
         raise UsageError(
+            "no-such-split",
             "no split with true labels is left",
             where=data,
             hint="name them: --set labelled=10h (sew prep --subset draws such)",
         )
     if both := sorted(set(labelled) & set(wanted)):
         raise UsageError(
-            f"{', '.join(both)}: labelled and untranscribed at once", hint="--untranscribed takes the others"
+            "split-in-both",
+            f"{', '.join(both)}: labelled and untranscribed at once",
+            hint="--untranscribed takes the others",
         )
     if not any(u.text.strip() for name in labelled for u in read_split(data, name)):
         raise UsageError(
-            f"no text in {', '.join(labelled)}", where=data, hint="--set labelled=SPLIT, of one with transcripts"
+            "no-text",
+            f"no text in {', '.join(labelled)}",
+            where=data,
+            hint="--set labelled=SPLIT, of one with transcripts",
         )
     test = config.test or [name for name in find_splits(data) if name.startswith(("dev", "test"))]
     update = {"labelled": tuple(labelled), "test": tuple(require_splits(data, test, default_prefix="dev"))}
@@ -319,10 +332,14 @@ def _keep_config(exp: Path, config: SelfTrainingConfig) -> None:
         if changed.keys() - {GROWS}:
             shown = ", ".join(f"{key} {then!r} -> {now!r}" for key, (then, now) in list(changed.items())[:4])
             raise UsageError(
-                f"another run is in this folder: {shown}", where=exp, hint="give the new run its own --exp"
+                "another-run",
+                f"another run is in this folder: {shown}",
+                where=exp,
+                hint="give the new run its own --exp",
             )
         if GROWS in changed and config.final:
             raise UsageError(
+                "another-run",
                 "another number of rounds, and a final model that was to follow the old one",
                 where=exp,
                 hint="its own --exp",
@@ -342,6 +359,7 @@ def _found(name: str, exp: Path) -> str:
         if (place / "config.json").is_file():
             return str(place)
     raise UsageError(
+        "no-pretraining",
         f"no pre-training of {name}",
         where=exp.parent / name,
         hint=f"first run: sew pretrain --model {name}; or give a folder",

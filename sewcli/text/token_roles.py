@@ -63,6 +63,7 @@ def roles_by_names(tokens: Sequence[str], *, separated: bool = False) -> Roles:
     blank = blank_by_name(tokens)
     if blank is None:
         raise DataError(
+            "no-blank",
             "no symbol of the vocabulary is the CTC blank",
             hint=f"name it {BLANKS[0]} or {BLANKS[1]}; or put the tokenizer_config.json with its pad_token beside it",
         )
@@ -106,11 +107,18 @@ def listed_symbols(lines: Sequence[str]) -> list[str]:
     behind = [own[1] for own in fields if len(own) > 1]
     are_numbers = len(first) > 1 and first == [str(i) for i in range(len(first))]
     if are_numbers and len(behind) == len(first) and not all(map(str.isdecimal, behind)):  # else digits with counts
-        raise DataError("ids stand before the symbols", hint="write a symbol a line, without its id")
+        raise DataError(
+            "not-a-symbol-list", "ids stand before the symbols", hint="write a symbol a line, without its id"
+        )
     if len(first) > 1 and all(_COMMA.fullmatch(symbol) for symbol in first):
-        raise DataError("a table with commas, not a list of symbols", hint="write a symbol a line, without its id")
+        raise DataError(
+            "not-a-symbol-list",
+            "a table with commas, not a list of symbols",
+            hint="write a symbol a line, without its id",
+        )
     if pieces := [symbol for symbol in first if symbol.startswith(PIECE) and len(symbol) > 1]:
         raise DataError(
+            "not-a-symbol-list",
             f"pieces of words ({', '.join(pieces[:3])}), as sentencepiece makes them",
             hint="sew trains letters and phones: give a list of these",
         )

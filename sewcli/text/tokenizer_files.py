@@ -162,6 +162,7 @@ def _kind(settings: Mapping[str, Any], config: Mapping[str, Any], folder: Path) 
     name = settings.get("tokenizer_class") or config.get("tokenizer_class") or LETTERS
     if not isinstance(name, str) or name not in CLASSES:
         raise DataError(
+            "tokenizer-unsupported",
             f"its tokenizer is a {quoted(name) if not isinstance(name, str) else name[:80]}",
             where=folder / TOKENIZER,
             hint=f"sew reads the symbols of {LETTERS} and {PHONES}",
@@ -172,12 +173,13 @@ def _kind(settings: Mapping[str, Any], config: Mapping[str, Any], folder: Path) 
 def _vocabulary(path: Path, language: object) -> dict[str, int]:
     """Symbols and their ids, of one language."""
     if not path.exists():
-        raise DataError("no such file", where=path, hint=_where_symbols_are(path))
+        raise DataError("file-not-found", "no such file", where=path, hint=_where_symbols_are(path))
     ids = read_json(path)
     if isinstance(ids, dict) and ids and all(isinstance(value, dict) for value in ids.values()):
         shown = ", ".join(list(ids)[:8]) + (", ..." if len(ids) > 8 else "")
         if language is None or str(language) not in ids:
             raise DataError(
+                "no-such-language",
                 f"symbols of {len(ids)} languages ({shown}), and {TOKENIZER} names "
                 + ("none of them" if language is None else f"{language!r}, which is not among them"),
                 where=path,
@@ -186,7 +188,7 @@ def _vocabulary(path: Path, language: object) -> dict[str, int]:
         ids = ids[str(language)]
     whole = isinstance(ids, dict) and all(type(i) is int and 0 <= i < MOST_ROWS for i in ids.values())
     if not whole or not ids or len(set(ids.values())) != len(ids):
-        raise DataError("not a vocabulary: a mapping of symbols to ids, each once", where=path)
+        raise DataError("invalid-vocabulary", "not a vocabulary: a mapping of symbols to ids, each once", where=path)
     return dict(ids)
 
 
@@ -205,12 +207,14 @@ def _added(folder: Path, settings: Mapping[str, Any]) -> tuple[dict[str, int], s
     if stated is None:
         added = _mapping(folder / ADDED) or {}
         if not all(type(i) is int for i in added.values()):
-            raise DataError("not a mapping of symbols to ids", where=folder / ADDED)
+            raise DataError("invalid-vocabulary", "not a mapping of symbols to ids", where=folder / ADDED)
         return added, set()
     try:
         found = {str(token["content"]): (int(i), bool(token.get("special"))) for i, token in stated.items()}
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise DataError("added_tokens_decoder is not what transformers writes", where=folder / TOKENIZER) from None
+        raise DataError(
+            "invalid-vocabulary", "added_tokens_decoder is not what transformers writes", where=folder / TOKENIZER
+        ) from None
     return {token: i for token, (i, _) in found.items()}, {token for token, (_, special) in found.items() if special}
 
 
@@ -259,6 +263,7 @@ def _blank(pad: str | None, by_id: Mapping[int, str], size: int, config: Mapping
         place = blank_by_name([by_id.get(i, "") for i in range(size)])
     if place is None:
         raise DataError(
+            "no-blank",
             f"no output of the model is the CTC blank: the padding symbol {pad!r} has no id below {size}",
             where=folder / (TOKENIZER if (folder / TOKENIZER).is_file() else SYMBOLS),
             hint=f"name it in {TOKENIZER} (pad_token) or in {CONFIG} (pad_token_id)",
@@ -289,10 +294,10 @@ def _tell_of_what_is_left(ids: Mapping[str, int], size: int, folder: Path) -> No
 def _by_names(ids: Mapping[str, int], path: Path) -> Symbols:
     """Of a vocab.json that nothing lies beside."""
     if sorted(ids.values()) != list(range(len(ids))):
-        raise DataError("not a vocabulary: a mapping of symbols to the ids 0..n-1", where=path)
+        raise DataError("invalid-vocabulary", "not a vocabulary: a mapping of symbols to the ids 0..n-1", where=path)
     tokens = tuple(sorted(ids, key=lambda token: ids[token]))
     try:
         phones = are_phones([token for token in tokens if token not in (*SPECIAL, *BLANKS, *UNKNOWNS, *ENDS)])
         return Symbols(tokens, roles_by_names(tokens, separated=phones and not set(BOUNDARIES) & set(tokens)))
     except DataError as error:
-        raise DataError(error.what, where=path, hint=error.hint) from None
+        raise DataError(error.code, error.what, where=path, hint=error.hint) from None

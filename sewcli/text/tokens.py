@@ -39,7 +39,7 @@ class Vocabulary:
 
     def __init__(self, tokens: Sequence[str], roles: Roles | None = None) -> None:
         if len(set(tokens)) != len(tokens):
-            raise DataError("a symbol stands twice in the vocabulary")
+            raise DataError("duplicate-symbol", "a symbol stands twice in the vocabulary")
         self.tokens = tuple(tokens)
         self.roles = roles or roles_by_names(self.tokens)
         self.blank, self.boundary, self.silent = self.roles.blank, self.roles.boundary, self.roles.silent
@@ -74,7 +74,7 @@ class Vocabulary:
         try:
             return cls(symbols.tokens, symbols.roles)
         except DataError as error:
-            raise DataError(error.what, where=path, hint=error.hint) from None
+            raise DataError(error.code, error.what, where=path, hint=error.hint) from None
 
     @classmethod
     def read(cls, path: str | Path) -> Vocabulary:
@@ -95,17 +95,17 @@ class Vocabulary:
         try:
             symbols = listed_symbols(list(lines))
         except DataError as error:
-            raise DataError(error.what, where=path, hint=error.hint) from None
+            raise DataError(error.code, error.what, where=path, hint=error.hint) from None
         own = [symbol for symbol in symbols if symbol not in SPECIAL]
         if not own:
-            raise DataError("no symbol in this vocabulary", where=path, hint="write one a line")
+            raise DataError("vocabulary-empty", "no symbol in this vocabulary", where=path, hint="write one a line")
         try:
             if SPECIAL[-1] not in symbols and are_phones(own):
                 tokens = (*SPECIAL[:-1], *own)
                 return cls(tokens, roles_by_names(tokens, separated=True))
             return cls((*SPECIAL, *own))
         except DataError as error:
-            raise DataError(error.what, where=path) from None
+            raise DataError(error.code, error.what, where=path) from None
 
     def save(self, folder: str | Path) -> None:
         """Write `vocab.json` and `tokenizer_config.json`."""
@@ -152,6 +152,7 @@ class Vocabulary:
         """
         if outside := self.outside(text):
             raise DataError(
+                "outside-vocabulary",
                 f"symbols outside the vocabulary: {' '.join(map(repr, outside))}",
                 hint="normalise the transcripts (spell out digits, remove punctuation), or give the model its own vocabulary "
                 "(sew finetune --set vocabulary=FILE)",

@@ -26,6 +26,7 @@ def training_splits(data: DataConfig) -> list[Part]:
         prepared = "sew prep librilight prepares it; or labels" if missing[0] in LIGHT else "labels"
         example = next((name for name in there if name.startswith("train")), there[0])
         raise UsageError(
+            "no-such-split",
             f"this recipe is for {hours_text(data.hours or 0)} of labels, the split {missing[0]}, which is not here "
             f"(there are: {', '.join(there)})",
             where=data.dir,
@@ -44,6 +45,7 @@ def require_hours(data: DataConfig, train: Sequence[Utterance]) -> None:
     names = ", ".join(data.train) if data.train else "all train splits"
     if data.hours and not data.hours / FACTOR <= hours <= data.hours * FACTOR:
         raise UsageError(
+            "hours-differ",
             f"{hours_text(hours)} of labels in {names}, where this recipe is for {hours_text(data.hours)}",
             where=data.dir,
             hint=f"to train on them all the same: --set data.train={','.join(data.train or ())}; "

@@ -27,6 +27,7 @@ def choose_attention(model: torch.nn.Module, config: RunConfig, device: torch.de
 def _require_kernels(layers: list[DisentangledAttention], config: RunConfig, device: torch.device) -> None:
     if not layers:
         raise UsageError(
+            "no-fused-attention",
             f"attention = fused: {config.model} has no attention with relative positions (SEW-D alone has it)",
             hint="--set attention=auto",
         )
@@ -35,6 +36,7 @@ def _require_kernels(layers: list[DisentangledAttention], config: RunConfig, dev
     width = layers[0].head_width
     if not fused.serves(device.type, dtype, width, capability, fused.has_triton()):
         raise UsageError(
+            "no-fused-attention",
             f"attention = fused: no kernel for {dtype} and heads of {width} on {device}",
             hint="--set attention=auto; the kernels are for bf16 and fp16 on an A100 or newer, and need Triton",
         )

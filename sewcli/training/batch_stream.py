@@ -67,6 +67,7 @@ def _in_order(plan: BatchPlan, start: Position) -> Iterator[tuple[Position, list
         updates = plan.epoch(epoch)
         if offset and offset >= len(updates):
             raise DataError(
+                "checkpoint-beyond-epoch",
                 f"the checkpoint is from after update {offset} of epoch {epoch}, which has {len(updates)}",
                 hint="prepare the corpus as it was, or go on from another checkpoint",
             )

@@ -95,6 +95,7 @@ def newest(folder: Path) -> Path | None:
         warn(f"{candidate}: {fault}; passed over")
     if faults:
         raise DataError(
+            "no-whole-checkpoint",
             f"no checkpoint is whole ({faults[0].split(': ', 1)[1]})",
             where=folder,
             hint="restore a copy, or remove this folder to start the run anew",
@@ -111,6 +112,7 @@ def last(folder: Path, number: int) -> list[Path]:
     found = _folders(folder)
     if len(found) < number:
         raise DataError(
+            "too-few-checkpoints",
             f"{number} checkpoints are wanted, and there are {len(found)}",
             where=folder,
             hint="a run keeps as many as checkpoint.keep says; use fewer",
@@ -118,7 +120,12 @@ def last(folder: Path, number: int) -> list[Path]:
     chosen = found[-number:]
     for newer, candidate in enumerate(reversed(chosen)):
         if fault := find_fault(candidate):
-            raise DataError(fault, where=candidate, hint=f"{newer} newer ones are whole; use these, or restore a copy")
+            raise DataError(
+                "checkpoint-damaged",
+                fault,
+                where=candidate,
+                hint=f"{newer} newer ones are whole; use these, or restore a copy",
+            )
     return chosen
 
 
@@ -172,6 +179,7 @@ def read_weights(checkpoint: Path, model: torch.nn.Module) -> dict[str, torch.Te
     weights, own = _read_tensors(checkpoint / WEIGHTS), _weights(model)
     if wrong := sorted(k for k in own.keys() | weights.keys() if _form(own.get(k)) != _form(weights.get(k))):
         raise DataError(
+            "weights-misfit",
             f"weights of another model ({wrong[0]} and {len(wrong) - 1} others differ)",
             where=checkpoint / WEIGHTS,
             hint=RESTORE,
@@ -207,13 +215,17 @@ def _read_record(checkpoint: Path) -> _Record:
         fault = error.errors()[0]
         name = ".".join(str(part) for part in fault["loc"])
         reason = f"{name}: {fault['msg'][:1].lower()}{fault['msg'][1:]}"
-        raise DataError(f"not the state of a run ({reason})", where=path, hint=RESTORE) from None
+        raise DataError("invalid-checkpoint", f"not the state of a run ({reason})", where=path, hint=RESTORE) from None
     if record.sha256.keys() != {WEIGHTS, OPTIMIZER}:
-        raise DataError(f"sha256 is not of {WEIGHTS} and {OPTIMIZER}", where=path, hint=RESTORE)
+        raise DataError("invalid-checkpoint", f"sha256 is not of {WEIGHTS} and {OPTIMIZER}", where=path, hint=RESTORE)
     if checkpoint.name != f"step-{record.step}":
-        raise DataError(f"the state of update {record.step} in {checkpoint.name}", where=path, hint=RESTORE)
+        raise DataError(
+            "invalid-checkpoint", f"the state of update {record.step} in {checkpoint.name}", where=path, hint=RESTORE
+        )
     if record.scaler is not None and record.scaler.keys() != SCALER:
-        raise DataError(f"scaler does not have {', '.join(sorted(SCALER))}", where=path, hint=RESTORE)
+        raise DataError(
+            "invalid-checkpoint", f"scaler does not have {', '.join(sorted(SCALER))}", where=path, hint=RESTORE
+        )
     return record
 
 
@@ -221,7 +233,9 @@ def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, KeyError, ValueError, OSError) as error:
-        raise DataError(f"not safetensors ({type(error).__name__}: {error})", where=path, hint=RESTORE) from None
+        raise DataError(
+            "safetensors-damaged", f"not safetensors ({type(error).__name__}: {error})", where=path, hint=RESTORE
+        ) from None
 
 
 def _form(tensor: torch.Tensor | None) -> tuple[torch.Size, torch.dtype] | None:
@@ -236,15 +250,21 @@ def _check_moments(
         owner, _, part = name.rpartition(":")
         parameter = parameters.get(owner)
         if parameter is None or part not in (COUNT, *MOMENTS):
-            raise DataError(f"{name} is not of a parameter of this model", where=where, hint=RESTORE)
+            raise DataError(
+                "optimizer-misfit", f"{name} is not of a parameter of this model", where=where, hint=RESTORE
+            )
         if lacking := [p for p in (COUNT, *MOMENTS) if f"{owner}:{p}" not in tensors]:
-            raise DataError(f"{owner}:{lacking[0]} is missing beside {name}", where=where, hint=RESTORE)
+            raise DataError(
+                "optimizer-misfit", f"{owner}:{lacking[0]} is missing beside {name}", where=where, hint=RESTORE
+            )
         expected = (torch.Size(), torch.float32) if part == COUNT else _form(parameter)
         if _form(tensor) != expected:
             found, wanted = ((tuple(f[0]), f[1]) for f in (_form(tensor), expected) if f)
-            raise DataError(f"{name} is {found}, and must be {wanted}", where=where, hint=RESTORE)
+            raise DataError("optimizer-misfit", f"{name} is {found}, and must be {wanted}", where=where, hint=RESTORE)
         if part == COUNT and not 0 <= float(tensor) <= step:
-            raise DataError(f"{name} = {float(tensor):g} after {step} updates", where=where, hint=RESTORE)
+            raise DataError(
+                "optimizer-misfit", f"{name} = {float(tensor):g} after {step} updates", where=where, hint=RESTORE
+            )
 
 
 def _weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:

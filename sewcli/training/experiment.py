@@ -80,6 +80,7 @@ def keep_fingerprint(exp: Path, now: dict[str, Any]) -> None:
     if path.exists():
         if read_json(path) != now:
             raise UsageError(
+                "corpus-changed",
                 "the prepared corpus is not the one this run began with",
                 where=exp,
                 hint="prepare it again as it was, or start a new run with another --exp",
@@ -106,6 +107,7 @@ def report_rejected(reader: Reader) -> None:
     """
     if number := reader.rejected:
         raise PartialError(
+            "utterances-failed",
             f"training is done; {number} of {reader.total} utterances could not be read or written and were passed over",
             where=reader.path,
             hint="they are listed there; sew check finds such files before a run",
@@ -117,6 +119,7 @@ def _config_there(path: Path, config: LoopConfig) -> LoopConfig:
         return read_config(type(config), path)
     except UsageError as error:
         raise UsageError(
+            "config-of-another-version",
             f"a config that this version of sew cannot go on with ({error.what})",
             where=path,
             hint="give the new run its own --exp, or remove the folder",
@@ -133,11 +136,11 @@ def _check_same_run(exp: Path, there: LoopConfig, config: LoopConfig) -> None:
         if reason is None:
             log.info(f"{exp}: {config.updates} updates in all in place of {there.updates}")
             return
-        raise UsageError(f"updates {there.updates} -> {config.updates}: {reason}", where=exp, hint=hint)
+        raise UsageError("another-run", f"updates {there.updates} -> {config.updates}: {reason}", where=exp, hint=hint)
     if changed:
         shown = ", ".join(f"{key} {then!r} -> {now!r}" for key in changed[:4] for then, now in [found[key]])
         more = f" and {len(changed) - 4} more" if len(changed) > 4 else ""
-        raise UsageError(f"another run is in this folder: {shown}{more}", where=exp, hint=hint)
+        raise UsageError("another-run", f"another run is in this folder: {shown}{more}", where=exp, hint=hint)
 
 
 def _why_not(before: int, config: LoopConfig, done: int) -> str | None:

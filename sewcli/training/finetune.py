@@ -267,7 +267,11 @@ def select(
     (left_out or LeftOut()).take(unfit, len(utterances), validation=validation)
     dropped = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
     if not kept:
-        raise DataError(f"no utterance is left to train on ({dropped})", hint="look at the data section of the config")
+        raise DataError(
+            "no-usable-utterance",
+            f"no utterance is left to train on ({dropped})",
+            hint="look at the data section of the config",
+        )
     if dropped:
         log.info(f"left out: {dropped}")
     crowded = reasons["more labels than frames"]
@@ -279,7 +283,7 @@ def select(
 def _encode(vocabulary: Vocabulary, utterance: Utterance) -> list[int] | DataError:
     """The labels of an utterance, or why it has none."""
     if utterance.fault:
-        return DataError(utterance.fault, hint="CutSet.trim_to_supervisions before the audio is cut")
+        return DataError("invalid-cut", utterance.fault, hint="CutSet.trim_to_supervisions before the audio is cut")
     try:
         return vocabulary.encode(utterance.text)
     except DataError as error:
@@ -332,6 +336,7 @@ def validation_splits(config: RunConfig) -> list[Part]:
     there = find_splits(config.data.dir)
     if there and not config.data.valid and not any(split.startswith("dev") for split in there):
         raise UsageError(
+            "no-such-split",
             f"no split dev* to choose the best model with (there are: {', '.join(there)})",
             where=config.data.dir,
             hint="name one: --set data.valid=NAME; or set speakers aside: sew prep ... --hold-out dev=SPEAKER,...",
@@ -344,6 +349,7 @@ def new_or_pretrained(config: RecogniserConfig, vocabulary: Vocabulary) -> CTCMo
     """A pre-trained folder's encoder, or a zoo model with new weights, under a new CTC layer."""
     if "extractor_gradient" in config.overrides:
         raise UsageError(
+            "not-an-override",
             "extractor_gradient is not an override",
             hint=f"--set extractor_gradient={config.overrides['extractor_gradient']}",
         )
@@ -354,6 +360,7 @@ def new_or_pretrained(config: RecogniserConfig, vocabulary: Vocabulary) -> CTCMo
         model, own = load_ctc(config.model, overrides=overrides)
         if own != vocabulary:
             raise DataError(
+                "vocabularies-differ",
                 "this model has another vocabulary",
                 where=config.model,
                 hint=f"to go on with its own: --set vocabulary={config.model}; for other symbols: a pre-trained model",

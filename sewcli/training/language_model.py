@@ -237,13 +237,20 @@ def texts_of(config: LanguageModelConfig) -> tuple[list[Path], list[Path]]:
     valid = [Path(name) for name in config.data.valid] or sorted(folder.glob("text_dev*.txt"))
     valid = [path for path in valid if not path.is_file() or path.stat().st_size]
     if not train:
-        raise UsageError("no training transcripts here", where=folder, hint="first run: sew prep, or name text files")
+        raise UsageError(
+            "no-text", "no training transcripts here", where=folder, hint="first run: sew prep, or name text files"
+        )
     if not valid:
         raise UsageError(
-            "no text to validate on: no text_dev*.txt here", where=folder, hint="name one: --set data.valid=FILE"
+            "no-text",
+            "no text to validate on: no text_dev*.txt here",
+            where=folder,
+            hint="name one: --set data.valid=FILE",
         )
     if both := set(train) & set(valid):
-        raise UsageError("a text to train and to validate on", where=both.pop(), hint="validate on another text")
+        raise UsageError(
+            "split-in-both", "a text to train and to validate on", where=both.pop(), hint="validate on another text"
+        )
     return train, valid
 
 
@@ -268,7 +275,9 @@ def encode(tokenizer: Any, paths: Sequence[Path], context: int) -> Sentences:
                     starts.append(starts[-1] + len(piece))
             bar.advance(len(lines))
     if not tokens:
-        raise UsageError("there are no words in the text", where=paths[0], hint="give text with a sentence a line")
+        raise UsageError(
+            "no-text", "there are no words in the text", where=paths[0], hint="give text with a sentence a line"
+        )
     return Sentences(np.concatenate(tokens), np.array(starts, dtype=np.int64), words)
 
 

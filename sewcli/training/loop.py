@@ -180,6 +180,7 @@ def _restore_model(task: Task, exp: Path, device: torch.device, state: TrainingS
 def _require_model(exp: Path, state: TrainingState) -> None:
     if dist.any_rank(dist.is_main() and not (exp / MODEL).exists()):
         raise DataError(
+            "no-model",
             f"all {state.step} updates are done, and there is no model: no validation gave a finite figure",
             where=exp / MODEL,
             hint="lower the learning rate (--set optim.lr=...) or optim.weight_decay in a run with another --exp, and look "
@@ -190,7 +191,7 @@ def _require_model(exp: Path, state: TrainingState) -> None:
 def _exit_after_signal(stop: StopFlag, done: str, exp: Path) -> NoReturn:
     if stop.signal is not None and stop.signal.name == "SIGINT":
         raise KeyboardInterrupt(f"{exp}: {done}; its checkpoint is on disk")
-    raise PoliteStop(done, where=exp, hint="run the same command to go on")
+    raise PoliteStop("stopped-by-signal", done, where=exp, hint="run the same command to go on")
 
 
 @dataclass
@@ -277,6 +278,7 @@ class _Run:
         log.warn(text, every_rank=True)
         if self.bad == MAX_BAD_UPDATES:
             raise DataError(
+                "loss-not-finite",
                 f"no finite loss in {self.bad} updates in a row, the last with {names}",
                 where=dump(self.exp, update.batches, finite, update.step, update.lr),
                 hint="look at these utterances, lower the learning rate (--set optim.lr=...), or use --precision fp32",
@@ -302,7 +304,7 @@ class _Run:
         self._save()
         found = self.collapse or Finding("", "the run has collapsed (rank 0 says how)", "see rank 0")
         kept = f"checkpoints/step-{self.state.step} is kept; --set health.stop=false goes on all the same"
-        raise DataError(found.what, where=self.exp, hint=f"{found.hint}; {kept}")
+        raise DataError("training-collapsed", found.what, where=self.exp, hint=f"{found.hint}; {kept}")
 
     def _validate(self) -> None:
         self._process(self.results.drain())

@@ -79,6 +79,7 @@ def out_of_memory(task: Task, device: torch.device) -> Iterator[None]:
         batch = task.config.batch
         had = f" ({_total(device):.0f} GB)" if device.type == "cuda" else ""
         raise UsageError(
+            "gpu-out-of-memory",
             f"out of memory on {device}{had} with {batch.micro_size:g} {batch.unit} in a forward pass",
             hint=f"--set batch.micro_{batch.unit}={batch.micro_size / 2:g} (twice as many passes make the same update; "
             f"BatchNorm, where a model has it, then sees half as much); or --precision bf16, {batch.shorter}, "

@@ -71,7 +71,7 @@ class Metrics:
         try:
             for row in read_jsonl(self.path):
                 if not isinstance(row.get("step"), int):
-                    raise DataError("a row without its step", where=self.path)
+                    raise DataError("invalid-metrics", "a row without its step", where=self.path)
                 if row["step"] <= step:
                     kept.append(row)
         except (

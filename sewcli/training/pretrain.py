@@ -197,6 +197,7 @@ def select(utterances: Sequence[Utterance], config: PretrainConfig) -> list[Utte
     if not kept:
         longest = max(u.seconds for u in utterances)
         raise UsageError(
+            "no-usable-utterance",
             f"every utterance is shorter than {config.data.min_seconds} s (the longest has {longest:.2f} s)",
             hint="--set data.min_seconds=...",
         )

@@ -67,6 +67,7 @@ def find(verb: str, recipe: str, beside: Path | None = None) -> Path:
     if file.is_file():
         return file
     raise UsageError(
+        "no-such-recipe",
         f"no recipe {recipe!r}{nearest(recipe, names(verb))}",
         where=beside,
         hint=f"a YAML file, or one of: {', '.join(name for name in names(verb) if '/' not in name)}"
@@ -85,7 +86,7 @@ def read(verb: str, recipe: str) -> Recipe:
     follow: Path | None = path
     while follow is not None:
         if follow.resolve() in chain:
-            raise UsageError("a recipe that inherits from itself", where=follow)
+            raise UsageError("recipe-circle", "a recipe that inherits from itself", where=follow)
         content = read_yaml(follow)
         chain[follow.resolve()] = content
         parent = content.get("inherits")
@@ -93,7 +94,7 @@ def read(verb: str, recipe: str) -> Recipe:
     own = chain[path.resolve()]
     about = own.get("about")
     if not isinstance(about, dict | None):
-        raise UsageError("about must be a mapping (paper, row, wer)", where=path)
+        raise UsageError("invalid-recipe", "about must be a mapping (paper, row, wer)", where=path)
     plain = [{k: v for k, v in content.items() if k not in ("inherits", "about")} for content in chain.values()]
     return Recipe(
         path, layered(*reversed(plain)), plain[0], own.get("inherits"), _about(about, path) if about else None

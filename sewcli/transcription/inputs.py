@@ -54,7 +54,7 @@ def expand(given: Sequence[str]) -> tuple[list[Recording], list[DataError]]:
         UsageError: an empty name, which would be the folder we are in.
     """
     if "" in given:
-        raise UsageError("a file without a name", hint="name a file; . is the folder you are in")
+        raise UsageError("option-empty", "a file without a name", hint="name a file; . is the folder you are in")
     found: dict[str, tuple[str, Path]] = {}  # absolute path -> source, place with the ending of the sound file
     vain: list[DataError] = []
 
@@ -74,7 +74,9 @@ def expand(given: Sequence[str]) -> tuple[list[Recording], list[DataError]]:
                     take(str(sound), sound.relative_to(match))
                 if not sounds and len(vain) == unread:
                     hint = "give files by their names"
-                    vain.append(DataError("no sound file in this folder", where=name_of(match), hint=hint))
+                    vain.append(
+                        DataError("no-sound-files", "no sound file in this folder", where=name_of(match), hint=hint)
+                    )
     places = _places(dict(found.values()))
     names = Counter(place.name for place, _ in places.values())
     return [
@@ -150,14 +152,16 @@ def _sounds(folder: str, vain: list[DataError]) -> Iterator[Path]:
             elif Path(entry.name).suffix.lower() in SOUND_ENDINGS:
                 if _is_other(entry):
                     what, hint = "a named pipe, a socket or a device in a folder", "give it by its name"
-                    vain.append(DataError(what, where=name_of(entry.path), hint=hint))
+                    vain.append(DataError("cannot-read", what, where=name_of(entry.path), hint=hint))
                 else:
                     yield Path(entry.path)
 
 
 def _unsearched(place: str, error: OSError) -> DataError:
     hint = "see that it may be read, or leave it out"
-    return DataError(f"this folder cannot be searched ({error.strerror})", where=name_of(place), hint=hint)
+    return DataError(
+        "cannot-read", f"this folder cannot be searched ({error.strerror})", where=name_of(place), hint=hint
+    )
 
 
 def _is_folder(path: str) -> bool:

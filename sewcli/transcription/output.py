@@ -136,7 +136,7 @@ class Folder:
                 if error.what != busy:
                     raise
                 raise DataError(
-                    "another sew transcribe writes to this name", where=name, hint="another --out"
+                    "folder-locked", "another sew transcribe writes to this name", where=name, hint="another --out"
                 ) from None
             yield
 
@@ -202,6 +202,7 @@ class Folder:
         for path in paths:
             if os.path.lexists(path) and not self._names([path]) <= own and not self.force:
                 raise DataError(
+                    "would-overwrite",
                     f"its transcript {name_of(path)} would overwrite a file that is not of it",
                     where=name_of(recording.source),
                     hint="another --out, or --force to overwrite",
@@ -259,6 +260,7 @@ def _naming(recording: Recording) -> Iterator[None]:
         if not isinstance(cause, OSError) or cause.errno not in NAMES:
             raise
         raise DataError(
+            "cannot-write",
             f"no transcript can be written under its name ({cause.strerror})",
             where=name_of(recording.source),
             hint="rename the recording, or give another --out",

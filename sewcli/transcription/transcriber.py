@@ -124,7 +124,7 @@ class Listener:
         emission = self._with.model.run([wave])[0]
         if not (emission < np.inf).all():  # a frame of NaN would count as silence
             what = "the model gave NaN or infinite scores for this audio"
-            raise DataError(what, where=self._name, hint="look at the audio and the model")
+            raise DataError("audio-truncated", what, where=self._name, hint="look at the audio and the model")
         return emission
 
     def _read(self, stretches: Iterator[Stretch]) -> Iterator[Line]:
@@ -258,7 +258,7 @@ def _language_model(lm: str, lexicon: Path | None, vocabulary: Vocabulary) -> La
     path = Path(lm)
     for file, what in ((path, "language model"), (lexicon, "lexicon")):
         if not file.is_file():
-            raise UsageError(f"no such {what}", where=file)
+            raise UsageError("file-not-found", f"no such {what}", where=file)
     check_model(path, vocabulary, lexicon)
     return LanguageModelFiles(model_name(path), path, lexicon)
 

@@ -46,7 +46,11 @@ class Layout:
         frames = config.squeeze * config.output_upsample
         length, shared = (max(round(value * SAMPLE_RATE / grid), 1) * grid for value in (seconds, overlap))
         if 2 * shared > length:
-            raise UsageError(f"windows of {seconds} s cannot hold two overlaps of {overlap} s", hint="longer ones")
+            raise UsageError(
+                "windows-too-short",
+                f"windows of {seconds} s cannot hold two overlaps of {overlap} s",
+                hint="longer ones",
+            )
         return cls(grid, frames, length, shared)
 
     @property

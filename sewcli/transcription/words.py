@@ -74,7 +74,9 @@ class Reader:
         times = FrameTimes(self._times.step, self._times.first + stretch.start * self._times.step)
         end = times.start(len(stretch.emission))
         if np.isnan(stretch.emission).any():
-            raise DataError("the model gave NaN for this audio", where=name, hint="look at the audio and the model")
+            raise DataError(
+                "nan-emissions", "the model gave NaN for this audio", where=name, hint="look at the audio and the model"
+            )
         path = stretch.emission.argmax(axis=1)
         path[np.isin(path, self._silent)] = self._vocabulary.blank
         words = self._words(

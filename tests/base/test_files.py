@@ -58,7 +58,7 @@ def test_a_full_disk_inside_a_folder_is_told_of_the_folder_that_is_meant(tmp_pat
             raise OSError(errno.ENOSPC, "full")
     assert caught.value.where == tmp_path / "model" / name and caught.value.hint
     with pytest.raises(DataError) as elsewhere, files.atomic_folder(tmp_path / "model"):
-        raise DataError("broken", where=tmp_path / "cuts")
+        raise DataError("file-damaged", "broken", where=tmp_path / "cuts")
     assert elsewhere.value.where == tmp_path / "cuts"
     assert list(tmp_path.iterdir()) == []
 
@@ -104,7 +104,7 @@ def test_one_more_try_after_making_room() -> None:
     def action() -> None:
         calls.append("write")
         if len(calls) == 1:
-            raise UsageError("no disk space left")
+            raise UsageError("no-disk-space", "no disk space left")
 
     files.retry_once_cleaned(action, lambda: calls.append("clean"))
     assert calls == ["write", "clean", "write"]
@@ -113,8 +113,8 @@ def test_one_more_try_after_making_room() -> None:
 def test_errors_cross_process_boundaries_whole() -> None:
     import pickle
 
-    error = pickle.loads(pickle.dumps(DataError("wrong", where="file", hint="do that")))
-    assert isinstance(error, DataError) and str(error) == "file: wrong\n  hint: do that"
+    error = pickle.loads(pickle.dumps(DataError("all-wrong", "wrong\nand more", where="file", hint="do that")))
+    assert isinstance(error, DataError) and str(error) == "file: wrong [all-wrong]\nand more\n  hint: do that"
     assert isinstance(error, SewError) and error.exit_code == 3
 
 

@@ -439,7 +439,7 @@ def test_nothing_given_and_nothing_there(tmp_path: Path, monkeypatch: pytest.Mon
 def test_one_level_off(mini: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEW_CORPORA", str(mini.parent))
     assert find_corpus(None) == find_corpus(mini) == mini
-    with pytest.raises(UsageError, match=f"one level below\n.*give {mini}"):
+    with pytest.raises(UsageError, match=f"one level below .*\n.*give {mini}"):
         find_corpus(mini.parent)
     for part in (
         CLIPS,
@@ -449,7 +449,7 @@ def test_one_level_off(mini: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "raw_audios/original",
         "raw_audios/original/2009",
     ):
-        with pytest.raises(UsageError, match=f"part of the corpus\n.*give its root: {mini}$"):
+        with pytest.raises(UsageError, match=f"part of the corpus .*\n.*give its root: {mini}$"):
             find_corpus(mini / part)
     with pytest.raises(UsageError, match=r"voxpopulli: no such folder - did you mean 'voxpopuli'\?"):
         find_corpus(mini.parent / "voxpopulli")

@@ -113,7 +113,7 @@ def test_what_the_machine_refuses_is_recognised_whoever_says_it(error: Exception
 
 
 @pytest.mark.parametrize(
-    "error", [KeyError("x"), ValueError("shapes (3,) and (4,)"), RuntimeError("a bug"), SewError("x")]
+    "error", [KeyError("x"), ValueError("shapes (3,) and (4,)"), RuntimeError("a bug"), SewError("test", "x")]
 )
 def test_a_bug_stays_a_bug(error: Exception) -> None:
     assert refusal(error) is None

@@ -112,7 +112,7 @@ def test_a_folder_with_a_container_beside_a_wav(
     assert (out / "a.txt").read_text().split()
 
     def missing(kind: str, name: str) -> None:
-        raise DataError(f"{kind}, which needs PyAV", where=name)
+        raise DataError("package-missing", f"{kind}, which needs PyAV", where=name)
 
     monkeypatch.setattr(media, "require", missing)
     monkeypatch.setattr("sewcli.audio.opening.require", missing)

@@ -85,13 +85,15 @@ class K2:
         """
         if not len(emission):
             if labels:
-                raise DataError("k2 finds no path: there are no frames", where=name)
+                raise DataError("alignment-too-short", "k2 finds no path: there are no frames", where=name)
             return Aligned(BestPath(np.zeros(0, dtype=np.int64), 0.0), 0.0)  # k2 takes no segment without frames
         exchanged = exchange(emission.shape[1], blank)
         request = {"task": "align", "labels": [int(exchanged[label]) for label in labels], "topology": kind}
         found = self._ask(request, emission[:, exchanged])
         if found is None:
-            raise DataError("k2 finds no path: the transcript is too long for the frames", where=name)
+            raise DataError(
+                "transcript-too-long", "k2 finds no path: the transcript is too long for the frames", where=name
+            )
         return Aligned(BestPath(exchanged[np.array(found["path"], dtype=np.int64)], found["score"]), found["total"])
 
     def decode(
@@ -106,7 +108,7 @@ class K2:
         task = {"task": "decode", "lexicon": asdict(lexicon), "grammar": asdict(grammar), "topology": kind}
         found = self._ask(task, emission)
         if found is None:
-            raise DataError("no sentence of the grammar fits into the frames", where=name)
+            raise DataError("alignment-too-short", "no sentence of the grammar fits into the frames", where=name)
         return found["words"], found["score"]
 
     def __enter__(self) -> K2:
@@ -133,7 +135,7 @@ class K2:
             raise self._died() from None
         answer = self._answer()
         if "error" in answer:
-            raise UsageError(f"k2 failed: {answer['error']}", where=self._python)
+            raise UsageError("k2-failed", f"k2 failed: {answer['error']}", where=self._python)
         found: dict[str, Any] | None = answer["found"]
         return found
 
@@ -149,7 +151,9 @@ class K2:
                 start_new_session=True,  # Ctrl-C is ours to handle; it ends when its input does
             )
         except OSError as error:
-            raise UsageError(f"cannot be started ({error.strerror})", where=self._python, hint=_mend()) from None
+            raise UsageError(
+                "k2-failed", f"cannot be started ({error.strerror})", where=self._python, hint=_mend()
+            ) from None
         self._answer()  # its greeting, once k2 is imported
 
     def _answer(self) -> Any:
@@ -165,7 +169,7 @@ class K2:
         self._process.wait()
         self._log.seek(0)
         said = self._log.read().decode(errors="replace").strip().splitlines()[-1:] or ["without a word"]
-        return UsageError(f"k2's process ended: {said[0]}", where=self._python, hint=_mend())
+        return UsageError("k2-failed", f"k2's process ended: {said[0]}", where=self._python, hint=_mend())
 
 
 @dataclass(frozen=True)
@@ -191,13 +195,13 @@ def find_python() -> Path:
     """
     if named := os.environ.get(VARIABLE):
         if not Path(named).is_file():
-            raise UsageError(f"${VARIABLE} names no interpreter", where=named, hint=_mend())
+            raise UsageError("k2-not-found", f"${VARIABLE} names no interpreter", where=named, hint=_mend())
         return Path(named)
     for place in (Path.cwd(), CHECKOUT):
         if (python := place / FOLDER / "bin" / "python").is_file():
             return python.absolute()
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    raise UsageError(f"k2 is neither in this Python {version} nor in a second one", hint=_mend())
+    raise UsageError("k2-not-found", f"k2 is neither in this Python {version} nor in a second one", hint=_mend())
 
 
 def _mend() -> str:

@@ -73,7 +73,7 @@ class Casting:
             self._voices[sex] = iter(rng.permutation(names).tolist())
         most = 2 * min(len(BASES) * len(variants.split()) for variants in VARIANTS.values())
         if total > most:
-            raise UsageError(f"{total} speakers are more than the {most} voices of a miniature")
+            raise UsageError("too-many-speakers", f"{total} speakers are more than the {most} voices of a miniature")
         self._numbers = iter(rng.permutation(np.arange(100, 9000))[:total])
 
     def next(self, sex: str) -> Speaker:
@@ -170,7 +170,12 @@ def written_once(corpus: Path, mark: dict[str, Any]) -> Iterator[Path | None]:
             yield None
             return
     elif corpus.exists() and any(corpus.iterdir()):
-        raise UsageError("this folder is not empty and holds no miniature", where=corpus, hint="choose another --out")
+        raise UsageError(
+            "folder-not-empty",
+            "this folder is not empty and holds no miniature",
+            where=corpus,
+            hint="choose another --out",
+        )
     speech.require()
     with os_errors_as_usage_errors(corpus):
         corpus.parent.mkdir(parents=True, exist_ok=True)

@@ -42,10 +42,13 @@ class Synthesizer:
         self.rate = int(self._library.espeak_Initialize(_SYNCHRONOUS, 0, data.encode(), 0))
         if self.rate <= 0:
             raise UsageError(
-                "eSpeak NG does not start", where=data, hint="install the extra again: pip install 'sewcli[mini]'"
+                "espeak-failed",
+                "eSpeak NG does not start",
+                where=data,
+                hint="install the extra again: pip install 'sewcli[mini]'",
             )
         if self._library.espeak_SetVoiceByName(voice.name.encode()) != 0:  # otherwise the voice before it speaks on
-            raise UsageError(f"eSpeak NG has no voice {voice.name!r}")
+            raise UsageError("espeak-failed", f"eSpeak NG has no voice {voice.name!r}")
         for parameter, value in ((_RATE, voice.rate), (_VOLUME, 80), (_PITCH, voice.pitch), (_RANGE, voice.range)):
             self._library.espeak_SetParameter(parameter, value, 0)
         self._chunks: list[np.ndarray] = []
@@ -60,7 +63,7 @@ class Synthesizer:
         encoded = text.encode() + b"\0"
         status = self._library.espeak_Synth(encoded, len(encoded), 0, 0, 0, _UTF8, None, None)
         if status != 0 or not self._chunks:
-            raise UsageError(f"eSpeak NG could not speak {text!r} (status {status})")
+            raise UsageError("espeak-failed", f"eSpeak NG could not speak {text!r} (status {status})")
         return np.concatenate(self._chunks)
 
     def _receive(self, samples: ctypes._Pointer[ctypes.c_short], count: int, _events: int | None) -> int:
@@ -85,7 +88,9 @@ def _load() -> tuple[ctypes.CDLL, str]:
         library = ctypes.CDLL(espeakng_loader.get_library_path())
     except (ImportError, OSError) as error:
         raise UsageError(
-            f"the miniature is spoken by eSpeak NG, which is not here ({error})", hint="pip install 'sewcli[mini]'"
+            "package-missing",
+            f"the miniature is spoken by eSpeak NG, which is not here ({error})",
+            hint="pip install 'sewcli[mini]'",
         ) from None
     library.espeak_Initialize.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_int]
     library.espeak_ng_SetRandSeed.argtypes = [ctypes.c_long]
