@@ -175,7 +175,9 @@ def test_a_file_that_is_not_whole_is_refused(
 def test_a_model_of_the_same_name_is_neither_lost_nor_taken_for_it(published: Path, data: Path) -> None:
     build_ngram([GOLDEN / "text.txt"], 4, data, None)
     own = (data / "lm" / "4gram.arpa").read_bytes()
-    with pytest.raises(UsageError, match=r"4gram\.arpa: another language model has this name .*\n.*--name official-4gram"):
+    with pytest.raises(
+        UsageError, match=r"4gram\.arpa: another language model has this name .*\n.*--name official-4gram"
+    ):
         install(published, data)
     assert (data / "lm" / "4gram.arpa").read_bytes() == own and not (data / "lm" / "4gram.arpa.gz").exists()
     install(published, data, "official-4gram")
