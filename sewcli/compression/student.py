@@ -69,6 +69,7 @@ def require_equal_rates(student: ModelConfig, teacher: ModelConfig) -> None:
         hint += f", or --set overrides.output_upsample={int(factor) * student.output_upsample}"
     slow, fast = SAMPLE_RATE / max(ours, theirs), SAMPLE_RATE / min(ours, theirs)
     raise UsageError(
+        "frame-rates-differ",
         f"the {slower} makes {slow:g} frames a second and the {faster} {fast:g}",
         where=student.name,
         hint=hint,

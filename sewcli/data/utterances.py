@@ -99,6 +99,7 @@ def check_rate(utterance: Utterance) -> None:
     """
     if utterance.rate != SAMPLE_RATE:
         raise DataError(
+            "wrong-sample-rate",
             f"{utterance.rate} Hz, the models take {SAMPLE_RATE}",
             where=utterance.id,
             hint=f"resample {utterance.path} and prepare the corpus again",
