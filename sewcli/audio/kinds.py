@@ -17,6 +17,11 @@ HEAD = 64  # bytes by which nearly everything is known
 SOUND, NONE = "sound", ""
 GIVE_SOUND = "give it a sound file"
 TS_PACKET = 188  # bytes of a packet of an MPEG transport stream; each begins with 0x47
+ENDINGS = (
+    ".aif .aifc .aiff .au .bw64 .bwf .caf .flac .mp3 .oga .ogg .opus .rf64 .snd .sph .voc .w64 .wav .wave .wv1 .wv2"
+)
+MEDIA = ".3gp .aac .ac3 .amr .ape .asf .avi .eac3 .flv .m4a .m4b .mka .mkv .mov .mp2 .mp4 .mpeg .mpg .mts .tta .webm .wma .wv"
+SOUND_ENDINGS = frozenset(f"{ENDINGS} {MEDIA}".split())  # of the files that a folder is searched for
 TAR_MAGIC = 257  # where a tar's header says ustar
 
 

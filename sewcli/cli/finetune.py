@@ -22,6 +22,9 @@ def finetune(
     data: options.Data = None,
     exp: Annotated[Path | None, typer.Option(help="Experiment folder.", show_default="exp/MODEL-ft")] = None,
     config: options.Recipe = None,
+    new_head: Annotated[
+        bool, typer.Option("--new-head", help="Of a recogniser take the encoder alone, for the symbols of these data.")
+    ] = False,
     updates: Annotated[int | None, typer.Option(min=1, help="Updates in all.")] = None,
     seed: options.Seed = None,
     device: options.Device = "auto",
@@ -47,7 +50,12 @@ def finetune(
 
     chosen = model or str(options.newest_model("ForPreTraining", hint="first run: sew pretrain, or give --model"))
     flags = given(
-        model=chosen, updates=updates, seed=seed, precision=precision, data={"dir": str(data)} if data else None
+        model=chosen,
+        new_head=new_head or None,
+        updates=updates,
+        seed=seed,
+        precision=precision,
+        data={"dir": str(data)} if data else None,
     )
     resolved = compose(FinetuneConfig, "finetune", config, flags, sets or [])
     if print_config:

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from sewcli.base.config import Config
 from sewcli.base.sample_rate import SAMPLE_RATE
+from sewcli.data.augmentation_config import AugmentationConfig
 from sewcli.nn.masking import Shape
 
 
@@ -295,6 +296,11 @@ class FinetuneConfig(RecogniserConfig):
     schedule: TriStageSchedule = TriStageSchedule()
     vocabulary: str | None = None
     """File of the symbols to write (vocab.json, or a text file with one a line); the 32 of English when not given."""
+    new_head: bool = False
+    """Take the encoder alone of a model that is a recogniser already, for other symbols: a published CTC model for a language
+    of one's own."""
+    augmentation: AugmentationConfig = AugmentationConfig()
+    """Changes of the waves: speed, rooms, noise."""
     freeze_updates: Count = 0
     """Updates in which only the CTC layer learns."""
 

@@ -21,6 +21,7 @@ from sewcli.base.device import choose_device
 from sewcli.base.errors import DataError, UsageError
 from sewcli.base.memory import keep_freed_memory
 from sewcli.base.rng import numpy_rng, seed_torch
+from sewcli.data.augmentation import Augmentation
 from sewcli.data.loading import LabelledBatch, labelled_batch, to_device
 from sewcli.data.mixing import Part, parts, read_parts
 from sewcli.data.plan import MicroBatch
@@ -37,6 +38,7 @@ from sewcli.models.zoo import lookup
 from sewcli.nn.masking import span_mask
 from sewcli.runtimes.torch_runtime import TorchModel
 from sewcli.text.agreement import case_note
+from sewcli.text.tokenizer_files import SYMBOLS
 from sewcli.text.tokens import Vocabulary, frames_needed
 from sewcli.training.amounts import require_hours, training_splits
 from sewcli.training.batch_stream import plan_batches
@@ -95,6 +97,7 @@ class Finetuning:
         self.rate = chosen_rate(config.select, vocabulary, [u.text for u in self.valid])
         self.labels = [vocabulary.encode(u.text) for u in self.train]
         self.guess = guessing_loss(self.labels)
+        self.augmentation = Augmentation(config.augmentation, config.seed) if config.augmentation.changes else None
         self.plan = plan_batches([u.samples for u in self.train], config.batch, config.seed)
 
     def learning_rate(self, done: int) -> float:
@@ -104,7 +107,12 @@ class Finetuning:
     def load(self, micro_batch: MicroBatch, step: int, number: int) -> AugmentedBatch:
         """Whole utterances with their labels and masks."""
         numbers, waves = zip(*self.reader.read(micro_batch), strict=True)
-        batch = labelled_batch([self.train[n] for n in numbers], waves, [self.labels[n] for n in numbers])
+        labels = [self.labels[n] for n in numbers]
+        if self.augmentation:
+            waves = self.augmentation(
+                waves, step, number, lambda place, samples: fits(labels[place], samples, self.model)
+            )
+        batch = labelled_batch([self.train[n] for n in numbers], waves, labels)
         return augmented(batch, self.config, self.model, step, number)
 
     def loss(self, batch: AugmentedBatch, step: int, number: int, device: torch.device) -> StepResult:
@@ -260,7 +268,7 @@ def select(
             reasons["no transcript"] += 1
         elif isinstance(labels := _encode(vocabulary, u), DataError):
             unfit.append((u, labels))
-        elif frames_needed(labels) > int(model.encoder.frames(u.samples)) * model.config.output_upsample:
+        elif not fits(labels, u.samples, model):
             reasons["more labels than frames"] += 1
         else:
             kept.append(u)
@@ -278,6 +286,11 @@ def select(
     if found := crowding(crowded, len(kept) + crowded):
         warn_of([found])
     return kept
+
+
+def fits(labels: Sequence[int], samples: int, model: CTCModel) -> bool:
+    """Whether CTC can write these labels in the frames of so many samples."""
+    return frames_needed(labels) <= int(model.encoder.frames(samples)) * model.config.output_upsample
 
 
 def _encode(vocabulary: Vocabulary, utterance: Utterance) -> list[int] | DataError:
@@ -301,7 +314,7 @@ def run(config: FinetuneConfig, exp: Path, device_name: str, *, dry: bool = Fals
     dist.start(device)
     vocabulary = chosen_vocabulary(config)
     seed_torch(config.seed, "initial-weights")
-    model = new_or_pretrained(config, vocabulary)
+    model = new_or_pretrained(config, vocabulary, new_head=config.new_head)
     if not is_model(config.model):
         warn_of(frozen_at_random(config.model, config.extractor_gradient, config.freeze_updates))
     splits = training_splits(config.data)
@@ -320,11 +333,19 @@ def run(config: FinetuneConfig, exp: Path, device_name: str, *, dry: bool = Fals
 
 
 def chosen_vocabulary(config: FinetuneConfig) -> Vocabulary:
-    """The symbols to write: of the config's file, else those that the model writes already, else the English letters."""
+    """The symbols to write: of the config's file, else those that the model writes already (and shall keep), else those beside
+    the data, else the English letters.
+    """
     if config.vocabulary:
         return Vocabulary.read(config.vocabulary)
-    own = open_source(config.model).vocabulary if is_model(config.model) else None
-    return own or Vocabulary.letters()
+    own = open_source(config.model).vocabulary if is_model(config.model) and not config.new_head else None
+    return own or beside_data(config.data.dir) or Vocabulary.letters()
+
+
+def beside_data(data: str | Path) -> Vocabulary | None:
+    """The alphabet that `sew prep` wrote beside the cuts of a corpus of one's own."""
+    file = Path(data) / SYMBOLS
+    return Vocabulary.read(file) if file.is_file() else None
 
 
 def validation_splits(config: RunConfig) -> list[Part]:
@@ -345,8 +366,10 @@ def validation_splits(config: RunConfig) -> list[Part]:
     return parts(config.data.dir, config.data.valid or preferred, default_prefix="dev")
 
 
-def new_or_pretrained(config: RecogniserConfig, vocabulary: Vocabulary) -> CTCModel:
-    """A pre-trained folder's encoder, or a zoo model with new weights, under a new CTC layer."""
+def new_or_pretrained(config: RecogniserConfig, vocabulary: Vocabulary, *, new_head: bool = False) -> CTCModel:
+    """A pre-trained folder's encoder, or a zoo model with new weights, under a new CTC layer; a recogniser whole, or with
+    `new_head` its encoder.
+    """
     if "extractor_gradient" in config.overrides:
         raise UsageError(
             "not-an-override",
@@ -355,15 +378,17 @@ def new_or_pretrained(config: RecogniserConfig, vocabulary: Vocabulary) -> CTCMo
         )
     overrides = {**config.overrides, "extractor_gradient": config.extractor_gradient}
     if not is_model(config.model):
+        if new_head:
+            log.warn(f"new_head changes nothing: {config.model} is a model of the zoo, and all its weights are new")
         return CTCModel(overridden(lookup(config.model), overrides), len(vocabulary))
-    if open_source(config.model).kind == "ctc":
+    if open_source(config.model).kind == "ctc" and not new_head:
         model, own = load_ctc(config.model, overrides=overrides)
         if own != vocabulary:
             raise DataError(
                 "vocabularies-differ",
                 "this model has another vocabulary",
                 where=config.model,
-                hint=f"to go on with its own: --set vocabulary={config.model}; for other symbols: a pre-trained model",
+                hint=f"to go on with its own: --set vocabulary={config.model}; its encoder for other symbols: --new-head",
             )
         return model
     return CTCModel.from_encoder(load_encoder(config.model, overrides=overrides), len(vocabulary))

@@ -11,17 +11,11 @@ from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
 
+from sewcli.audio.kinds import SOUND_ENDINGS
 from sewcli.audio.streams import PIPE, name_of
 from sewcli.base.errors import DataError, UsageError
 from sewcli.base.files import TEMPORARY
 from sewcli.base.names import LONGEST, shortened, to_bytes, with_digest
-
-ENDINGS = (
-    ".aif .aifc .aiff .au .bw64 .bwf .caf .flac .mp3 .oga .ogg .opus .rf64 .snd .sph .voc .w64 .wav .wave .wv1 .wv2"
-)
-MEDIA = ".3gp .aac .ac3 .amr .ape .asf .avi .eac3 .flv .m4a .m4b .mka .mkv .mov .mp2 .mp4 .mpeg .mpg .mts .tta .webm .wma .wv"
-SOUND_ENDINGS = frozenset(f"{ENDINGS} {MEDIA}".split())  # of the files that a folder is searched for
-
 
 LONGEST_PLACE = 2000  # bytes; a path has at most 4096
 
