@@ -88,9 +88,10 @@ def noise_files(folder: Path) -> list[Path]:
         )
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SOUND_ENDINGS)
     if not found:
-        raise DataError(
-            "no sound file in this folder", where=folder, hint="WAV, FLAC, MP3 or Ogg files of noise, in any depth"
-        )
+        hint = "WAV, FLAC, MP3 or Ogg files of noise, in any depth"
+        raise DataError("no sound file in this folder", where=folder, hint=hint)
+    for path in found:
+        io.probe(path)
     return found
 
 

@@ -9,6 +9,7 @@ import torch
 
 from sewcli.base.config import build
 from sewcli.base.errors import DataError, SewError, UsageError
+from sewcli.data import augmentation
 from sewcli.data.augmentation import Augmentation, in_room, with_noise
 from sewcli.data.augmentation_config import AugmentationConfig
 
@@ -77,7 +78,8 @@ def test_a_room_keeps_length_power_and_place() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")  # lhotse
-def test_a_draw_is_a_function_of_its_key_alone(noise: Path) -> None:
+def test_a_draw_is_a_function_of_its_key_alone(noise: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(augmentation, "ROOMS", 4)
     config = AugmentationConfig(speeds=(0.9, 1.0, 1.1), noise=str(noise), noise_share=0.7, reverberation=0.5)
     waves = [tone(200 + 100 * n) for n in range(6)]
     torch.manual_seed(7)

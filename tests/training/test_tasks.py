@@ -12,10 +12,12 @@ from torch.nn import functional
 
 from sewcli.base.errors import DataError, UsageError
 from sewcli.base.rng import seed_torch
+from sewcli.data import augmentation
 from sewcli.data.utterances import Utterance, read_split
 from sewcli.models.ctc import CTCModel
+from sewcli.models.folder import save_ctc
 from sewcli.models.zoo import lookup
-from sewcli.text.tokens import Vocabulary
+from sewcli.text.tokens import SPECIAL, Vocabulary
 from sewcli.training import finetune, pretrain
 from sewcli.training.config import FinetuneConfig, PretrainConfig
 from sewcli.training.loop import train
@@ -248,3 +250,58 @@ def test_a_loss_fetches_no_value_from_the_device(make, prepared: Path, monkeypat
     result.loss.backward()
     values = [result.size, *result.sums.values(), *result.means.values()]
     assert result.loss.device == meta and all(value.device == meta for value in values)
+
+
+def recogniser(folder: Path, vocabulary: Vocabulary) -> CTCModel:
+    seed_torch(2, "initial-weights")
+    model = CTCModel(lookup("sew-micro"), len(vocabulary))
+    save_ctc(model, vocabulary, folder)
+    return model
+
+
+def test_a_new_head_takes_the_encoder_of_a_recogniser(prepared: Path, tmp_path: Path) -> None:
+    letters, others = Vocabulary.letters(), Vocabulary((*SPECIAL, *"აბგდ"))
+    theirs = recogniser(tmp_path / "model", others)
+    flags = {"model": str(tmp_path / "model"), "data": {"dir": str(prepared)}}
+    config = compose(FinetuneConfig, "finetune", None, flags, SMALL)
+    assert finetune.chosen_vocabulary(config) == others
+    with pytest.raises(DataError, match="another vocabulary") as caught:
+        finetune.new_or_pretrained(config, letters)
+    assert "--new-head" in str(caught.value.hint)
+    config = compose(FinetuneConfig, "finetune", None, {**flags, "new_head": True}, SMALL)
+    assert finetune.chosen_vocabulary(config) == letters
+    model = finetune.new_or_pretrained(config, letters, new_head=True)
+    assert model.head.out_features == len(letters)
+    for name, weight in theirs.encoder.state_dict().items():
+        assert torch.equal(weight, model.encoder.state_dict()[name]), name
+
+
+def test_the_alphabet_beside_the_data_is_taken(prepared: Path, tmp_path: Path) -> None:
+    shutil.copytree(prepared, tmp_path / "data")
+    own = Vocabulary((*SPECIAL, *"აბგდ"))
+    own.save(tmp_path / "data")
+    for model, expected in (("sew-micro", own), (str(tmp_path / "model"), Vocabulary.letters())):
+        if model != "sew-micro":  # a recogniser keeps what it writes
+            recogniser(tmp_path / "model", Vocabulary.letters())
+        flags = {"model": model, "data": {"dir": str(tmp_path / "data")}}
+        assert finetune.chosen_vocabulary(compose(FinetuneConfig, "finetune", None, flags, SMALL)) == expected
+
+
+@pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")  # lhotse
+def test_augmented_waves_are_those_of_the_key_and_their_labels_fit(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(augmentation, "ROOMS", 4)
+    sets = ["augmentation.speeds=0.9,1.1,1.5", "augmentation.reverberation=0.5", "batch.seconds=30"]
+    task, again = finetuning(prepared, *sets), finetuning(prepared, *sets)
+    plain = finetuning(prepared, "batch.seconds=30")
+    micro_batch = max(task.plan.epoch(0)[0], key=len)
+    batch, same = task.load(micro_batch, 4, 1), again.load(micro_batch, 4, 1)
+    assert (batch.waves == same.waves).all() and (batch.time_mask == same.time_mask).all()
+    lengths = plain.load(micro_batch, 4, 1).lengths
+    speeds = {round(float(old / new), 1) for old, new in zip(lengths, batch.lengths, strict=True)}
+    assert len(speeds) > 1 and speeds <= {0.9, 1.0, 1.1, 1.5}
+    assert all(
+        finetune.fits(task.labels[n], int(samples), task.model)
+        for n, samples in zip(micro_batch, batch.lengths, strict=True)
+    )
