@@ -26,7 +26,7 @@ from machine import circumstances
 
 from sewcli.base.files import write_json
 from sewcli.corpora.librispeech import find_corpus, find_splits
-from sewcli.corpora.miniatures.casting import MARK
+from sewcli.corpora.places import is_miniature
 from sewcli.corpora.preparation import prepare
 
 Program = Callable[[Path, list[str], Path], None]  # corpus, parts, a fresh folder
@@ -63,7 +63,7 @@ def compare(corpus: Path, rounds: int) -> list[dict[str, Any]]:
     for _ in range(rounds):
         for name, program in PROGRAMS.items():
             seconds[name].append(timed(program, corpus, parts))
-    about = "miniature" if (corpus / MARK).is_file() else "real speech"
+    about = "miniature" if is_miniature(corpus) else "real speech"
     rows = []
     for name, times in seconds.items():
         speed = round(hours / (median(times) / 60), 1)

@@ -29,7 +29,7 @@ from machine import circumstances
 
 from sewcli.base.files import write_json
 from sewcli.base.sample_rate import SAMPLE_RATE
-from sewcli.corpora.miniatures.casting import MARK
+from sewcli.corpora.places import MINIATURE
 from sewcli.corpora.preparation import prepare
 from sewcli.corpora.stm import read_stm
 from sewcli.corpora.tedlium3 import find_splits
@@ -139,7 +139,7 @@ def join_talks(corpus: Path, folder: Path, count: int) -> Path:
                 target / "sph" / f"{name}.sph", np.concatenate(waves), SAMPLE_RATE, format="NIST", subtype="PCM_16"
             )
             (target / "stm" / f"{name}.stm").write_text("".join(lines), encoding="utf-8")
-    shutil.copy(corpus / MARK, folder / MARK)  # not to be held against the published counts
+    shutil.copy(corpus / MINIATURE, folder / MINIATURE)  # not to be held against the published counts
     return folder
 
 

@@ -27,7 +27,7 @@ from sewcli.base.files import write_json
 from sewcli.base.rng import numpy_rng
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import save_ctc
-from sewcli.models.tensors import WEIGHTS
+from sewcli.models.weights import WEIGHTS
 from sewcli.models.zoo import lookup
 from sewcli.text.tokens import Vocabulary
 

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from types import FrameType
 from typing import Any
 
@@ -27,8 +28,7 @@ class Job:
         from submitit import JobEnvironment
         from submitit.helpers import TorchDistributedEnvironment
 
-        from sewcli.cli.app import main
-
+        main = import_module("sewcli.cli.app").main  # by name: the app has `sew submit`, which has this
         if JobEnvironment().num_tasks > 1:
             TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
         came: list[int] = []

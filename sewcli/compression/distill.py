@@ -47,11 +47,11 @@ from sewcli.training.health import (
     loss_findings,
     warn_of,
 )
-from sewcli.training.loop import StepResult
 from sewcli.training.run import run_experiment
 from sewcli.training.schedule import linear
 from sewcli.training.selection import NAMES, chosen_rate
 from sewcli.training.stop import StopFlag
+from sewcli.training.task import StepResult
 
 
 class Distillation:

@@ -22,8 +22,7 @@ from sewcli.audio.io import probe
 from sewcli.base.errors import DataError, UsageError, nearest
 from sewcli.base.files import read_object
 from sewcli.corpora import librispeech
-from sewcli.corpora.miniatures.casting import MARK
-from sewcli.corpora.places import require_folder
+from sewcli.corpora.places import is_miniature, require_folder
 from sewcli.corpora.preparation import Candidate, Listing, Published, Rejection, Split
 
 NAME = "LibriLight"
@@ -128,7 +127,7 @@ def _available(corpus: Path) -> dict[str, Split]:
     if labelled := _labelled(corpus):
         hour, nine = labelled / "1h", labelled / "9h"
         folds = sorted(path.name for path in hour.glob("[0-9]") if path.is_dir())
-        mini = (labelled / MARK).is_file() or (corpus / MARK).is_file()
+        mini = is_miniature(labelled) or is_miniature(corpus)
         if "0" in folds:
             found["10min"] = Split("10min", hour / "0", librispeech.read_part, None if mini else FOLD)
         for fold in folds:
@@ -277,7 +276,7 @@ def _listed_split(corpus: Path, name: str, path: Path) -> Split:
         chosen = fold_speakers(corpus, {identity.split("-")[0] for identity in wanted}, int(fold[1] or 0))
         wanted = [identity for identity in wanted if identity.split("-")[0] in chosen]
         choice, published = f"{choice} speakers {' '.join(chosen)}", FOLD
-    published = None if (corpus / MARK).is_file() else published
+    published = None if is_miniature(corpus) else published
     return Split(name, corpus, partial(_read_listed, wanted=frozenset(wanted)), published, choice)
 
 

@@ -16,8 +16,7 @@ from sewcli.base.errors import DataError, UsageError, nearest
 from sewcli.base.files import os_errors_as_usage_errors
 from sewcli.base.log import info
 from sewcli.base.texts import read_lines
-from sewcli.corpora.miniatures.casting import MARK
-from sewcli.corpora.places import require_folder
+from sewcli.corpora.places import is_miniature, require_folder
 from sewcli.corpora.preparation import Candidate, Listing, Published, Rejection, Split
 from sewcli.text import normalize
 
@@ -133,7 +132,7 @@ def find_splits(
     parts = list(dict.fromkeys(wanted or known))
     if held_out:
         return _with_held_out(corpus, parts, held_out)
-    published = {} if (corpus / MARK).is_file() else PUBLISHED
+    published = {} if is_miniature(corpus) else PUBLISHED
     return [Split(name, corpus / name, read_part, published.get(name), language=_language([name])) for name in parts]
 
 

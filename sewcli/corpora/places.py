@@ -30,6 +30,14 @@ def recipe_of(corpus: str) -> ModuleType:
     return import_module(f"sewcli.corpora.{name}")
 
 
+MINIATURE = "MINIATURE.json"  # the plan that a miniature was made by; a folder without it is never overwritten
+
+
+def is_miniature(corpus: Path) -> bool:
+    """Whether a corpus is one of our miniatures, whose counts are not the published ones."""
+    return (corpus / MINIATURE).is_file()
+
+
 def require_folder(folder: Path) -> None:
     """Check that a folder that was given is one.
 

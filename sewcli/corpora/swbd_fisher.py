@@ -16,8 +16,7 @@ from sewcli.base.log import warn
 from sewcli.corpora import eval2000, fisher, rt03, switchboard
 from sewcli.corpora.calls import DEPTH, Marks, find_folders
 from sewcli.corpora.librispeech import CORPORA
-from sewcli.corpora.miniatures.casting import MARK
-from sewcli.corpora.places import require_folder
+from sewcli.corpora.places import is_miniature, require_folder
 from sewcli.corpora.utterances import Split
 
 NAME = "swbd_fisher"
@@ -117,6 +116,6 @@ def find_splits(corpus: Path, wanted: Sequence[str] | None) -> list[Split]:
         if not found:
             warn(f"no {part.split}: {part.title} is not below {corpus}")
         splits += found
-    if (corpus / MARK).is_file():
+    if is_miniature(corpus):
         splits = [replace(split, published=None) for split in splits]
     return splits

@@ -16,8 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from sewcli.base.errors import DataError, UsageError, nearest
-from sewcli.corpora.miniatures.casting import MARK
-from sewcli.corpora.places import require_folder
+from sewcli.corpora.places import is_miniature, require_folder
 from sewcli.corpora.preparation import Candidate, Listing, Published, Rejection, Split
 from sewcli.corpora.stm import IGNORED, Segment, read_stm
 from sewcli.text.normalize import outside
@@ -99,7 +98,7 @@ def find_splits(corpus: Path, wanted: Sequence[str] | None) -> list[Split]:
     for name in splits:
         for kind in ("sph", "stm"):
             _require_folder(corpus / LEGACY / name / kind)
-    published = {} if (corpus / MARK).is_file() else PUBLISHED
+    published = {} if is_miniature(corpus) else PUBLISHED
     return [
         Split(name, corpus / LEGACY / name, partial(read_split, padding=PADDING.get(name)), published.get(name))
         for name in splits

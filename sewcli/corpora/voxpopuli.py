@@ -20,8 +20,7 @@ from sewcli.base.log import info
 from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.corpora.delimited import Row, read_rows
 from sewcli.corpora.europarl import read_sentences
-from sewcli.corpora.miniatures.casting import MARK
-from sewcli.corpora.places import require_folder
+from sewcli.corpora.places import is_miniature, require_folder
 from sewcli.corpora.preparation import Candidate, Listing, Published, Rejection, Split
 from sewcli.text.normalize import outside
 from sewcli.text.rules import normalise
@@ -230,7 +229,7 @@ def _custom(row: Mapping[str, str]) -> dict[str, str | bool | None]:
 
 
 def _split(corpus: Path, name: str, annotations: Path | None) -> Split | None:
-    published = None if (corpus / MARK).is_file() else PUBLISHED[name]
+    published = None if is_miniature(corpus) else PUBLISHED[name]
     clips, sessions = corpus / CLIPS, corpus / SESSIONS
     if (clips / f"asr_{name}.tsv").is_file() and (any(clips.glob("[0-9]*/")) or not sessions.is_dir()):
         return Split(name, clips, partial(read_clips, split=name), published, name)

@@ -8,6 +8,7 @@ sources that are commands or addresses.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -82,6 +83,23 @@ def transforms_of(row: Row) -> list[Row]:
     return found
 
 
+def opened(row: Row) -> Any:
+    """lhotse's object of a cut. A copy of `row` is made, because lhotse takes it apart."""
+    from lhotse.serialization import deserialize_item  # imported late: it takes seconds
+
+    return deserialize_item(
+        json.loads(json.dumps({"id": "cut", "type": "MonoCut", **without(row, ("custom", "features"))}))
+    )
+
+
+def without(row: Row, keys: Sequence[str]) -> Row:
+    """A cut, and those it is mixed of, without some of its fields."""
+    kept = {key: value for key, value in row.items() if key not in keys}
+    if "tracks" in row:
+        kept["tracks"] = [{**track, "cut": without(track["cut"], keys)} for track in row["tracks"]]
+    return kept
+
+
 def _is_plain(row: Row) -> bool:
     """Whether a cut is one stretch of one channel as it lies in its file, with one text for all of it at most."""
     recording, supervisions = row.get("recording"), row.get("supervisions") or ()
@@ -135,8 +153,6 @@ def _of_recording(row: Row) -> Iterator[Single]:
 
 def _of_mixture(row: Row) -> Iterator[Single]:
     """Of a MixedCut: lhotse's own object knows where the supervisions of its tracks are."""
-    from sewcli.data.derived import opened  # imported late: lhotse takes seconds
-
     cut = opened(row)
     if cut.num_channels != 1:
         raise Unsupported(

@@ -18,13 +18,13 @@ import numpy as np
 from sewcli.audio.io import read_wave
 from sewcli.base.errors import DataError
 from sewcli.base.sample_rate import SAMPLE_RATE
-from sewcli.data.cuts import MIXED, TOLERANCE, Row, Unsupported, samples_of, transforms_of
+from sewcli.data.cuts import MIXED, TOLERANCE, Row, Unsupported, opened, samples_of, transforms_of, without
 
 LONGEST = 24 * 3600.0  # seconds of a mixture, whose padding needs no file
 FURTHEST = 100  # times one rate may be another
 LARGEST_FILTER = 1 << 29  # numbers: 2 GB
 NEEDS_NOTHING = ("Speed", "Resample", "Volume", "ReverbWithImpulseResponse", "Clipping", "Compress")
-LEFT_OUT = ("supervisions", "custom", "features")  # of a cut: not needed for its samples
+NOT_HEARD = ("supervisions", "custom", "features")  # of a cut: its samples do not depend on them
 
 
 def recipe(row: Row, root: Path) -> tuple[bytes, Path]:
@@ -38,7 +38,7 @@ def recipe(row: Row, root: Path) -> tuple[bytes, Path]:
         Unsupported: a transform that lhotse does not know or that cannot run here, or a source that is not a file.
     """
     _require_transforms(row)
-    kept = json.loads(json.dumps(_without(row)))
+    kept = json.loads(json.dumps(without(row, NOT_HEARD)))
     kept.pop("id", None)  # the same audio under another name is the same recipe
     files = [_locate(source, root) for source in _sources(kept)]
     if not files:
@@ -88,15 +88,6 @@ def derived_wave(prescription: bytes, samples: int, where: str) -> np.ndarray:
     return wave
 
 
-def opened(row: Row) -> Any:
-    """lhotse's object of a cut. A copy of `row` is made, because lhotse takes it apart."""
-    from lhotse.serialization import deserialize_item  # imported late: it takes seconds
-
-    return deserialize_item(
-        json.loads(json.dumps({"id": "cut", "type": "MonoCut", **_without(row, ("custom", "features"))}))
-    )
-
-
 def rate_and_samples(row: Row) -> tuple[int, int, int]:
     """(rate in Hz, first sample, samples) of a cut.
 
@@ -112,13 +103,6 @@ def rate_and_samples(row: Row) -> tuple[int, int, int]:
         return int(cut.sampling_rate), 0, int(cut.num_samples)
     rate = int(row["recording"]["sampling_rate"])
     return rate, samples_of(row["start"], rate), samples_of(row["duration"], rate)
-
-
-def _without(row: Row, keys: tuple[str, ...] = LEFT_OUT) -> Row:
-    kept = {key: value for key, value in row.items() if key not in keys}
-    if "tracks" in row:
-        kept["tracks"] = [{**track, "cut": _without(track["cut"], keys)} for track in row["tracks"]]
-    return kept
 
 
 def _sources(value: Any) -> Iterator[Row]:

@@ -129,7 +129,7 @@ class ContextNetwork(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.layer_drop = config, config.layer_drop
         self.position = PositionConvolution(
             config.width, config.position_kernel, config.position_groups, config.squeeze
         )
@@ -165,7 +165,7 @@ class ContextNetwork(nn.Module):
         else:
             y = y if config.norm_first else self.norm(y)
             y = functional.dropout(y, config.dropout, self.training)
-        y = run_layers(self.layers, y, config.layer_drop, *conditions)
+        y = run_layers(self.layers, y, self.layer_drop, *conditions)
         y = self.norm(y) if config.norm_first else y
         if config.family != "wav2vec2":
             y = self.upsample(y, frames)

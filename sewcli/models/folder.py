@@ -32,7 +32,8 @@ from sewcli.models.names import PREFIXES, encoder_names, hugging_face_names
 from sewcli.models.pretraining import PretrainingModel
 from sewcli.models.processor_files import PREPROCESSOR, wants_normalised
 from sewcli.models.source import Source, resolve
-from sewcli.models.tensors import WEIGHTS, Entry, Tensors, open_folder
+from sewcli.models.tensors import Entry, Tensors
+from sewcli.models.weights import WEIGHTS, open_folder
 from sewcli.nn.blank import without_weights
 from sewcli.text.tokenizer_files import SYMBOLS
 from sewcli.text.tokens import Vocabulary

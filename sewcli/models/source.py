@@ -16,7 +16,8 @@ from sewcli.base.errors import UsageError
 from sewcli.base.files import is_there
 from sewcli.models.config import ModelConfig
 from sewcli.models.processor_files import FILES as PROCESSOR
-from sewcli.models.tensors import FILES, Tensors
+from sewcli.models.tensors import Tensors
+from sewcli.models.weights import FILES
 from sewcli.text.tokenizer_files import FILES as TOKENIZER
 from sewcli.text.tokens import Vocabulary
 

@@ -16,9 +16,9 @@ from sewcli.base import dist, log
 from sewcli.base.rng import seed_torch
 from sewcli.models.folder import CARD
 from sewcli.training import checkpoint
-from sewcli.training.loop import Task
 from sewcli.training.precision import autocast, precision
 from sewcli.training.stop import StopFlag
+from sewcli.training.task import Task
 
 FOLDER = "model-average"
 NORM_UPDATES = 4  # updates whose micro-batches the statistics are measured on

@@ -15,32 +15,30 @@ import numpy as np
 
 from sewcli.base import dist
 from sewcli.base.files import atomic_folder, write_json
-from sewcli.data.loading import WaveBatch
+from sewcli.training.batch_stream import IndexedBatch
 
 FOLDER = "bad-batch"
 
 
-def suspects(batches: Sequence[tuple[int, WaveBatch, float]], finite: Sequence[bool]) -> list[str]:
+def suspects(batches: Sequence[IndexedBatch], finite: Sequence[bool]) -> list[str]:
     """Utterances of the micro-batches whose loss is not finite; of all when it is the gradient on every rank.
 
     Args:
-        batches: (number, batch, weight) of this rank.
+        batches: of this rank.
         finite: of each, whether its loss is.
     """
-    bad = [batch for (_, batch, _), good in zip(batches, finite, strict=True) if not good]
+    bad = [each for each, good in zip(batches, finite, strict=True) if not good]
     if not dist.any_rank(bool(bad)):
-        bad = [batch for _, batch, weight in batches if weight]
-    return [name for batch in bad for name in batch.ids]
+        bad = [each for each in batches if each.weight]
+    return [name for each in bad for name in each.batch.ids]
 
 
-def dump(
-    exp: Path, batches: Sequence[tuple[int, WaveBatch, float]], finite: Sequence[bool], step: int, lr: float
-) -> Path:
+def dump(exp: Path, batches: Sequence[IndexedBatch], finite: Sequence[bool], step: int, lr: float) -> Path:
     """Write this rank's batches of update `step`, in place of what an earlier failure left.
 
     Args:
         exp: the experiment's folder.
-        batches: (number, batch, weight) of this rank.
+        batches: of this rank.
         finite: of each, whether its loss is.
         step: updates done before this one.
         lr: its learning rate.

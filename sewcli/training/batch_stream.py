@@ -7,7 +7,8 @@ micro-batches that an undisturbed one would.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sewcli.base import dist
 from sewcli.base.errors import DataError
@@ -15,49 +16,75 @@ from sewcli.data.loading import WaveBatch, pinned, read_ahead
 from sewcli.data.plan import BatchPlan, MicroBatch, Position
 from sewcli.training.checkpoint import TrainingState
 from sewcli.training.config import BatchConfig
+from sewcli.training.task import Task
 
-if TYPE_CHECKING:
-    from sewcli.training.loop import Task
 
-IndexedBatch = tuple[int, WaveBatch, float]
-"""(number in the update, batch, weight: 0 for a stand-in, else 1)"""
+class IndexedBatch(NamedTuple):
+    """A micro-batch of an update: its number there, and its weight, which is 0 for a stand-in and else 1."""
+
+    number: int
+    batch: WaveBatch
+    weight: float
+
+
+@dataclass(frozen=True)
+class LoadedUpdate:
+    """An update's micro-batches on this rank.
+
+    step: updates done before it.
+    after: the position after it.
+    of_all_ranks: how many micro-batches it has on all ranks.
+    """
+
+    step: int
+    after: Position
+    of_all_ranks: int
+    batches: list[IndexedBatch] = field(default_factory=list)
+
+
+class _Wanted(NamedTuple):
+    """A micro-batch to read for `update`, which is complete after the one that is `last`."""
+
+    update: LoadedUpdate
+    number: int
+    micro_batch: MicroBatch
+    weight: float
+    last: bool
 
 
 def loaded_updates(
     task: Task, start: TrainingState, stop: Callable[[], bool], *, pin: bool = False
-) -> Iterator[tuple[Position, int, int, list[IndexedBatch]]]:
-    """(position after the update, step, micro-batches of all ranks, those of this rank), read ahead across updates.
+) -> Iterator[LoadedUpdate]:
+    """The updates from `start` on, read ahead across updates.
 
     Without end, unless `stop` says yes while data are waited for. `pin`: in page-locked memory, for a GPU.
     """
-    rank, world = dist.rank(), dist.world_size()
 
-    def wanted() -> Iterator[tuple[Position, int, int, int, MicroBatch, float, bool]]:
-        for step, (position, micro_batches) in enumerate(_in_order(task.plan, start.position), start=start.step):
-            count = len(micro_batches)
-            own = [(number, 1.0) for number in range(rank, count, world)]
-            own = own or [(rank % count, 0.0)]  # every rank takes part in every update
-            for number, weight in own:
-                yield position, step, count, number, micro_batches[number], weight, number == own[-1][0]
-
-    def load(item: tuple[Position, int, int, int, MicroBatch, float, bool]) -> WaveBatch:
-        batch: WaveBatch = task.load(item[4], item[1], item[3])
+    def load(item: _Wanted) -> WaveBatch:
+        batch: WaveBatch = task.load(item.micro_batch, item.update.step, item.number)
         return pinned(batch) if pin else batch
 
-    batches: list[IndexedBatch] = []
-    threads = task.config.data.threads
-    items = read_ahead(wanted(), load, threads=threads, stop=stop)
-    for (position, step, count, number, _, weight, last), batch in items:
-        batches.append((number, batch, weight))
-        if last:
-            yield position, step, count, batches
-            batches = []
+    wanted = _of_this_rank(task.plan, start)
+    for item, batch in read_ahead(wanted, load, threads=task.config.data.threads, stop=stop):
+        item.update.batches.append(IndexedBatch(item.number, batch, item.weight))
+        if item.last:
+            yield item.update
 
 
 def plan_batches(samples: Sequence[int], batch: BatchConfig, seed: int) -> BatchPlan:
     """The plan that a config asks for, over utterances of so many samples."""
     micro_samples = int(batch.micro_seconds * batch.samples)
     return BatchPlan(samples, micro_samples, batch.micro_batches, seed, batch.multiple, batch.jitter)
+
+
+def _of_this_rank(plan: BatchPlan, start: TrainingState) -> Iterator[_Wanted]:
+    rank, world = dist.rank(), dist.world_size()
+    for step, (after, micro_batches) in enumerate(_in_order(plan, start.position), start=start.step):
+        update = LoadedUpdate(step, after, len(micro_batches))
+        own = [(number, 1.0) for number in range(rank, len(micro_batches), world)]
+        own = own or [(rank % len(micro_batches), 0.0)]  # every rank takes part in every update
+        for number, weight in own:
+            yield _Wanted(update, number, micro_batches[number], weight, number == own[-1][0])
 
 
 def _in_order(plan: BatchPlan, start: Position) -> Iterator[tuple[Position, list[MicroBatch]]]:

@@ -56,12 +56,12 @@ from sewcli.training.health import (
     guessing_loss,
     warn_of,
 )
-from sewcli.training.loop import StepResult
 from sewcli.training.recipes import overridden
 from sewcli.training.run import run_experiment
 from sewcli.training.schedule import tri_stage
 from sewcli.training.selection import NAMES, chosen_rate, error_rates
 from sewcli.training.stop import StopFlag
+from sewcli.training.task import StepResult
 
 PREFERRED = "dev-other"  # the papers choose the best model on it
 

@@ -33,10 +33,10 @@ from sewcli.training.average import average_run
 from sewcli.training.config import LanguageModelConfig
 from sewcli.training.experiment import keep_fingerprint, open_experiment
 from sewcli.training.health import Finding, Row, loss_findings
-from sewcli.training.loop import StepResult
 from sewcli.training.loop import train as train_loop
 from sewcli.training.schedule import tri_stage
 from sewcli.training.stop import StopFlag
+from sewcli.training.task import StepResult
 
 TOKENIZER = "tokenizer"  # folder of an experiment's
 IGNORED = -100  # target of padding

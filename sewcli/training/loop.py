@@ -10,94 +10,30 @@ from __future__ import annotations
 import math
 import resource
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, NamedTuple, NoReturn
 
 import torch
 
 from sewcli.base import dist, log
 from sewcli.base.errors import DataError, PoliteStop
 from sewcli.base.files import remove_leftovers, restore_interrupted_swap
-from sewcli.data.plan import BatchPlan, MicroBatch, Position
 from sewcli.training import checkpoint
 from sewcli.training.bad_batch import dump, suspects
-from sewcli.training.batch_stream import IndexedBatch, loaded_updates
+from sewcli.training.batch_stream import LoadedUpdate, loaded_updates
 from sewcli.training.checkpoint import TrainingState
-from sewcli.training.config import LoopConfig
 from sewcli.training.deferred_results import DeferredResults
-from sewcli.training.health import Finding, Row, Watch, window_of
+from sewcli.training.health import Finding, Watch, window_of
 from sewcli.training.memory_check import probe_memory
 from sewcli.training.meters import Metrics
 from sewcli.training.stop import StopFlag, stop_signals
+from sewcli.training.task import Task
 from sewcli.training.updater import Updater
 
 MODEL = "model"  # folder of the best model in an experiment's
 MAX_BAD_UPDATES = 3  # updates in a row whose loss or gradient is not finite
-
-
-@dataclass
-class StepResult:
-    """One micro-batch's loss.
-
-    loss: scalar, summed over `size` items, with its graph.
-    size: what the summed gradient is divided by (masked frames, sentences).
-    sums: other scalars to log; each is summed over micro-batches and ranks and divided by the summed `size`.
-    means: scalars to log that are averaged over the micro-batches.
-    """
-
-    loss: torch.Tensor
-    size: torch.Tensor
-    sums: dict[str, torch.Tensor]
-    means: dict[str, torch.Tensor]
-
-
-class Task(Protocol):
-    """What the loop trains."""
-
-    @property
-    def config(self) -> LoopConfig:
-        """The whole resolved config."""
-
-    @property
-    def model(self) -> torch.nn.Module:
-        """What is trained."""
-
-    @property
-    def plan(self) -> BatchPlan:
-        """Which utterances go together."""
-
-    facts: dict[str, str]
-    """What the model card says about the training."""
-
-    @property
-    def lower_is_better(self) -> bool | None:
-        """How validation figures compare; None: the newest model is kept, whatever the validation says."""
-
-    def learning_rate(self, done: int) -> float:
-        """For the update after `done` updates."""
-
-    def load(self, micro_batch: MicroBatch, step: int, number: int) -> Any:
-        """Read a micro-batch (in a background thread)."""
-
-    def loss(self, batch: Any, step: int, number: int, device: torch.device) -> StepResult:
-        """Forward pass of micro-batch `number` of update `step`, the model in training mode."""
-
-    def validate(self, step: int, device: torch.device, stop: StopFlag) -> tuple[float, dict[str, Any]] | None:
-        """(the figure that decides which model is best, a row for metrics.jsonl), or None when `stop` came first.
-
-        All ranks call it, may share the work, and get the same.
-        """
-
-    def save_model(self, folder: Path) -> None:
-        """Write a model folder."""
-
-    def panel(self, row: Row) -> str:
-        """The row of an update in a line for the progress bar."""
-
-    def findings(self, train: Sequence[Row], valid: Sequence[Row], window: int) -> list[Finding]:
-        """What is wrong with the run, by its newest rows of updates and its validations."""
 
 
 def train(task: Task, exp: Path, device: torch.device) -> TrainingState:
@@ -215,7 +151,7 @@ class _Run:
         config = self.task.config
         self.since, self.saved = time.monotonic(), self.state
         self.updater = Updater(self.task, self.device, self.optimizer)
-        self.results: DeferredResults[_Update] = DeferredResults(self.device)
+        self.results: DeferredResults[_Attempt] = DeferredResults(self.device)
         self.watch = Watch(self.task.findings, window_of(config.health, config.updates))
         if self.metrics is not None:
             self.watch.history.add(self.metrics.past)
@@ -234,7 +170,7 @@ class _Run:
                 if dist.any_rank(update is None or bool(self.stop)):
                     break
                 assert update is not None
-                bar.advance(note=self._advance(*update))
+                bar.advance(note=self._advance(update))
                 if self.state.step == config.updates or self.state.step % config.checkpoint.every == 0:
                     self._save()
         self._save()
@@ -242,14 +178,14 @@ class _Run:
             _exit_after_signal(self.stop, f"stopped at update {self.state.step} of {config.updates}", self.exp)
         return self.state
 
-    def _advance(self, position: Position, step: int, of_all_ranks: int, batches: list[IndexedBatch]) -> str:
+    def _advance(self, update: LoadedUpdate) -> str:
         """One update, and what is due after it; returns what the progress bar says."""
-        config, lr = self.task.config, self.task.learning_rate(step)
-        row, facts = self.updater.update(batches, of_all_ranks, step, lr)
-        self._process(self.results.put(_Update(step, lr, batches), facts))
-        self.state = replace(self.state, step=step + 1, position=position)
+        config, lr, done = self.task.config, self.task.learning_rate(update.step), update.step + 1
+        row, facts = self.updater.update(update, lr)
+        self._process(self.results.put(_Attempt(update, lr), facts))
+        self.state = replace(self.state, step=done, position=update.after)
         if self.metrics:
-            self.metrics.add({"step": step + 1, "epoch": position.epoch, **row, "lr": lr})
+            self.metrics.add({"step": done, "epoch": update.after.epoch, **row, "lr": lr})
         note, last = "", self.state.step == config.updates
         if telling := self.state.step % config.log_every == 0 or last:
             self._process(self.results.drain())
@@ -263,16 +199,17 @@ class _Run:
             self.since += time.monotonic() - started
         return note
 
-    def _process(self, results: Iterator[tuple[_Update, list[float]]]) -> None:
-        for update, (finite, audio_samples, *each_finite) in results:
+    def _process(self, results: Iterator[tuple[_Attempt, list[float]]]) -> None:
+        for attempt, (finite, audio_samples, *each_finite) in results:
             self.audio_samples += audio_samples
             if finite or self.updater.overflows():
                 self.bad = 0
             else:
                 self.bad += 1
-                self._report_nonfinite(update, [bool(good) for good in each_finite])
+                self._report_nonfinite(attempt, [bool(good) for good in each_finite])
 
-    def _report_nonfinite(self, update: _Update, finite: list[bool]) -> None:
+    def _report_nonfinite(self, attempt: _Attempt, finite: list[bool]) -> None:
+        update = attempt.update
         names = " ".join(suspects(update.batches, finite))
         text = f"update {update.step + 1}: the loss or its gradient is not finite; skipped ({names})"
         log.warn(text, every_rank=True)
@@ -280,7 +217,7 @@ class _Run:
             raise DataError(
                 "loss-not-finite",
                 f"no finite loss in {self.bad} updates in a row, the last with {names}",
-                where=dump(self.exp, update.batches, finite, update.step, update.lr),
+                where=dump(self.exp, update.batches, finite, update.step, attempt.lr),
                 hint="look at these utterances, lower the learning rate (--set optim.lr=...), or use --precision fp32",
             )
 
@@ -343,13 +280,11 @@ class _Run:
         dist.barrier()
 
 
-@dataclass(frozen=True)
-class _Update:
-    """An update whose outcome is not known yet; `step` were done before it."""
+class _Attempt(NamedTuple):
+    """An update whose outcome is not known yet, and its learning rate."""
 
-    step: int
+    update: LoadedUpdate
     lr: float
-    batches: list[IndexedBatch]
 
 
 def _pretty(row: dict[str, Any]) -> str:

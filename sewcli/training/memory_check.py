@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -24,9 +24,7 @@ from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.data.plan import BatchPlan, MicroBatch
 from sewcli.models.encoder import ContextNetwork
 from sewcli.training.precision import autocast, precision
-
-if TYPE_CHECKING:
-    from sewcli.training.loop import Task
+from sewcli.training.task import Task
 
 GIGABYTE = 2**30
 
@@ -181,11 +179,10 @@ def state_preserved(model: torch.nn.Module) -> Iterator[None]:
 def layer_drop_disabled(model: torch.nn.Module) -> Iterator[None]:
     """No layer is dropped: the most memory that an update can need."""
     networks = [module for module in model.modules() if isinstance(module, ContextNetwork)]
-    configs = [network.config for network in networks]
     try:
         for network in networks:
-            network.config = network.config.model_copy(update={"layer_drop": 0.0})
+            network.layer_drop = 0.0
         yield
     finally:
-        for network, config in zip(networks, configs, strict=True):
-            network.config = config
+        for network in networks:
+            network.layer_drop = network.config.layer_drop

@@ -38,12 +38,12 @@ from sewcli.training.experiment import (
     training_facts,
 )
 from sewcli.training.health import Finding, Row, frozen_at_random, pretraining_findings, pretraining_panel, warn_of
-from sewcli.training.loop import StepResult
 from sewcli.training.precision import autocast, precision
 from sewcli.training.recipes import overridden
 from sewcli.training.run import run_experiment
 from sewcli.training.schedule import polynomial, temperature
 from sewcli.training.stop import StopFlag
+from sewcli.training.task import StepResult
 
 PRINTED = {row.model for row in TIMES}  # the models of the SEW paper
 HOLD_OUT = "hold-out"  # in place of the name of a split

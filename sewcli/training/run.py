@@ -15,9 +15,9 @@ from sewcli.training.attention import choose_attention
 from sewcli.training.average import average_run
 from sewcli.training.config import RunConfig
 from sewcli.training.experiment import open_experiment, record_data, report_rejected
-from sewcli.training.loop import Task
 from sewcli.training.loop import train as train_loop
 from sewcli.training.memory_check import dry_run, warn_of_idle_ranks
+from sewcli.training.task import Task
 
 
 class TaskOfCuts(Task, Protocol):

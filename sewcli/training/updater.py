@@ -6,19 +6,16 @@ Gradients are summed and divided by the summed size of the loss. Nothing here wa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 
 from sewcli.base import dist
 from sewcli.base.rng import seed_torch
 from sewcli.training.batch_norm import RunningStatistics
-from sewcli.training.batch_stream import IndexedBatch
+from sewcli.training.batch_stream import IndexedBatch, LoadedUpdate
 from sewcli.training.memory_check import out_of_memory
 from sewcli.training.precision import autocast, precision
-
-if TYPE_CHECKING:
-    from sewcli.training.loop import Task
+from sewcli.training.task import Task
 
 MIN_SCALE = 1e-4  # fp16 gradients that overflow even at this scale are not finite for good
 
@@ -35,23 +32,15 @@ class Updater:
         self.parameters = [p for p in task.model.parameters() if p.requires_grad]
         self.statistics = RunningStatistics(task.model)
 
-    def update(
-        self, batches: list[IndexedBatch], of_all_ranks: int, step: int, lr: float
-    ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        """One optimizer step on this rank's micro-batches; nothing here waits for the device.
-
-        Args:
-            batches: of this rank.
-            of_all_ranks: micro-batches of the update.
-            step: updates done before this one.
-            lr: its learning rate.
+    def update(self, update: LoadedUpdate, lr: float) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """One optimizer step on this rank's micro-batches, with learning rate `lr`; nothing here waits for the device.
 
         Returns:
             The row to log, and what the host acts upon: whether all was finite (otherwise the update was skipped), audio
-            samples of all ranks, and whether the loss of each of `batches` was finite.
+            samples of all ranks, and whether the loss of each micro-batch of this rank was finite.
         """
         self.task.model.train()
-        totals, each_finite = self._accumulate(batches, step)
+        totals, each_finite = self._accumulate(update.batches, update.step)
         new = [p for p in self.parameters if p not in self.optimizer.state]
         learned = dist.any_each([p.grad is not None for p in new])
         for parameter in self.parameters:  # a layer dropped in every micro-batch still takes part, with a zero gradient
@@ -63,7 +52,7 @@ class Updater:
         finite = torch.isfinite(norm) & torch.isfinite(totals["loss"])
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        self.statistics.finish(of_all_ranks, keep=finite)
+        self.statistics.finish(update.of_all_ranks, keep=finite)
         self.optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined] # the fused kernel then leaves all as it is
         self.optimizer.step()
         if self.scaler.is_enabled():

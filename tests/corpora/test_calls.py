@@ -17,10 +17,10 @@ from sewcli.audio.sphere import read_header
 from sewcli.base.rng import numpy_rng
 from sewcli.corpora.miniatures import markup
 from sewcli.corpora.miniatures.calls import BAND, LINE, write_sphere
-from sewcli.corpora.miniatures.casting import MARK
 from sewcli.corpora.miniatures.sentences import part_of, sentences
 from sewcli.corpora.miniatures.shorten import BLOCK, shorten
 from sewcli.corpora.miniatures.swbd_fisher import Plan, fisher_names, switchboard_names, write_miniature
+from sewcli.corpora.places import MINIATURE
 from sewcli.corpora.swbd_fisher import find_corpus, find_splits
 from sewcli.text.rules import normalise
 from sewcli.text.telephone import FISHER, is_unclear, read_acronyms, switchboard
@@ -149,7 +149,7 @@ def test_layout(spoken: Path) -> None:
     assert {coding(path) for path in sounds.values()} == {"ulaw", "pcm", "ulaw,embedded-shorten-v2.00"}
     texts = files.keys() - sounds.keys()
     assert texts == {
-        *("README.TXT", MARK, "LDC97S62/docs/call_con_tab.csv", "LDC97S62/docs/caller_tab.csv"),
+        *("README.TXT", MINIATURE, "LDC97S62/docs/call_con_tab.csv", "LDC97S62/docs/caller_tab.csv"),
         "swb_ms98_transcriptions/sw-ms98-dict.text",
         *(
             f"swb_ms98_transcriptions/{name[3:5]}/{name[3:]}/sw{name[3:]}{side}-ms98-a-trans.text"

@@ -15,9 +15,10 @@ from tiny_corpus import TINY, digests, flacs
 
 from sewcli.base.errors import UsageError
 from sewcli.corpora.miniatures import speech
-from sewcli.corpora.miniatures.casting import MARK, VARIANTS
+from sewcli.corpora.miniatures.casting import VARIANTS
 from sewcli.corpora.miniatures.librispeech import LONGEST, SHORTEST, Part, Plan, cast_readers, write_miniature
 from sewcli.corpora.miniatures.sentences import part_of, sentences
+from sewcli.corpora.places import MINIATURE
 from sewcli.text.normalize import librispeech, outside
 
 
@@ -28,7 +29,7 @@ def _texts(part: Path) -> dict[str, str]:
 
 def test_layout(spoken: Path) -> None:
     tables = {"README.TXT", "LICENSE.TXT", "SPEAKERS.TXT", "CHAPTERS.TXT", "BOOKS.TXT"}
-    assert {path.name for path in spoken.iterdir()} == tables | {MARK} | {part.name for part in TINY.parts}
+    assert {path.name for path in spoken.iterdir()} == tables | {MINIATURE} | {part.name for part in TINY.parts}
     for part in TINY.parts:
         texts = _texts(spoken / part.name)
         sounds = flacs(spoken / part.name)

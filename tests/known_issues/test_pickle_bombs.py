@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from sewcli.base.errors import DataError
-from sewcli.models.tensors import open_folder
 from sewcli.models.torch_files import read_torch_file
+from sewcli.models.weights import open_folder
 
 TIMES = 35
 KEYS = b"\x80\x02]q\x00."

@@ -102,12 +102,12 @@ def fetches_of_an_update(task) -> Counter[str]:
     """Of the second update: the first meets parameters that the optimizer does not know."""
     optimizer = torch.optim.AdamW(task.model.parameters(), lr=1e-4, fused=True)
     updater = Updater(task, CPU, optimizer)
-    batches = loaded_updates(task, TrainingState(), lambda: False)
-    for step in range(2):
-        _, _, count, own = next(batches)
+    updates = loaded_updates(task, TrainingState(), lambda: False)
+    for _ in range(2):
+        update = next(updates)
         with Fetches() as fetches:
-            _, facts = updater.update(own, count, step, 1e-4)
-        assert len(own) == 4 and facts.shape == (2 + len(own),)
+            _, facts = updater.update(update, 1e-4)
+        assert len(update.batches) == 4 and facts.shape == (2 + len(update.batches),)
     return fetches.counted
 
 
@@ -183,7 +183,7 @@ def test_a_skipped_update_touches_nothing(tmp_path: Path) -> None:
     task = TinyTask(tiny_config())
     optimizer = torch.optim.AdamW(task.model.parameters(), lr=1e-2, weight_decay=0.1, fused=True)
     updater = Updater(task, CPU, optimizer)
-    batches = loaded_updates(task, TrainingState(), lambda: False)
+    updates = loaded_updates(task, TrainingState(), lambda: False)
 
     def everything() -> list[torch.Tensor]:
         return [
@@ -192,16 +192,14 @@ def test_a_skipped_update_touches_nothing(tmp_path: Path) -> None:
             for tensor in (p.detach(), *(v for v in optimizer.state[p].values()))
         ]
 
-    _, _, count, own = next(batches)
-    updater.update(own, count, 0, 1e-2)
+    updater.update(next(updates), 1e-2)
     before = everything()
     task.poisoned = {1}
-    _, _, count, own = next(batches)
-    _, facts = updater.update(own, count, 1, 1e-2)
-    assert facts.tolist()[0] == 0.0 and facts.tolist()[2:] == [0.0] * len(own)
+    skipped = next(updates)
+    _, facts = updater.update(skipped, 1e-2)
+    assert facts.tolist()[0] == 0.0 and facts.tolist()[2:] == [0.0] * len(skipped.batches)
     assert all(torch.equal(a, b) for a, b in zip(before, everything(), strict=True))
     task.poisoned = set()
-    _, _, count, own = next(batches)
-    _, facts = updater.update(own, count, 2, 1e-2)
+    _, facts = updater.update(next(updates), 1e-2)
     assert facts.tolist()[0] == 1.0
     assert not any(torch.equal(a, b) for a, b in zip(before, everything(), strict=True))

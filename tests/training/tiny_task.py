@@ -12,7 +12,7 @@ from sewcli.data.loading import WaveBatch
 from sewcli.data.plan import BatchPlan
 from sewcli.training.config import BatchConfig, CheckpointConfig, OptimConfig, RunConfig
 from sewcli.training.health import Finding
-from sewcli.training.loop import StepResult
+from sewcli.training.task import StepResult
 
 
 def tiny_config(**changes: Any) -> RunConfig:

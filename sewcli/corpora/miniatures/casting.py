@@ -21,10 +21,10 @@ from sewcli.base.processes import in_processes
 from sewcli.base.rng import numpy_rng
 from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.corpora.miniatures import speech
+from sewcli.corpora.places import MINIATURE, is_miniature
 
 T = TypeVar("T")
 R = TypeVar("R")
-MARK = "MINIATURE.json"  # the plan that a miniature was made by; a folder without it is never overwritten
 
 BASES = ("en-us", "en-us-nyc", "en", "en-gb-x-rp", "en-gb-scotland")
 VARIANTS = {  # those that sound like nobody else, and can be understood
@@ -164,8 +164,8 @@ def written_once(corpus: Path, mark: dict[str, Any]) -> Iterator[Path | None]:
     Raises:
         UsageError: eSpeak NG is missing, the disk is full, or the folder holds something else.
     """
-    if (corpus / MARK).is_file():
-        if read_json(corpus / MARK) == mark:
+    if is_miniature(corpus):
+        if read_json(corpus / MINIATURE) == mark:
             info(f"{corpus}: this miniature is there already")
             yield None
             return
@@ -182,4 +182,4 @@ def written_once(corpus: Path, mark: dict[str, Any]) -> Iterator[Path | None]:
     remove_leftovers(corpus.parent)
     with atomic_folder(corpus) as folder:
         yield folder
-        write_json(folder / MARK, mark)
+        write_json(folder / MINIATURE, mark)

@@ -11,7 +11,7 @@ from tiny_task import TinyTask, tiny_config
 
 from sewcli.base.errors import UsageError
 from sewcli.data.plan import BatchPlan
-from sewcli.training import memory_check as rehearsal
+from sewcli.training import memory_check
 from sewcli.training.config import PretrainConfig
 from sewcli.training.loop import train
 from sewcli.training.recipes import compose
@@ -22,26 +22,26 @@ def test_the_largest_micro_batches() -> None:
     padded = lambda m: len(m) * max(plan.samples[i] for i in m)  # noqa: E731
     square = lambda m: len(m) * max(plan.samples[i] for i in m) ** 2  # noqa: E731
     everything = [m for update in plan.epoch(0) for m in update]
-    chosen = rehearsal.largest(plan)
+    chosen = memory_check.largest(plan)
     assert 1 <= len(chosen) <= 2 and set(chosen) <= set(everything)
     assert max(map(padded, chosen)) == max(map(padded, everything))
     assert max(map(square, chosen)) == max(map(square, everything))
-    assert rehearsal.largest(BatchPlan([5, 5], 10, 1, 1)) == [(0, 1)] or rehearsal.largest(
+    assert memory_check.largest(BatchPlan([5, 5], 10, 1, 1)) == [(0, 1)] or memory_check.largest(
         BatchPlan([5, 5], 10, 1, 1)
     ) == [(1, 0)]
 
 
-def test_a_rehearsal_leaves_no_trace(prepared: Path, tmp_path: Path) -> None:
+def test_a_memory_check_leaves_no_trace(prepared: Path, tmp_path: Path) -> None:
     """BatchNorm's statistics included: what follows is bit for bit the same with and without it."""
     states = []
     for rehearsed in (True, False):
         task = pretraining(prepared, "updates=2", "valid_every=99", "optim.lr=1e-2", "overrides.layer_drop=0.3")
         before = {name: tensor.clone() for name, tensor in task.model.state_dict().items()}
         if rehearsed:
-            rehearsal.probe_memory(task, CPU)
+            memory_check.probe_memory(task, CPU)
             assert all(torch.equal(tensor, before[name]) for name, tensor in task.model.state_dict().items())
             assert all(parameter.grad is None for parameter in task.model.parameters())
-            assert task.model.encoder.context.config.layer_drop == 0.3
+            assert task.model.encoder.context.layer_drop == 0.3
         train(task, tmp_path / str(rehearsed), CPU)
         states.append(task.model.state_dict())
     assert all(torch.equal(tensor, states[1][name]) for name, tensor in states[0].items())
@@ -51,8 +51,8 @@ def test_no_layer_is_dropped_in_it(prepared: Path) -> None:
     task, ran = finetuning(prepared, "overrides.layer_drop=0.99"), []
     for layer in task.model.encoder.context.layers:
         layer.register_forward_hook(lambda *_: ran.append(1))
-    rehearsal.probe_memory(task, CPU)
-    assert len(ran) == len(task.model.encoder.context.layers) * len(rehearsal.largest(task.plan))
+    memory_check.probe_memory(task, CPU)
+    assert len(ran) == len(task.model.encoder.context.layers) * len(memory_check.largest(task.plan))
 
 
 class Hungry(TinyTask):
@@ -63,7 +63,7 @@ class Hungry(TinyTask):
 
 
 def test_too_little_memory_is_explained(tmp_path: Path) -> None:
-    for work in (lambda t: rehearsal.probe_memory(t, CPU), lambda t: train(t, tmp_path, CPU)):
+    for work in (lambda t: memory_check.probe_memory(t, CPU), lambda t: train(t, tmp_path, CPU)):
         with pytest.raises(UsageError, match=r"out of memory on cpu with 0\.5 seconds in a forward pass") as caught:
             work(Hungry(tiny_config()))
         assert "--set batch.micro_seconds=0.25" in str(caught.value) and caught.value.exit_code == 2

@@ -24,8 +24,11 @@ def test_readers_pin(monkeypatch: pytest.MonkeyPatch) -> None:
     assert threads == []
     found = next(pinned)
     assert threads and all(name.startswith("read-ahead") for name in threads)
-    assert found[:3] == expected[:3] and len(found[3]) == len(expected[3])
-    for (number, batch, weight), (other_number, other, other_weight) in zip(found[3], expected[3], strict=True):
+    assert (found.step, found.after, found.of_all_ranks) == (expected.step, expected.after, expected.of_all_ranks)
+    assert len(found.batches) == found.of_all_ranks > 0
+    for (number, batch, weight), (other_number, other, other_weight) in zip(
+        found.batches, expected.batches, strict=True
+    ):
         assert (number, weight, batch.ids) == (other_number, other_weight, other.ids)
         assert np.array_equal(batch.waves, other.waves) and np.array_equal(batch.lengths, other.lengths)
     plain.close(), pinned.close()
