@@ -84,12 +84,15 @@ def noise_files(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise UsageError(
-            "no such folder of noise", where=folder, hint="--set augmentation.noise=FOLDER with sound files"
+            "folder-not-found",
+            "no such folder of noise",
+            where=folder,
+            hint="--set augmentation.noise=FOLDER with sound files",
         )
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SOUND_ENDINGS)
     if not found:
         hint = "WAV, FLAC, MP3 or Ogg files of noise, in any depth"
-        raise DataError("no sound file in this folder", where=folder, hint=hint)
+        raise DataError("no-sound-files", "no sound file in this folder", where=folder, hint=hint)
     for path in found:
         io.probe(path)
     return found
