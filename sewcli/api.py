@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from sewcli.artifacts.data_folder import Splits
 from sewcli.base.errors import DataError, PartialError, SewError, UsageError
 from sewcli.base.sample_rate import SAMPLE_RATE
 
@@ -247,7 +248,7 @@ def prepare(
     subsets: Sequence[tuple[str, float, int]] = (),
     jobs: int | None = None,
     force: bool = False,
-) -> dict[str, dict[str, Any]]:
+) -> Splits:
     """Prepare a corpus into the data folder `out`, as `sew prep`.
 
     Args:

@@ -7,10 +7,11 @@ import os
 import re
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from sewcli.artifacts.data_folder import REJECTED, Splits
 from sewcli.base.errors import PartialError, UsageError
 from sewcli.base.log import info
 from sewcli.cli import options
@@ -87,7 +88,6 @@ def prep(
         sew prep librilight /corpora/LibriSpeech --part 1h=1h.lst --part 10h=10h.lst
         sew prep swbd_fisher /corpora/LDC --shard 1/8          # of eight machines; afterwards once without --shard
     """
-    from sewcli.corpora.preparation import REJECTED
     from sewcli.corpora.recipes import prepare_corpus, prepare_corpus_shard
 
     recipe = recipe_of(corpus)
@@ -171,7 +171,7 @@ def _speakers(settings: list[str]) -> dict[str, list[str]]:
     return held_out
 
 
-def _show(summaries: dict[str, dict[str, Any]], *, as_json: bool) -> None:
+def _show(summaries: Splits, *, as_json: bool) -> None:
     if as_json:
         for name, summary in summaries.items():
             counts = {k: v for k, v in summary.items() if k not in ("folder", "inputs", "outputs")}
@@ -189,8 +189,13 @@ def _show(summaries: dict[str, dict[str, Any]], *, as_json: bool) -> None:
         table.add_column(title, justify="right", no_wrap=True)
     for name, summary in summaries.items():
         published, cells = summary.get("published") or {}, []
-        for key, form in (("utterances", ",d"), ("hours", ",.2f"), ("speakers", ",d")):
+        shown = {
+            "utterances": f"{summary['utterances']:,}",
+            "hours": f"{summary['hours']:,.2f}",
+            "speakers": f"{summary['speakers']:,}",
+        }
+        for key, count in shown.items():
             figure = published.get(key)
-            cells += [format(summary[key], form), "-" if figure is None else f"{figure:,}"]
+            cells += [count, "-" if figure is None else f"{figure:,}"]
         table.add_row(name, *cells, f"{summary['words']:,}", f"{summary['rejected']:,}")
     log.stdout.print(table)

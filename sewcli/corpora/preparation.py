@@ -7,28 +7,33 @@ written depends on the time or on the number of threads, so a run that was kille
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sewcli.base.errors import DataError
-from sewcli.base.files import (
-    os_errors_as_usage_errors,
-    read_json,
-    read_jsonl,
-    read_object,
-    remove_leftovers,
-    sha256,
-    write_bytes,
-    write_json,
-    write_jsonl,
-    write_text,
+from sewcli.artifacts.data_folder import (
+    FORMAT,
+    REJECTED,
+    SCORE,
+    RejectedRow,
+    SplitEntry,
+    Splits,
+    corpus_of,
+    is_done,
+    known_rejected,
+    known_splits,
+    output_digests,
+    remove_split,
+    write_rejected,
+    write_split,
+    write_splits,
 )
+from sewcli.artifacts.digest import digest
+from sewcli.base.errors import DataError
+from sewcli.base.files import os_errors_as_usage_errors, remove_leftovers, write_bytes
 from sewcli.base.lock import hold
 from sewcli.base.log import info, warn
 from sewcli.base.sample_rate import SAMPLE_RATE
@@ -39,14 +44,10 @@ from sewcli.corpora.vocabulary import write_report
 
 __all__ = ["Candidate", "Listing", "Published", "Rejection", "Split", "prepare", "prepare_shard"]
 
-FORMAT = 3  # raise it when the same input gives other output: everything is then prepared anew
-SUMMARY, REJECTED = "prep.json", "rejected.jsonl"
-SCORE = "score"  # sub-folder: references in the form that a test was published with
-
 
 def prepare(
     out: Path, corpus: str, splits: Sequence[Split], *, jobs: int, force: bool = False, root: Path | None = None
-) -> dict[str, dict[str, Any]]:
+) -> Splits:
     """Prepare `splits` into the folder `out`, one after the other.
 
     Args:
@@ -77,7 +78,7 @@ def prepare(
             if force:
                 sounds.forget(out, split.name)
             _prepare_split(out, corpus, split, inputs, jobs, root)
-    everything = _summaries(out)
+    everything = known_splits(out, own_format=True)
     write_report(out, everything)
     summaries = {split.name: everything[split.name] for split in splits}
     for name, summary in summaries.items():
@@ -119,7 +120,10 @@ def _take(out: Path, *, shared: bool) -> None:
 
 def fingerprint(folder: Path, choice: str = "") -> str:
     """A digest of the names, sizes and times of all files below `folder`, and of what of it is read."""
-    digest = hashlib.sha256(f"{FORMAT}\n{folder.absolute()}\n{choice}\n".encode())
+    return digest(str(FORMAT), str(folder.absolute()), choice, *_file_states(folder), "")
+
+
+def _file_states(folder: Path) -> Iterator[str]:
     for place, folders, files in os.walk(folder, followlinks=True):
         folders.sort()
         for name in sorted(files):
@@ -128,18 +132,7 @@ def fingerprint(folder: Path, choice: str = "") -> str:
                 facts = f"{status.st_size} {status.st_mtime_ns}"
             except OSError:
                 facts = "unreadable"
-            digest.update(f"{os.path.relpath(place, folder)}/{name} {facts}\n".encode(errors="surrogateescape"))
-    return digest.hexdigest()
-
-
-def cuts_name(split: str) -> str:
-    """File name of the cuts of a split."""
-    return f"cuts_{split}.jsonl.gz"
-
-
-def text_name(split: str) -> str:
-    """File name of the transcripts of a split."""
-    return f"text_{split}.txt"
+            yield f"{os.path.relpath(place, folder)}/{name} {facts}"
 
 
 def _prepare_split(out: Path, corpus: str, split: Split, inputs: str, jobs: int, root: Path | None) -> None:
@@ -154,8 +147,8 @@ def _prepare_split(out: Path, corpus: str, split: Split, inputs: str, jobs: int,
     pieces = sorted((piece for piece in resolved if isinstance(piece, Piece)), key=lambda piece: piece.id)
     bad = [rejection for rejection in resolved if isinstance(rejection, Rejection)]
     rejections = sorted([*listing.rejections, *doubles, *bad], key=lambda r: (str(r.file), r.id))
-    rows = [{"split": split.name, **asdict(rejection), "file": str(rejection.file)} for rejection in rejections]
-    _write_rejected(out, [*_rejected_rows(out), *rows])
+    rows = [RejectedRow(split=split.name, id=r.id, file=str(r.file), reason=r.reason) for r in rejections]
+    write_rejected(out, [*known_rejected(out), *rows])
     if not pieces:
         first = f", the first of them: {rejections[0].file}: {rejections[0].reason}" if rejections else ""
         raise DataError(
@@ -164,10 +157,9 @@ def _prepare_split(out: Path, corpus: str, split: Split, inputs: str, jobs: int,
             where=split.folder,
             hint=f"see {out / REJECTED}" if rejections else "see the layout that sew prep CORPUS --mini writes",
         )
-    write_jsonl(out / cuts_name(split.name), cut_rows(pieces, root, split.language))
-    write_text(out / text_name(split.name), "".join(f"{piece.text}\n" for piece in pieces))
-    for suffix, paths in split.score.items():
-        write_bytes(out / SCORE / f"{split.name}{suffix}", b"".join(map(_content, paths)))
+    outputs = write_split(out, split.name, cut_rows(pieces, root, split.language), (piece.text for piece in pieces))
+    for name, paths in zip(_score_names(split), split.score.values(), strict=True):
+        write_bytes(out / name, b"".join(map(_content, paths)))
     counts = {
         "utterances": len(pieces),
         "hours": round(sum(piece.samples for piece in pieces) / SAMPLE_RATE / 3600, 4),
@@ -176,8 +168,8 @@ def _prepare_split(out: Path, corpus: str, split: Split, inputs: str, jobs: int,
         "rejected": len(rejections),
         **_parts(pieces, split.published),
     }
-    summary = {
-        **counts,
+    entry: SplitEntry = {
+        **counts,  # type: ignore[typeddict-item] # with those of its parts
         "published": split.published.figures() if split.published else None,
         "differences": _differences(counts, split.published),
         "left_out": dict(sorted(listing.left_out.items())),
@@ -186,10 +178,10 @@ def _prepare_split(out: Path, corpus: str, split: Split, inputs: str, jobs: int,
         "folder": str(split.folder.absolute()),
         "root": str(root.absolute()) if root else None,
         "inputs": inputs,
-        "outputs": {name: sha256(out / name) for name in _output_names(split)},
+        "outputs": outputs | output_digests(out, _score_names(split)),
         "audio": _audio_digest(out, split.name),
     }
-    _write_summaries(out, corpus, {**_summaries(out), split.name: summary})
+    write_splits(out, corpus, {**known_splits(out, own_format=True), split.name: entry})
 
 
 def _distinct(split: Split, candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[Rejection]]:
@@ -219,11 +211,9 @@ def _audio_digest(out: Path, split: str) -> str | None:
     folder = out / AUDIO / split
     if not folder.is_dir():
         return None
-    digest = hashlib.sha256()
     with os.scandir(folder) as entries:
-        for name, size in sorted((entry.name, entry.stat().st_size) for entry in entries):
-            digest.update(f"{name} {size}\n".encode())
-    return digest.hexdigest()
+        found = sorted((entry.name, entry.stat().st_size) for entry in entries)
+    return digest(*(f"{name} {size}" for name, size in found), "")
 
 
 def _differences(counts: dict[str, Any], published: Published | None) -> list[str]:
@@ -252,74 +242,37 @@ def _parts(pieces: Sequence[Piece], published: Published | None) -> dict[str, in
     return {f"utterances {begin}*": sum(piece.id.startswith(begin) for piece in pieces) for begin in parts}
 
 
-def _output_names(split: Split) -> list[str]:
-    return [cuts_name(split.name), text_name(split.name), *(f"{SCORE}/{split.name}{suffix}" for suffix in split.score)]
+def _score_names(split: Split) -> list[str]:
+    return [f"{SCORE}/{split.name}{suffix}" for suffix in split.score]
 
 
 def _is_done(out: Path, split: Split, inputs: str) -> bool:
-    summary = _summaries(out).get(split.name)
-    if summary is None or summary.get("inputs") != inputs:
-        return False
-    if summary.get("published") != (split.published.figures() if split.published else None):
-        return False
-    if summary.get("rejected") != sum(row["split"] == split.name for row in _rejected_rows(out)):
-        return False
-    if summary.get("audio") != _audio_digest(out, split.name):
-        return False
-    outputs = summary.get("outputs", {})
-    return set(outputs) == set(_output_names(split)) and all(
-        (out / name).is_file() and sha256(out / name) == digest for name, digest in outputs.items()
+    entry = is_done(out, split.name, inputs, _score_names(split))
+    return (
+        entry is not None
+        and entry.get("published") == (split.published.figures() if split.published else None)
+        and entry.get("audio") == _audio_digest(out, split.name)
     )
 
 
 def _drop_vanished(out: Path) -> None:
     """Forget splits whose input folder is gone: training must not find stale cuts in `out`."""
-    summaries = _summaries(out)
-    vanished = [name for name, summary in summaries.items() if not Path(summary.get("folder", "")).is_dir()]
+    splits = known_splits(out, own_format=True)
+    vanished = [name for name, entry in splits.items() if not Path(entry.get("folder", "")).is_dir()]
     for name in vanished:
-        warn(f"{name}: its folder {summaries[name].get('folder')} is gone, so its cuts are removed from {out}")
+        warn(f"{name}: its folder {splits[name].get('folder')} is gone, so its cuts are removed from {out}")
     _forget(out, vanished)
     for name in vanished:
         sounds.forget(out, name)
 
 
-def _forget(out: Path, splits: Sequence[str]) -> None:
+def _forget(out: Path, names: Sequence[str]) -> None:
     """Remove splits from `out`, the mark first, so that a kill cannot leave cuts that are no longer true."""
-    summaries = _summaries(out)
-    if known := summaries.keys() & set(splits):
-        corpus = str(read_object(out / SUMMARY).get("corpus"))
-        _write_summaries(out, corpus, {name: kept for name, kept in summaries.items() if name not in known})
-    for name in splits:
-        (out / cuts_name(name)).unlink(missing_ok=True)
-        (out / text_name(name)).unlink(missing_ok=True)
-        for path in (out / SCORE).glob(f"{name}.*"):
-            path.unlink()
-    rows = _rejected_rows(out)
-    if any(row["split"] in splits for row in rows):
-        _write_rejected(out, [row for row in rows if row["split"] not in splits])
-
-
-def _summaries(out: Path) -> dict[str, dict[str, Any]]:
-    """The splits in `prep.json`; none when it is missing, broken or of another format (all is then made anew)."""
-    try:
-        summary = read_json(out / SUMMARY)
-    except DataError:
-        return {}
-    if not isinstance(summary, dict) or summary.get("format") != FORMAT or not isinstance(summary.get("splits"), dict):
-        return {}
-    return dict(summary["splits"])
-
-
-def _write_summaries(out: Path, corpus: str, splits: dict[str, dict[str, Any]]) -> None:
-    write_json(out / SUMMARY, {"format": FORMAT, "corpus": corpus, "splits": dict(sorted(splits.items()))})
-
-
-def _rejected_rows(out: Path) -> list[dict[str, Any]]:
-    try:
-        return [row for row in read_jsonl(out / REJECTED) if {"split", "file", "id"} <= row.keys()]
-    except DataError:
-        return []
-
-
-def _write_rejected(out: Path, rows: list[dict[str, Any]]) -> None:
-    write_jsonl(out / REJECTED, sorted(rows, key=lambda row: (row["split"], row["file"], row["id"])))
+    splits = known_splits(out, own_format=True)
+    if splits.keys() & set(names):
+        write_splits(out, str(corpus_of(out)), {name: kept for name, kept in splits.items() if name not in names})
+    for name in names:
+        remove_split(out, name)
+    rows = known_rejected(out)
+    if any(row["split"] in names for row in rows):
+        write_rejected(out, [row for row in rows if row["split"] not in names])

@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
+from sewcli.artifacts.data_folder import Splits
 from sewcli.corpora import lm_text, preparation
 from sewcli.corpora.places import recipe_of
 from sewcli.corpora.subset import draw, refresh, require_drawable
@@ -24,7 +24,7 @@ def prepare_corpus(
     jobs: int | None = None,
     force: bool = False,
     root: Path | None = None,
-) -> dict[str, dict[str, Any]]:
+) -> Splits:
     """Prepare a corpus into the data folder `out`.
 
     Args:

@@ -14,13 +14,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sewcli.artifacts.data_folder import (
+    SplitEntry,
+    Splits,
+    SubsetRequest,
+    corpus_of,
+    cuts_name,
+    is_done,
+    read_splits,
+    remove_split,
+    write_split,
+    write_splits,
+)
 from sewcli.artifacts.digest import settings_digest
 from sewcli.base.errors import DataError, UsageError
-from sewcli.base.files import read_jsonl, read_object, remove_leftovers, sha256, write_json, write_jsonl, write_text
+from sewcli.base.files import read_jsonl, remove_leftovers
 from sewcli.base.lock import hold
 from sewcli.base.log import info
 from sewcli.base.rng import key
-from sewcli.corpora.preparation import SUMMARY, cuts_name, text_name
 from sewcli.corpora.vocabulary import write_report
 
 TRAIN = "train"
@@ -40,7 +51,7 @@ class Drawable:
     seconds: float
 
 
-def draw(out: Path, name: str, hours: float, seed: int) -> dict[str, Any]:
+def draw(out: Path, name: str, hours: float, seed: int) -> SplitEntry:
     """Draw a subset of the transcribed cuts of all train splits in `out`, and write it beside them as a split.
 
     Args:
@@ -70,24 +81,21 @@ def draw(out: Path, name: str, hours: float, seed: int) -> dict[str, Any]:
             where=out,
             hint="prepare all of them with one --root",
         )
-    request = {
-        "hours": hours,
-        "seed": seed,
-        "sources": {split: entry["outputs"][cuts_name(split)] for split, entry in sources.items()},
-    }
-    if _is_done(out, name, splits, request):
+    of_sources = {split: entry["outputs"][cuts_name(split)] for split, entry in sources.items()}
+    request = SubsetRequest(hours=hours, seed=seed, sources=of_sources)
+    inputs = settings_digest(request)
+    if done := is_done(out, name, inputs):
         info(f"{name}: drawn already")
-        return splits[name]
-    _write_splits(out, {other: entry for other, entry in splits.items() if other != name})
-    for file in (cuts_name(name), text_name(name)):  # the mark is gone first: a kill leaves no cuts of another draw
-        (out / file).unlink(missing_ok=True)
+        return done
+    corpus = str(corpus_of(out))
+    write_splits(out, corpus, {other: entry for other, entry in splits.items() if other != name})
+    remove_split(out, name)
     chosen = choose((_drawable(row) for row in _rows(out, sources)), 3600 * hours, seed)
     wanted = {cut.id for cut in chosen}
     rows = sorted((row for row in _rows(out, sources) if row["id"] in wanted), key=lambda row: str(row["id"]))
     texts = [str(row["supervisions"][0]["text"]) for row in rows]
-    write_jsonl(out / cuts_name(name), rows)
-    write_text(out / text_name(name), "".join(f"{text}\n" for text in texts))
-    entry = {
+    outputs = write_split(out, name, rows, texts)
+    entry: SplitEntry = {
         "utterances": len(chosen),
         "hours": round(sum(cut.seconds for cut in chosen) / 3600, 4),
         "speakers": len({cut.speaker for cut in chosen}),
@@ -97,12 +105,12 @@ def draw(out: Path, name: str, hours: float, seed: int) -> dict[str, Any]:
         "differences": [],
         "folder": next(iter(sources.values()))["folder"],
         "root": roots.pop(),
-        "inputs": settings_digest(request),
-        "outputs": {file: sha256(out / file) for file in (cuts_name(name), text_name(name))},
+        "inputs": inputs,
+        "outputs": outputs,
         "subset": request,
     }
     splits = {**splits, name: entry}
-    _write_splits(out, splits)
+    write_splits(out, corpus, splits)
     write_report(out, splits)
     return entry
 
@@ -124,13 +132,13 @@ def require_drawable(out: Path, coming: Sequence[str], names: Sequence[str]) -> 
         there = _splits(out)
     except UsageError:  # nothing is prepared yet, or what is there is damaged and will be made anew
         there = {}
-    splits = {**there, **{split: {} for split in coming}}
+    splits = {**there, **{split: SplitEntry() for split in coming}}
     for name in names:
         _check_name(out, name, splits)
         _require_train(out, splits)
 
 
-def refresh(out: Path) -> dict[str, dict[str, Any]]:
+def refresh(out: Path) -> Splits:
     """Draw again, with their own hours and seeds, the subsets whose source splits were prepared anew.
 
     Returns:
@@ -195,7 +203,7 @@ def _drawable(row: dict[str, Any]) -> Drawable:
     return Drawable(str(row["id"]), str(row["supervisions"][0]["speaker"]), float(row["duration"]))
 
 
-def _check_name(out: Path, name: str, splits: dict[str, Any]) -> None:
+def _check_name(out: Path, name: str, splits: Splits) -> None:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", name):
         raise UsageError(
             "invalid-split-name",
@@ -225,23 +233,10 @@ def _require_train(out: Path, splits: Iterable[str]) -> None:
         )
 
 
-def _is_done(out: Path, name: str, splits: dict[str, Any], request: dict[str, Any]) -> bool:
-    entry = splits.get(name)
-    return (
-        entry is not None
-        and entry["subset"] == request
-        and all((out / file).is_file() and sha256(out / file) == digest for file, digest in entry["outputs"].items())
-    )
-
-
-def _splits(out: Path) -> dict[str, dict[str, Any]]:
+def _splits(out: Path) -> Splits:
     try:
-        return {str(name): dict(entry) for name, entry in read_object(out / SUMMARY)["splits"].items()}
-    except (DataError, KeyError, TypeError, ValueError, AttributeError):
+        return read_splits(out)
+    except DataError:
         raise UsageError(
             "no-prepared-corpus", "no prepared corpus here", where=out, hint="first run: sew prep"
         ) from None
-
-
-def _write_splits(out: Path, splits: dict[str, dict[str, Any]]) -> None:
-    write_json(out / SUMMARY, {**read_object(out / SUMMARY), "splits": dict(sorted(splits.items()))})

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
+from sewcli.artifacts.data_folder import SplitEntry, Splits, text_name
 from sewcli.base.files import write_text
 
 REPORT = "vocabulary.md"
 RAREST = 12  # words shown: those that occur once are where typing errors are
 
 
-def write_report(out: Path, summaries: dict[str, dict[str, Any]]) -> None:
+def write_report(out: Path, summaries: Splits) -> None:
     """Write `vocabulary.md` from the summaries in `prep.json` and the texts beside it.
 
     Raises:
         UsageError: the folder cannot be written, or the disk is full.
     """
-    texts = {name: out / f"text_{name}.txt" for name in sorted(summaries)}
+    texts = {name: out / text_name(name) for name in sorted(summaries)}
     sections = [_section(name, summaries[name], text) for name, text in texts.items() if text.is_file()]
     report = "# What the texts hold\n\n" + "\n".join(sections)
     if not (out / REPORT).is_file() or (out / REPORT).read_text(encoding="utf-8") != report:
         write_text(out / REPORT, report)
 
 
-def _section(name: str, summary: dict[str, Any], text: Path) -> str:
+def _section(name: str, summary: SplitEntry, text: Path) -> str:
     words, letters = Counter[str](), Counter[str]()
     with open(text, encoding="utf-8") as lines:
         for line in lines:

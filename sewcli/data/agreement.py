@@ -6,19 +6,25 @@ changed later, or comes from elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
+from sewcli.artifacts.data_folder import (
+    PREP,
+    REJECTED,
+    SplitEntry,
+    Splits,
+    cuts_name,
+    known_splits,
+    read_splits,
+    text_name,
+)
 from sewcli.base.errors import DataError
-from sewcli.base.files import read_json, read_jsonl, sha256
-from sewcli.corpora.preparation import REJECTED, SUMMARY, cuts_name, text_name
+from sewcli.base.files import read_jsonl, sha256
 from sewcli.data.findings import Finding
 from sewcli.data.manifests import manifests
 from sewcli.data.utterances import Utterance
-
-Summaries = dict[str, dict[str, Any]]
 
 
 def prepared_here(data: Path, split: str) -> bool:
@@ -27,21 +33,15 @@ def prepared_here(data: Path, split: str) -> bool:
         return False
     if (data / text_name(split)).exists():
         return True
-    return split in read_summaries(data)[0]
+    return split in known_splits(data)
 
 
-def read_summaries(data: Path) -> tuple[Summaries, list[Finding]]:
+def read_summaries(data: Path) -> tuple[Splits, list[Finding]]:
     """The account of each split in `prep.json`, and what is wrong with the file itself."""
-    path = data / SUMMARY
     try:
-        content = read_json(path)
-        splits = content["splits"]
-        return {str(name): dict(summary) for name, summary in splits.items()}, []
-    except (DataError, OSError) as error:
-        reason = getattr(error, "what", None) or str(error)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        reason = "not an account of splits"
-    return {}, [Finding("manifest", "", "", str(path), reason)]
+        return read_splits(data), []
+    except DataError as error:
+        return {}, [Finding("manifest", "", "", str(data / PREP), error.what)]
 
 
 def read_text(data: Path, split: str) -> Iterator[str]:
@@ -55,14 +55,14 @@ def read_text(data: Path, split: str) -> Iterator[str]:
             yield line.rstrip("\n")
 
 
-def gone(data: Path, summaries: Summaries, splits: Sequence[str]) -> Iterator[Finding]:
+def gone(data: Path, summaries: Splits, splits: Sequence[str]) -> Iterator[Finding]:
     """Splits of `prep.json` without cuts."""
     for name in summaries.keys() - set(splits):
-        yield Finding("manifest", name, "", str(data / cuts_name(name)), f"no such file, but {SUMMARY} has this split")
+        yield Finding("manifest", name, "", str(data / cuts_name(name)), f"no such file, but {PREP} has this split")
 
 
 def disagreements(
-    data: Path, split: str, utterances: Sequence[Utterance], summary: Mapping[str, Any] | None
+    data: Path, split: str, utterances: Sequence[Utterance], summary: SplitEntry | None
 ) -> Iterator[Finding]:
     """What `prep.json` and the transcripts say otherwise than the cuts.
 
@@ -74,30 +74,28 @@ def disagreements(
     """
     cuts = data / cuts_name(split)
     if summary is None:
-        yield Finding("manifest", split, "", str(cuts), f"not in {SUMMARY}: half-done, or not written by sew prep")
+        yield Finding("manifest", split, "", str(cuts), f"not in {PREP}: half-done, or not written by sew prep")
     else:
         yield from _changed(data, split, summary)
         for name, found in _counts(utterances).items():
             said = summary.get(name)
             if isinstance(said, int | float) and abs(found - said) > (1e-4 if name == "hours" else 0):
-                detail = f"{found:,} {name.replace('_', ' ')}, {SUMMARY} says {said:,}"
+                detail = f"{found:,} {name.replace('_', ' ')}, {PREP} says {said:,}"
                 yield Finding("manifest", split, "", str(cuts), detail)
         yield from _rejected(data, split, summary)
     yield from _texts(data, split, utterances)
 
 
-def _changed(data: Path, split: str, summary: Mapping[str, Any]) -> Iterator[Finding]:
+def _changed(data: Path, split: str, summary: SplitEntry) -> Iterator[Finding]:
     """Files that have not the digest they were written with."""
     outputs = summary.get("outputs")
     if not isinstance(outputs, dict):
-        yield Finding("manifest", split, "", str(data / SUMMARY), "the digests of the split's files are missing")
+        yield Finding("manifest", split, "", str(data / PREP), "the digests of the split's files are missing")
         return
     for name, digest in outputs.items():
         try:
             if sha256(data / name) != digest:
-                yield Finding(
-                    "manifest", split, "", str(data / name), f"changed since sew prep: {SUMMARY} has its digest"
-                )
+                yield Finding("manifest", split, "", str(data / name), f"changed since sew prep: {PREP} has its digest")
         except OSError as error:
             yield Finding("manifest", split, "", str(data / name), f"cannot be read ({error.strerror or error})")
 
@@ -111,7 +109,7 @@ def _counts(utterances: Sequence[Utterance]) -> dict[str, float]:
     }
 
 
-def _rejected(data: Path, split: str, summary: Mapping[str, Any]) -> Iterator[Finding]:
+def _rejected(data: Path, split: str, summary: SplitEntry) -> Iterator[Finding]:
     """Whether the list of what was set aside is as long as the account says."""
     path = data / REJECTED
     try:
@@ -120,7 +118,7 @@ def _rejected(data: Path, split: str, summary: Mapping[str, Any]) -> Iterator[Fi
         yield Finding("manifest", split, "", str(path), getattr(error, "what", None) or str(error))
         return
     if listed != summary.get("rejected"):
-        yield Finding("manifest", split, "", str(path), f"{listed} set aside, {SUMMARY} says {summary.get('rejected')}")
+        yield Finding("manifest", split, "", str(path), f"{listed} set aside, {PREP} says {summary.get('rejected')}")
 
 
 def _texts(data: Path, split: str, utterances: Sequence[Utterance]) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from sewcli.artifacts.data_folder import cuts_name
 from sewcli.base.errors import UsageError, nearest
 from sewcli.data import shar
 from sewcli.data.foreign import foreign_file, foreign_folder
@@ -41,7 +42,7 @@ def manifests(data: str | Path, split: str) -> list[Path]:
     data = Path(data)
     if data.is_file():
         return _partners(data) or [data]
-    usual = data / f"cuts_{split}.jsonl.gz"
+    usual = data / cuts_name(split)
     if found := _cuts(data).get(split):
         return [_only(found, split)]
     if shards := shar.manifests(data / split):

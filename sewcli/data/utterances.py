@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
+from sewcli.artifacts.data_folder import PREP, known_splits
 from sewcli.audio.io import read_wave
 from sewcli.audio.packed import Packed
 from sewcli.base.errors import DataError
-from sewcli.base.files import numbered_jsonl, read_json, read_jsonl
+from sewcli.base.files import numbered_jsonl, read_jsonl
 from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.data import shar
 from sewcli.data.cuts import TOLERANCE, Row, Single, Unsupported, samples_of, singles
@@ -210,7 +211,7 @@ def _unused(name: str, known: set[str]) -> str:
 
 
 def _again(manifest: Path) -> str:
-    if (manifest.parent / "prep.json").is_file():
+    if (manifest.parent / PREP).is_file():
         return "prepare the corpus again with sew prep"
     return f"lhotse validate {manifest} says more; make the manifest again with lhotse"
 
@@ -259,10 +260,8 @@ def _root(manifest: Path) -> Path:
     """What relative paths in a manifest are relative to: `$SEW_ROOT`, or the folder that was given to `sew prep --root`."""
     if root := os.environ.get("SEW_ROOT"):
         return Path(root)
-    try:
-        return Path(read_json(manifest.with_name("prep.json"))["splits"][split_of(manifest)]["root"] or "")
-    except (DataError, KeyError, TypeError):  # a manifest from elsewhere: lhotse's own rule is the working directory
-        return Path()
+    entry = known_splits(manifest.parent).get(split_of(manifest), {})
+    return Path(str(entry.get("root") or ""))  # none of cuts from elsewhere: lhotse's own rule is the working directory
 
 
 def _utterance(single: Single, audio: Path | Packed) -> Utterance:

@@ -7,30 +7,30 @@ kept stands in rejected.jsonl with the reason. prep.json, written last, is the m
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from sewcli.artifacts.data_folder import (
+    RejectedRow,
+    SplitEntry,
+    corpus_of,
+    cuts_name,
+    known_rejected,
+    known_splits,
+    write_rejected,
+    write_split,
+    write_splits,
+)
 from sewcli.base.errors import DataError, UsageError
-from sewcli.base.files import read_json, read_jsonl, remove_leftovers, sha256, write_json, write_jsonl, write_text
-from sewcli.corpora.preparation import FORMAT, REJECTED, SUMMARY, cuts_name, text_name
+from sewcli.base.files import remove_leftovers
 from sewcli.corpora.vocabulary import write_report
 from sewcli.data.utterances import Utterance, manifests, read_cuts
 from sewcli.self_training.filters import Candidate
 
 WORK = "labelling"  # folder of the hypotheses, in that of the labels
-CUSTOM = "pseudo_label"  # key in the custom fields of a supervision, and of a split in prep.json
-
-
-@dataclass(frozen=True)
-class Rejected:
-    """A cut without a label, why, and the text it might have had."""
-
-    id: str
-    file: str
-    reason: str
-    text: str = ""
+CUSTOM: Final = "pseudo_label"  # key in the custom fields of a supervision, and of a split in prep.json
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def require_free(out: Path, split: str) -> None:
     Raises:
         UsageError: the folder has this split, and no model wrote its texts.
     """
-    entry = _splits(out).get(split)
+    entry = known_splits(out).get(split)
     if (entry is not None and CUSTOM not in entry) or (
         entry is None and (out / cuts_name(split)).exists() and not (out / WORK).is_dir()
     ):
@@ -88,27 +88,16 @@ def require_free(out: Path, split: str) -> None:
         )
 
 
-def known(out: Path, split: str, inputs: str) -> dict[str, Any] | None:
-    """The entry in prep.json of a split whose labels are there already, made of the same inputs and whole."""
-    entry = _splits(out).get(split)
-    if entry is None or entry.get("inputs") != inputs or CUSTOM not in entry:
-        return None
-    if entry["rejected"] != sum(row["split"] == split for row in _rejected(out)):
-        return None
-    files = entry["outputs"].items()
-    return entry if all((out / name).is_file() and sha256(out / name) == digest for name, digest in files) else None
-
-
-def write_split(
-    out: Path, data: Path, split: str, kept: Sequence[Candidate], rejected: Sequence[Rejected], account: Account
-) -> dict[str, Any]:
+def write_labels(
+    out: Path, data: Path, split: str, kept: Sequence[Candidate], rejected: Sequence[RejectedRow], account: Account
+) -> SplitEntry:
     """Write the labels of a split of `data` to `out`, and return its entry in prep.json.
 
     Raises:
         DataError: no text was kept.
     """
     require_plain(data, split)
-    reasons = Counter(row.reason.partition(":")[0] for row in rejected)
+    reasons = Counter(row["reason"].partition(":")[0] for row in rejected)
     if not kept:
         told = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
         raise DataError(
@@ -118,41 +107,40 @@ def write_split(
             hint="a better model, or wider filters: --keep, --set filter...",
         )
     remove_leftovers(out)
-    _write_splits(out, data, {name: entry for name, entry in _splits(out).items() if name != split})
+    corpus = corpus_of(data) or data.name  # cuts from elsewhere have no prep.json
+    write_splits(out, corpus, {name: entry for name, entry in known_splits(out).items() if name != split})
     texts = {candidate.id: candidate for candidate in kept}
     cuts = ((row, texts.get(utterance.id)) for row, utterance in read_cuts(data, split))
     rows = [_labelled(row, label, account) for row, label in cuts if label is not None]
-    write_jsonl(out / cuts_name(split), rows)
-    write_text(out / text_name(split), "".join(f"{row['supervisions'][0]['text']}\n" for row in rows))
-    others = [row for row in _rejected(out) if row.get("split") != split]
-    own = [{"split": split, "file": r.file, "id": r.id, "reason": r.reason, "text": r.text} for r in rejected]
-    write_jsonl(out / REJECTED, sorted([*others, *own], key=lambda row: (row["split"], row["file"], row["id"])))
-    there = _splits(data).get(split, {})
+    outputs = write_split(out, split, rows, (row["supervisions"][0]["text"] for row in rows))
+    others = [row for row in known_rejected(out) if row["split"] != split]
+    write_rejected(out, [*others, *(row | RejectedRow(split=split) for row in rejected)])
+    there = known_splits(data).get(split, {})
     speakers = {str(row["supervisions"][0].get("speaker") or "") for row in rows}
-    entry: dict[str, Any] = {
+    entry: SplitEntry = {
         "utterances": len(rows),
         "hours": round(sum(candidate.seconds for candidate in kept) / 3600, 4),
         "speakers": len(speakers),
         "words": sum(len(candidate.text.split()) for candidate in kept),
-        "rejected": len(own),
+        "rejected": len(rejected),
         "published": None,
         "differences": [],
         "reasons": dict(sorted(reasons.items())),
         "folder": str(data.absolute()),
         "root": there.get("root"),
         "inputs": account.inputs,
-        "outputs": {name: sha256(out / name) for name in (cuts_name(split), text_name(split))},
-        CUSTOM: {**account.origin, **account.figures},
+        "outputs": outputs,
+        "pseudo_label": {**account.origin, **account.figures},
     }
-    splits = {**_splits(out), split: entry}
+    splits = {**known_splits(out), split: entry}
     write_report(out, splits)
-    _write_splits(out, data, splits)
+    write_splits(out, corpus, splits)
     return entry
 
 
-def of_utterance(utterance: Utterance, reason: str, text: str = "") -> Rejected:
+def of_utterance(utterance: Utterance, reason: str, text: str = "") -> RejectedRow:
     """The row of a cut that gets no label."""
-    return Rejected(utterance.id, str(utterance.path), reason, text)
+    return RejectedRow(id=utterance.id, file=str(utterance.path), reason=reason, text=text)
 
 
 def _labelled(row: dict[str, Any], label: Candidate, account: Account) -> dict[str, Any]:
@@ -179,23 +167,3 @@ def _labelled(row: dict[str, Any], label: Candidate, account: Account) -> dict[s
         },
     }
     return {**row, "supervisions": [supervision]}
-
-
-def _splits(folder: Path) -> dict[str, dict[str, Any]]:
-    try:
-        return {str(name): dict(entry) for name, entry in read_json(folder / SUMMARY)["splits"].items()}
-    except (DataError, KeyError, TypeError, ValueError, AttributeError):
-        return {}
-
-
-def _write_splits(out: Path, data: Path, splits: Mapping[str, dict[str, Any]]) -> None:
-    try:
-        corpus = str(read_json(data / SUMMARY)["corpus"])
-    except (DataError, KeyError, TypeError):  # cuts from elsewhere
-        corpus = data.name
-    write_json(out / SUMMARY, {"format": FORMAT, "corpus": corpus, "splits": dict(sorted(splits.items()))})
-
-
-def _rejected(out: Path) -> Iterator[dict[str, Any]]:
-    if (out / REJECTED).is_file():
-        yield from read_jsonl(out / REJECTED)

@@ -17,6 +17,7 @@ import torch
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from sewcli.artifacts.data_folder import RejectedRow, SplitEntry, is_done
 from sewcli.artifacts.digest import model_digest, settings_digest
 from sewcli.base import log
 from sewcli.base.errors import DataError
@@ -40,12 +41,10 @@ from sewcli.self_training.manifest import (
     CUSTOM,
     WORK,
     Account,
-    Rejected,
-    known,
     of_utterance,
     require_free,
     require_plain,
-    write_split,
+    write_labels,
 )
 
 MAX_PIECES = 64
@@ -62,7 +61,7 @@ class Labelled:
     """
 
     split: str
-    entry: dict[str, Any] | None
+    entry: SplitEntry | None
     failed: int = 0
     new: bool = False
 
@@ -195,7 +194,7 @@ class _Work:
         """The labels of a decoded split; `lost` are cuts without a text, with the reason."""
         candidates = candidates_of(folder, chosen, utterances)
         account = self._account(folder, chosen, lost)
-        if entry := known(self.out, split, account.inputs):
+        if entry := is_done(self.out, split, account.inputs):
             log.info(f"{self.out}: {split} is labelled already, with the same model, cuts and filters")
             return Labelled(split, entry, failed)
         kept, reasons = judge(candidates, self.config.filter)
@@ -204,7 +203,7 @@ class _Work:
             of_utterance(utterances[name], reason, texts.get(name, "")) for name, reason in {**lost, **reasons}.items()
         ]
         account = _with_figures(account, candidates, kept, rejected)
-        entry = write_split(self.out, self.data, split, kept, rejected, account)
+        entry = write_labels(self.out, self.data, split, kept, rejected, account)
         log.info(f"{self.out}: {split}: {len(kept):,} of {len(utterances):,} cuts have a label")
         return Labelled(split, entry, failed, new=True)
 
@@ -234,7 +233,8 @@ def print_labels(done: Sequence[Labelled], *, as_json: bool) -> None:
     entries = [(labelled.split, labelled.entry) for labelled in done if labelled.entry is not None]
     if as_json:
         for split, entry in entries:
-            told = {key: entry[key] for key in ("utterances", "hours", "words", "rejected", "reasons", CUSTOM)}
+            names = ("utterances", "hours", "words", "rejected", "reasons", CUSTOM)
+            told = {name: value for name, value in entry.items() if name in names}
             print(json.dumps({"split": split, **told}, ensure_ascii=False))
         return
     for split, entry in entries:
@@ -306,7 +306,7 @@ def _failures(folder: Path) -> list[dict[str, Any]]:
 
 
 def _with_figures(
-    account: Account, candidates: Sequence[Candidate], kept: Sequence[Candidate], rejected: Sequence[Rejected]
+    account: Account, candidates: Sequence[Candidate], kept: Sequence[Candidate], rejected: Sequence[RejectedRow]
 ) -> Account:
     figures = {
         "share_kept": round(len(kept) / (len(kept) + len(rejected)), 6),

@@ -198,13 +198,14 @@ class _Run:
             number=number,
         )
         self.failed |= {str(folder / LABELS) for labelled in done if labelled.failed}
-        told = ("utterances", "hours", "rejected", "reasons")
+        names = ("utterances", "hours", "rejected", "reasons")
         rows = []
         for labelled in done:
             assert labelled.entry is not None  # one process has no shards to wait for
             own = labelled.entry[CUSTOM]
             figures = {"share_kept": own["share_kept"], "label_errors": own["label_errors"]}
-            rows.append({"split": labelled.split, **{key: labelled.entry[key] for key in told}, **figures})
+            told = {name: value for name, value in labelled.entry.items() if name in names}
+            rows.append({"split": labelled.split, **told, **figures})
         return rows
 
     def _train(self, settings: FinetuneConfig, folder: Path) -> None:
