@@ -6,13 +6,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import interpreted_triton
 import pytest
-from sew_command import run_sew
+from support import interpreted_triton
+from support.sew_command import run_sew
 
 interpreted_triton.choose()
 
-pytest_plugins = ["decoding_fixtures"]
+pytest_plugins = ["support.decoding_fixtures"]
 
 
 @pytest.fixture(autouse=True)

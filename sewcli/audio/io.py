@@ -66,7 +66,7 @@ def read_wave(
                 "wrong-sample-rate",
                 f"the sample rate is {info.rate} Hz, not {rate} Hz",
                 where=path,
-                hint=_resample_mend(rate),
+                hint=_resample_hint(rate),
             )
         wanted = _wanted(path, info, start, samples, channel, short)
         try:
@@ -261,5 +261,5 @@ def _flac_md5(path: Source) -> bytes | None:
     return digest if head[:4] == b"fLaC" and len(digest) == 16 and any(digest) else None
 
 
-def _resample_mend(rate: int) -> str:
+def _resample_hint(rate: int) -> str:
     return f"convert it, for example: sox IN -r {rate} -c 1 -b 16 OUT.flac"

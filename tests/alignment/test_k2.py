@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from alignment_cases import log_softmax, random_case
-from k2_environment import NEEDS_K2, is_there, make_k2, wrong_python
+from support.alignment_cases import log_softmax, random_case
+from support.k2_environment import NEEDS_K2, is_there, make_k2, wrong_python
 
 from sewcli.alignment.alignment import compare, differences, forced_path
 from sewcli.alignment.k2 import worker

@@ -4,8 +4,8 @@ import json
 import sys
 from pathlib import Path
 
-import interpreted_triton
 import pytest
+from support import interpreted_triton
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
@@ -15,7 +15,7 @@ ARGUMENTS = ["--device", "cpu", "--smoke", "--out"]
 @interpreted_triton.on_linux
 @pytest.mark.skipif(interpreted_triton.GPU, reason="on a GPU the benchmark itself is run")
 def test_every_row_runs_and_a_failure_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    interpreted_triton.mend()
+    interpreted_triton.patch()
     import gpu
 
     def breaks(setting: object) -> dict[str, object]:

@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
-import ranks
 from safetensors.torch import load_file
+from support import ranks
 
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import save_ctc

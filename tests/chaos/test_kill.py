@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from sew_command import SEW
+from support.sew_command import SEW
 
 CLOCKED = ("audio_per_second", "memory_mb")
 

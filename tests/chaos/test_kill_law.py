@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-import ranks
 from safetensors.torch import load_file
+from support import ranks
 
 EVERY = 2  # updates between checkpoints
 SETS = {

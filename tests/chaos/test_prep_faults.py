@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from corpora import CALLS, LIBRISPEECH, LONG, TINY, Tiny, state, written
 from forks import forks
-from sew_command import SEW
+from support.sew_command import SEW
 from test_disk_full import on_a_small_disk, small_disk  # noqa: F401 (a fixture)
 
 from sewcli.base.files import read_jsonl

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from corpora import LIBRISPEECH, SPOKEN_CALLS, TINY, Tiny, state, written
 from forks import forks
-from sew_command import SEW
+from support.sew_command import SEW
 
 pytestmark = pytest.mark.xdist_group("sew prep")  # one forked process, and each corpus spoken once
 KILLS = 10

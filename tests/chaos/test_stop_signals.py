@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import ranks
 from safetensors.torch import load_file
+from support import ranks
 
 from sewcli.data.plan import BatchPlan
 from sewcli.data.utterances import read_split

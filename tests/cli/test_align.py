@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from k2_environment import NEEDS_K2, make_k2, wrong_python
+from support.k2_environment import NEEDS_K2, make_k2, wrong_python
 
 from sewcli.alignment.alignment import FrameTimes, align_utterance
 from sewcli.alignment.k2.worker import K2

@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from sew_command import SEW
+from support.sew_command import SEW
 
 
 @pytest.mark.parametrize("arguments", [["models", "--json"], ["models", "sew-tiny"]])

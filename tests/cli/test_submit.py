@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from sew_command import run_sew
+from support.sew_command import run_sew
 
 SETS = ["batch.seconds=8", "batch.micro_seconds=4", "checkpoint.every=3", "data.min_seconds=0.6", "tensorboard=false"]
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from sew_command import SEW
+from support.sew_command import SEW
 
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import save_ctc

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from model_cases import shaken, small
+from support.model_cases import shaken, small
 
 from sewcli.base.files import read_json, write_jsonl
 from sewcli.compression import quantize as module

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from lhotse import CutSet
 from lhotse.shar import SharWriter
-from sew_command import SEW, run_sew
+from support.sew_command import SEW, run_sew
 
 from sewcli.audio.packed import Packed
 from sewcli.base.errors import DataError, UsageError

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from speech_like import LETTERS, emission, frames
+from support.speech_like import LETTERS, emission, frames
 
 from sewcli.base.errors import DataError
 from sewcli.decoding import beam
@@ -276,7 +276,7 @@ import sys
 sys.path.insert(0, sys.argv[3])
 from pathlib import Path
 import numpy as np
-from speech_like import LETTERS, emission
+from support.speech_like import LETTERS, emission
 from sewcli.decoding.beam import EXHAUSTIVE, BeamDecoder, BeamOptions, Search
 from sewcli.lm.files import LanguageModelFiles
 

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from speech_like import LETTERS, emission, frames
+from support.speech_like import LETTERS, emission, frames
 
 from sewcli.decoding.greedy import collapse, greedy, greedy_score
 

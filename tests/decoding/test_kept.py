@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from speech_like import emission
+from support.speech_like import emission
 
 from sewcli.base.errors import DataError
 from sewcli.data.utterances import Utterance

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from speech_like import LETTERS, emission, frames
+from support.speech_like import LETTERS, emission, frames
 
 from sewcli.base.errors import DataError
 from sewcli.decoding.beam import EXHAUSTIVE, IMPOSSIBLE, BeamDecoder, BeamOptions

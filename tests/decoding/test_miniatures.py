@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from sew_command import run_sew
+from support.sew_command import run_sew
 
 from sewcli.base.files import read_json, read_jsonl
 from sewcli.data.utterances import read_split, splits

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from speech_like import LETTERS, emission
+from support.speech_like import LETTERS, emission
 
 from sewcli.base.errors import DataError
 from sewcli.base.files import read_jsonl, write_jsonl

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from speech_like import LETTERS, emission
+from support.speech_like import LETTERS, emission
 
 from sewcli.base.errors import DataError, UsageError
 from sewcli.decoding import pool as pool_module
@@ -123,7 +123,7 @@ import functools, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background has it ignored
 sys.path.insert(0, sys.argv[3])
 from pathlib import Path
-from speech_like import LETTERS, emission
+from support.speech_like import LETTERS, emission
 from sewcli.decoding.beam import BeamDecoder, BeamOptions
 from sewcli.decoding.nbest import Hypothesis
 from sewcli.decoding.pool import DecoderPool

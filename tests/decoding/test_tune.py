@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from heard_splits import heard_split, no_device
+from support.emission_splits import emission_split, no_device
 
 from sewcli.base.errors import UsageError
 from sewcli.base.files import read_json, read_jsonl
@@ -80,7 +80,7 @@ def test_the_processes_do_not_matter(small_model: Path, heard: Path) -> None:
 def test_trials_of_another_model_or_search_are_not_used(small_model: Path, heard: Path, sentences: list[str]) -> None:
     out = heard.parent / "tune"
     first = run(small_model, heard, out, limit=3)
-    heard_split(heard, "dev", sentences[100:110], small_model, heard.parent / "decode")
+    emission_split(heard, "dev", sentences[100:110], small_model, heard.parent / "decode")
     second = run(small_model, heard, out, limit=2)
     assert second.folder == first.folder and second.start.words != first.start.words
     assert len(list(read_jsonl(second.folder / "trials.jsonl"))) == 2

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 import torchaudio.functional as audio
-from alignment_cases import exhaustive, log_softmax, random_case
-from speech_like import LETTERS, emission, frames
+from support.alignment_cases import exhaustive, log_softmax, random_case
+from support.speech_like import LETTERS, emission, frames
 
 from sewcli.base.errors import DataError
 from sewcli.decoding.greedy import collapse, greedy, greedy_score

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from model_cases import shaken, small
+from support.model_cases import shaken, small
 from torch import Tensor
 
 from sewcli.models.ctc import CTCModel

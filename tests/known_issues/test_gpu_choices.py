@@ -1,9 +1,9 @@
 """What a GPU is asked for: a precision that it has, and kernels that were seen to agree with the plain path."""
 
-import interpreted_triton
 import pytest
 import torch
 from noise_speech import tiny_model, write_noise
+from support import interpreted_triton
 
 from sewcli.base.errors import UsageError
 from sewcli.models.ctc import CTCModel
@@ -31,7 +31,7 @@ def test_auto_takes_bf16_only_where_it_is_not_emulated(native: bool, expected: t
 @pytest.fixture
 def served(monkeypatch):
     """The kernels, interpreted, where a GPU would run them."""
-    interpreted_triton.mend()
+    interpreted_triton.patch()
     monkeypatch.setattr(fused, "serves_here", lambda x, head_width: True)
     agree = disentangled.kernels_agree
     agree.cache_clear()

@@ -2,7 +2,7 @@
 
 import pytest
 from noise_speech import write_noise
-from ranks import start
+from support.ranks import start
 
 from sewcli.base.errors import UsageError
 from sewcli.data.mixing import Part, read_parts

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from sew_command import SEW
+from support.sew_command import SEW
 
 from sewcli.base.errors import SewError, UsageError
 from sewcli.base.files import os_errors_as_usage_errors, write_text

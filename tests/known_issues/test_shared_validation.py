@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from noise_speech import tiny_model, write_noise
-from ranks import start
+from support.ranks import start
 
 from sewcli.base import dist
 from sewcli.base.errors import SewError

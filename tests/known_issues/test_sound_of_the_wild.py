@@ -18,7 +18,7 @@ import pytest
 import soundfile
 import torch
 from safetensors.torch import load_file, save_file
-from sew_command import SEW
+from support.sew_command import SEW
 
 from sewcli.audio import media
 from sewcli.audio.io import open_channels, probe, read_wave, verify

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from sew_command import SEW
+from support.sew_command import SEW
 
 from sewcli.alignment.writers import Span
 from sewcli.audio.streams import PIPE

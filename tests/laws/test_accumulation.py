@@ -8,9 +8,9 @@ import json
 from pathlib import Path
 
 import pytest
-import ranks
 import torch
 from safetensors.torch import load_file
+from support import ranks
 
 UPDATES, MICRO_BATCHES = 6, 8
 

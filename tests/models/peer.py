@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from model_cases import apart, noise, shaken
+from support.model_cases import apart, noise, shaken
 from transformers import AutoModelForCTC
 
 from sewcli.models.ctc import CTCModel

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from model_cases import CASES, apart, noise, shaken, small
+from support.model_cases import CASES, apart, noise, shaken, small
 
 from sewcli.base.errors import DataError
 from sewcli.models.ctc import CTCModel

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from model_cases import CASES, apart, noise, shaken, small
+from support.model_cases import CASES, apart, noise, shaken, small
 from torch.nn import functional
 from transformers import AutoModelForCTC, SEWConfig, SEWForCTC
 

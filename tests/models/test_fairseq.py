@@ -3,11 +3,11 @@
 from collections import OrderedDict
 from pathlib import Path
 
-import fairseq_files as files
 import pytest
 import torch
-from fairseq_files import SIZES, THEIRS, equal
-from model_cases import CASES, apart, noise, shaken, small
+from support import fairseq_files as files
+from support.fairseq_files import SIZES, THEIRS, equal
+from support.model_cases import CASES, apart, noise, shaken, small
 from transformers import AutoModelForCTC, SEWConfig, SEWDConfig, SEWForCTC
 
 from sewcli.base.errors import DataError, UsageError

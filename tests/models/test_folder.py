@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from model_cases import CASES, apart, noise, shaken, small
 from safetensors.torch import load_file, save_file
+from support.model_cases import CASES, apart, noise, shaken, small
 from transformers import AutoModelForCTC, AutoProcessor, SEWForCTC
 
 from sewcli.base.errors import DataError, SewError, UsageError

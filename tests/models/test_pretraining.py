@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from model_cases import noise, shaken, small
+from support.model_cases import noise, shaken, small
 
 from sewcli.base.errors import DataError
 from sewcli.models.ctc import CTCModel

@@ -5,13 +5,13 @@ import re
 import shutil
 from pathlib import Path
 
-import fairseq_files as files
 import pytest
 import torch
-from fairseq_files import THEIRS, equal
 from hostile_files import hostile
-from model_cases import apart, noise, shaken, small
 from safetensors.torch import load_file, save_file
+from support import fairseq_files as files
+from support.fairseq_files import THEIRS, equal
+from support.model_cases import apart, noise, shaken, small
 from transformers import AutoModelForCTC
 
 from sewcli.base.errors import DataError, UsageError

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from model_cases import CASES, apart, noise, shaken, small
 from peer import GRADIENTS, LETTERS, LOGITS, both, compare, gradients_apart, gradients_of
+from support.model_cases import CASES, apart, noise, shaken, small
 from transformers import Wav2Vec2ForPreTraining
 
 from sewcli.models.folder import save_pretraining

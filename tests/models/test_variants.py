@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from model_cases import apart, noise, shaken
+from support.model_cases import apart, noise, shaken
 from transformers import AutoModelForCTC
 
 from sewcli.base.errors import UsageError

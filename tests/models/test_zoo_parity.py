@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from model_cases import apart, noise, shaken
 from peer import GRADIENTS, LETTERS, LOGITS, both, compare, gradients_apart, gradients_of, load_theirs
+from support.model_cases import apart, noise, shaken
 from torch.nn import functional
 
 from sewcli.models.ctc import CTCModel

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import interpreted_triton
+from support import interpreted_triton
 
 
 @interpreted_triton.on_linux

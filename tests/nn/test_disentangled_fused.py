@@ -2,9 +2,9 @@
 
 import math
 
-import interpreted_triton
 import pytest
 import torch
+from support import interpreted_triton
 
 from sewcli.nn import disentangled_fused as fused
 from sewcli.nn.disentangled import DisentangledAttention, fused_columns, offset_buckets
@@ -17,7 +17,7 @@ pytestmark = interpreted_triton.on_linux
 
 @pytest.fixture(autouse=True)
 def _runs() -> None:
-    interpreted_triton.mend()
+    interpreted_triton.patch()
 
 
 def layers(dtype: torch.dtype, heads: int, size: int, **changes) -> tuple[DisentangledAttention, DisentangledAttention]:

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from model_cases import CASES, apart, noise, shaken, small
+from support.model_cases import CASES, apart, noise, shaken, small
 from torch import nn
 from torch.nn import functional
 

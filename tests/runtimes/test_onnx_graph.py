@@ -9,8 +9,8 @@ import onnxruntime
 import openvino
 import pytest
 import torch
-from fairseq_files import equal
-from model_cases import apart, noise, shaken, small
+from support.fairseq_files import equal
+from support.model_cases import apart, noise, shaken, small
 
 from sewcli.base.errors import UsageError
 from sewcli.models.config import ModelConfig

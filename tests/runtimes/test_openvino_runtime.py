@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from model_cases import shaken, small
+from support.model_cases import shaken, small
 
 from sewcli.base.errors import DataError, UsageError
 from sewcli.base.files import read_json, write_json

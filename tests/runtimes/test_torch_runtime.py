@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from model_cases import shaken, small
+from support.model_cases import shaken, small
 
 from sewcli.base.errors import UsageError
 from sewcli.models.ctc import CTCModel

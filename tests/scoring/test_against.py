@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from sew_command import run_sew
+from support.sew_command import run_sew
 
 from sewcli.base.errors import DataError, UsageError
 from sewcli.base.files import write_json, write_jsonl

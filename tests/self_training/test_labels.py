@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from heard_splits import heard_split
+from support.emission_splits import emission_split
 
 from sewcli.base.config import build
 from sewcli.base.errors import DataError, UsageError
@@ -40,7 +40,7 @@ def label(model: Path, data: Path, out: Path, split: str = "train-clean-100", **
 @pytest.fixture
 def heard_data(tmp_path: Path, heard: Path, sentences: list[str], small_model: Path) -> Path:
     """data/ with a 3-gram, and what a model heard of its split `test`, kept where labelling looks for it."""
-    heard_split(heard, "test", sentences[40:65], small_model, tmp_path / "out" / WORK)
+    emission_split(heard, "test", sentences[40:65], small_model, tmp_path / "out" / WORK)
     return heard
 
 

@@ -152,7 +152,7 @@ class K2:
             )
         except OSError as error:
             raise UsageError(
-                "k2-failed", f"cannot be started ({error.strerror})", where=self._python, hint=_mend()
+                "k2-failed", f"cannot be started ({error.strerror})", where=self._python, hint=_hint()
             ) from None
         self._answer()  # its greeting, once k2 is imported
 
@@ -169,7 +169,7 @@ class K2:
         self._process.wait()
         self._log.seek(0)
         said = self._log.read().decode(errors="replace").strip().splitlines()[-1:] or ["without a word"]
-        return UsageError("k2-failed", f"k2's process ended: {said[0]}", where=self._python, hint=_mend())
+        return UsageError("k2-failed", f"k2's process ended: {said[0]}", where=self._python, hint=_hint())
 
 
 @dataclass(frozen=True)
@@ -195,14 +195,14 @@ def find_python() -> Path:
     """
     if named := os.environ.get(VARIABLE):
         if not Path(named).is_file():
-            raise UsageError("k2-not-found", f"${VARIABLE} names no interpreter", where=named, hint=_mend())
+            raise UsageError("k2-not-found", f"${VARIABLE} names no interpreter", where=named, hint=_hint())
         return Path(named)
     for place in (Path.cwd(), CHECKOUT):
         if (python := place / FOLDER / "bin" / "python").is_file():
             return python.absolute()
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    raise UsageError("k2-not-found", f"k2 is neither in this Python {version} nor in a second one", hint=_mend())
+    raise UsageError("k2-not-found", f"k2 is neither in this Python {version} nor in a second one", hint=_hint())
 
 
-def _mend() -> str:
+def _hint() -> str:
     return f"make setup-k2 makes {FOLDER}/; or set {VARIABLE} to a Python that can import k2"

@@ -2,7 +2,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from heard_splits import heard_split
 
 from sewcli.lm.build import build_ngram
 from sewcli.lm.files import LanguageModelFiles, resolve
@@ -10,8 +9,9 @@ from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import save_ctc
 from sewcli.models.zoo import lookup
 from sewcli.text.tokens import Vocabulary
+from support.emission_splits import emission_split
 
-GOLDEN = Path(__file__).parents[0] / "lm" / "golden"
+GOLDEN = Path(__file__).parents[1] / "lm" / "golden"
 
 
 @pytest.fixture(scope="session")
@@ -52,5 +52,5 @@ def heard(tmp_path: Path, small_model: Path, sentences: list[str]) -> Path:
     (folder / "text_train.txt").write_text("\n".join(sentences))
     build_ngram([], 3, folder, None)
     for split, texts in (("dev", sentences[:25]), ("test", sentences[40:65])):
-        heard_split(folder, split, texts, small_model, tmp_path / "decode")
+        emission_split(folder, split, texts, small_model, tmp_path / "decode")
     return folder

@@ -3,16 +3,16 @@
 from pathlib import Path
 
 import torch
-from speech_like import emission, log_softmax
 
 from sewcli.base.files import write_jsonl
 from sewcli.data.utterances import read_split
 from sewcli.decoding.emission_cache import keep
 from sewcli.decoding.emission_source import EmissionSource
 from sewcli.runtimes.recogniser import Recogniser
+from support.speech_like import emission, log_softmax
 
 
-def heard_split(data: Path, split: str, texts: list[str], model: Path, out: Path) -> None:
+def emission_split(data: Path, split: str, texts: list[str], model: Path, out: Path) -> None:
     """Cuts of a split, and emissions of its texts as if the model had heard them."""
     cuts = []
     for number, text in enumerate(texts):

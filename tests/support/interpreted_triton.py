@@ -18,16 +18,16 @@ def choose() -> None:
         os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
-def mend() -> None:
+def patch() -> None:
     """What Triton 3.6's interpreter lacks: the end of a loop from an array of one element (numpy 2.4), dots of bf16."""
     import triton.language as tl
     from triton.runtime import interpreter
 
-    if getattr(interpreter, "mended", False):
+    if getattr(interpreter, "patched", False):
         return
     patch, dot = interpreter._patch_lang_tensor, interpreter.InterpreterBuilder.create_dot
 
-    def patch_and_mend(tensor: Any, scope: Any) -> None:
+    def patch_with_index(tensor: Any, scope: Any) -> None:
         patch(tensor, scope)
         scope.set_attr(tensor, "__index__", lambda self: int(self.handle.data.item()))
 
@@ -39,5 +39,5 @@ def mend() -> None:
     def dot_of_bf16(self: Any, a: Any, b: Any, *others: Any) -> Any:
         return dot(self, widened(a), widened(b), *others)
 
-    interpreter._patch_lang_tensor, interpreter.mended = patch_and_mend, True
+    interpreter._patch_lang_tensor, interpreter.patched = patch_with_index, True
     interpreter.InterpreterBuilder.create_dot = dot_of_bf16

@@ -8,7 +8,7 @@ import pytest
 from sewcli.alignment.k2.worker import find_python
 from sewcli.base.errors import UsageError
 
-CHECKOUT = Path(__file__).parents[1]
+CHECKOUT = Path(__file__).parents[2]
 
 
 def is_there() -> bool:
