@@ -66,8 +66,8 @@ class Axis:
     def __post_init__(self) -> None:
         if self.log:
             self.ticks = [t for t in _log_ticks(self.low, self.high) if self.low <= t <= self.high]
-        else:
-            self.ticks = list(_ticks(self.low, self.high))
+        if len(self.ticks) < 3:  # a short logarithmic axis has those of a linear one
+            self.ticks = [t for t in _ticks(self.low, self.high) if t > 0 or not self.log]
 
     def place(self, value: float) -> float:
         """Where a value is drawn."""

@@ -11,6 +11,7 @@ sys.path.insert(0, str(BENCHMARKS))
 
 from goals import SECTIONS, Goal  # noqa: E402
 from machine import circumstances, versions  # noqa: E402
+from picture import PICTURE, picture  # noqa: E402
 from results import results  # noqa: E402
 
 
@@ -29,6 +30,10 @@ def test_the_page_is_up_to_date() -> None:
     assert (BENCHMARKS / "RESULTS.md").read_text(encoding="utf-8") == results(BENCHMARKS / "results"), (
         "run python benchmarks/results.py"
     )
+
+
+def test_the_picture_is_up_to_date() -> None:
+    assert PICTURE.read_text(encoding="utf-8") == picture(), "run python benchmarks/picture.py"
 
 
 def test_without_files_nothing_is_measured(tmp_path: Path) -> None:
