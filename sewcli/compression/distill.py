@@ -22,39 +22,34 @@ from sewcli.base.rng import seed_torch
 from sewcli.compression.config import DistillConfig
 from sewcli.compression.losses import feature_penalty, token_divergence
 from sewcli.compression.student import new_student, require_equal_rates
-from sewcli.data.loading import labelled_batch, to_device
+from sewcli.data.loading import to_device
 from sewcli.data.mixing import read_parts
-from sewcli.data.plan import MicroBatch
 from sewcli.data.reader import LeftOut, Reader
 from sewcli.data.utterances import Utterance, check_rate
 from sewcli.decoding.emissions import dealt_out, emissions
 from sewcli.models.ctc import CTCModel, CTCOutput
-from sewcli.models.folder import load_ctc, save_ctc
+from sewcli.models.folder import load_ctc
 from sewcli.models.source import is_model
-from sewcli.models.sparsity import hold_zeros, zero_facts
 from sewcli.runtimes.torch_runtime import TorchModel
 from sewcli.text.tokens import Vocabulary
 from sewcli.training.amounts import require_hours, training_splits
-from sewcli.training.batch_stream import plan_batches
-from sewcli.training.experiment import training_facts
-from sewcli.training.finetune import AugmentedBatch, augmented, ctc_loss, greedy_errors, select, validation_splits
+from sewcli.training.finetune import select, validation_splits
 from sewcli.training.health import (
     Finding,
     Row,
     finetuning_findings,
-    finetuning_panel,
     frozen_at_random,
     loss_findings,
     warn_of,
 )
+from sewcli.training.recogniser_task import AugmentedBatch, RecogniserTask, ctc_loss
 from sewcli.training.run import run_experiment
 from sewcli.training.schedule import linear
-from sewcli.training.selection import NAMES, chosen_rate
 from sewcli.training.stop import StopFlag
 from sewcli.training.task import StepResult
 
 
-class Distillation:
+class Distillation(RecogniserTask):
     """The distillation task of the loop.
 
     Args:
@@ -66,7 +61,7 @@ class Distillation:
         reader: of `train`.
     """
 
-    lower_is_better = True
+    config: DistillConfig
 
     def __init__(
         self,
@@ -79,27 +74,13 @@ class Distillation:
         reader: Reader | None = None,
     ) -> None:
         require_equal_rates(model.config, teacher.config)
-        self.config, self.model, self.vocabulary = config, model, vocabulary
+        super().__init__(config, model, vocabulary, train, valid, reader, labelled=bool(config.ctc_weight))
         self.teacher = teacher.for_inference()
-        self.train, self.valid = list(train), list(valid)
-        self.reader = reader or Reader(train)
-        if config.keep_zeros:
-            hold_zeros(model)
-        self.facts: dict[str, str] = {}
         self.transcribed = all(u.text.strip() for u in self.valid)
-        self.rate = chosen_rate(config.select, vocabulary, [u.text for u in self.valid])
-        self.labels = [vocabulary.encode(u.text) if config.ctc_weight else [] for u in self.train]
-        self.plan = plan_batches([u.samples for u in self.train], config.batch, config.seed)
 
     def learning_rate(self, done: int) -> float:
         """Up, then down to zero."""
         return linear(done, self.config.optim.lr, self.config.schedule, self.config.updates)
-
-    def load(self, micro_batch: MicroBatch, step: int, number: int) -> AugmentedBatch:
-        """Whole utterances with the student's masks, and labels for CTC."""
-        numbers, waves = zip(*self.reader.read(micro_batch), strict=True)
-        batch = labelled_batch([self.train[n] for n in numbers], waves, [self.labels[n] for n in numbers])
-        return augmented(batch, self.config, self.model, step, number)
 
     def loss(self, batch: AugmentedBatch, step: int, number: int, device: torch.device) -> StepResult:
         """Divergence, feature penalty and CTC, each with its weight, summed over the utterances."""
@@ -131,29 +112,18 @@ class Distillation:
 
     def validate(self, step: int, device: torch.device, stop: StopFlag) -> tuple[float, dict[str, Any]] | None:
         """Greedy error rates; where cuts have no transcripts, the divergence from the teacher, nats a frame."""
-        self.facts = training_facts(self.config, self.train, step)
-        self.facts |= {"Distilled from": f"{Path(self.config.teacher)} ({self.teacher.config.layers} layers)"}
-        if self.config.keep_zeros:
-            self.facts |= zero_facts(self.model)
         if self.transcribed:
-            row = greedy_errors(self.model, self.vocabulary, self.valid, step, device, stop)
-            if row is None:
-                return None
-            self.facts |= {f"{NAMES[self.rate]} (greedy, validation)": f"{100 * row[self.rate]:.2f} %"}
-            return row[self.rate], row
+            return super().validate(step, device, stop)
         figure = divergence_on(self.model, self.teacher, self.valid, device, stop)
         if figure is None:
             return None
-        self.facts |= {"Divergence from its teacher (validation)": f"{figure:.4f} nats a frame"}
+        self.facts = self.describe(step) | {"Divergence from its teacher (validation)": f"{figure:.4f} nats a frame"}
         return figure, {"divergence": figure}
 
-    def save_model(self, folder: Path) -> None:
-        """Write the student as a CTC model folder."""
-        save_ctc(self.model, self.vocabulary, folder, facts=self.facts)
-
-    def panel(self, row: Row) -> str:
-        """The loss an utterance, the gradient and the learning rate."""
-        return finetuning_panel(row)
+    def describe(self, step: int) -> dict[str, str]:
+        """What the model card says, but for validation figures."""
+        teacher = f"{Path(self.config.teacher)} ({self.teacher.config.layers} layers)"
+        return super().describe(step) | {"Distilled from": teacher}
 
     def findings(self, train: Sequence[Row], valid: Sequence[Row], window: int) -> list[Finding]:
         """Whether losses are not finite, and whether the student still says nothing."""

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from sewcli.compression.calibration import Calibration
 from sewcli.data.loading import LabelledBatch, to_device
 from sewcli.models.ctc import CTCModel
-from sewcli.training.finetune import ctc_loss
+from sewcli.training.recogniser_task import ctc_loss
 
 
 @dataclass(frozen=True)

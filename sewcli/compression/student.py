@@ -16,10 +16,9 @@ from sewcli.models.config import ModelConfig
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import open_source
 from sewcli.models.source import is_model
-from sewcli.models.zoo import lookup
+from sewcli.models.zoo import lookup, overridden
 from sewcli.text.tokens import Vocabulary
 from sewcli.training.finetune import new_or_pretrained
-from sewcli.training.recipes import overridden
 
 
 def new_student(config: DistillConfig, vocabulary: Vocabulary) -> CTCModel:

@@ -102,6 +102,15 @@ def names() -> list[str]:
     return list(TABLE)
 
 
+def overridden(config: ModelConfig, overrides: dict[str, Any]) -> ModelConfig:
+    """A model's config with some fields changed, checked again.
+
+    Raises:
+        UsageError: no such field, or out of range.
+    """
+    return build(ModelConfig, merge(config.model_dump(), overrides)) if overrides else config
+
+
 def describe(name: str) -> str:
     """What is to be said about a model beside its sizes; empty for most."""
     row = TABLE.get(ALIASES.get(name, name))

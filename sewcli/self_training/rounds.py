@@ -28,6 +28,7 @@ from sewcli.decoding.weights import find_weights
 from sewcli.models.folder import open_source
 from sewcli.models.source import is_model
 from sewcli.models.source import resolve as resolve_model
+from sewcli.models.zoo import overridden
 from sewcli.scoring.score import SCORE, score_folder
 from sewcli.self_training.config import SelfTrainingConfig
 from sewcli.self_training.manifest import CUSTOM
@@ -39,7 +40,7 @@ from sewcli.training.experiment import differences
 from sewcli.training.finetune import run as finetune
 from sewcli.training.finetune import validation_splits
 from sewcli.training.loop import MODEL
-from sewcli.training.recipes import compose, overridden
+from sewcli.training.recipes import compose
 
 CONFIG, MARK, LABELS = "selftrain.yaml", "round.json", "labels"
 GROWS = "rounds"  # the one key that may change under a run

@@ -9,10 +9,9 @@ from pathlib import Path
 
 from sewcli.base import log
 from sewcli.models.source import is_model
-from sewcli.models.zoo import lookup
+from sewcli.models.zoo import lookup, overridden
 from sewcli.training.amounts import training_splits
 from sewcli.training.config import DataConfig, RunConfig
-from sewcli.training.recipes import overridden
 
 
 def check_run(config: RunConfig) -> None:

@@ -5,79 +5,53 @@ Shapes: waves (B, S), logits (B, T, V), masks in time (B, T) and over channels (
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from sewcli.base import dist, log
 from sewcli.base.device import choose_device
 from sewcli.base.errors import DataError, UsageError
 from sewcli.base.memory import keep_freed_memory
-from sewcli.base.rng import numpy_rng, seed_torch
+from sewcli.base.rng import seed_torch
 from sewcli.data.augmentation import Augmentation
-from sewcli.data.loading import LabelledBatch, labelled_batch, to_device
+from sewcli.data.loading import to_device
 from sewcli.data.mixing import Part, parts, read_parts
-from sewcli.data.plan import MicroBatch
 from sewcli.data.reader import LeftOut, Reader
 from sewcli.data.utterances import Utterance, check_rate
 from sewcli.data.utterances import splits as find_splits
-from sewcli.decoding.emissions import dealt_out, emissions
-from sewcli.decoding.greedy import greedy
-from sewcli.models.ctc import CTCModel, CTCOutput
-from sewcli.models.folder import load_ctc, load_encoder, open_source, save_ctc
+from sewcli.models.ctc import CTCModel
+from sewcli.models.folder import load_ctc, load_encoder, open_source
 from sewcli.models.source import is_model
-from sewcli.models.sparsity import hold_zeros, zero_facts
-from sewcli.models.zoo import lookup
-from sewcli.nn.masking import span_mask
-from sewcli.runtimes.torch_runtime import TorchModel
+from sewcli.models.zoo import lookup, overridden
 from sewcli.text.agreement import case_note
 from sewcli.text.tokenizer_files import SYMBOLS
 from sewcli.text.tokens import Vocabulary, frames_needed
 from sewcli.training.amounts import require_hours, training_splits
-from sewcli.training.batch_stream import plan_batches
 from sewcli.training.config import FinetuneConfig, RecogniserConfig, RunConfig
-from sewcli.training.experiment import (
-    training_facts,
-)
 from sewcli.training.health import (
     Finding,
     Row,
     crowding,
     finetuning_findings,
-    finetuning_panel,
     frozen_at_random,
     guessing_loss,
     warn_of,
 )
-from sewcli.training.recipes import overridden
+from sewcli.training.recogniser_task import AugmentedBatch, RecogniserTask, ctc_loss
 from sewcli.training.run import run_experiment
 from sewcli.training.schedule import tri_stage
-from sewcli.training.selection import NAMES, chosen_rate, error_rates
-from sewcli.training.stop import StopFlag
 from sewcli.training.task import StepResult
 
 PREFERRED = "dev-other"  # the papers choose the best model on it
 
 
-@dataclass(frozen=True)
-class AugmentedBatch(LabelledBatch):
-    """Labelled waves with SpecAugment-like masks: time_mask (B, T) bool, channel_mask (B, E) bool."""
-
-    time_mask: np.ndarray
-    channel_mask: np.ndarray
-
-
-class Finetuning:
+class Finetuning(RecogniserTask):
     """The CTC task of the loop."""
 
-    lower_is_better = True
+    config: FinetuneConfig
 
     def __init__(
         self,
@@ -88,32 +62,21 @@ class Finetuning:
         valid: Sequence[Utterance],
         reader: Reader | None = None,
     ) -> None:
-        self.config, self.model, self.vocabulary = config, model, vocabulary
-        self.train, self.valid = list(train), list(valid)
-        self.reader = reader or Reader(train)
-        if config.keep_zeros:
-            hold_zeros(model)
-        self.facts: dict[str, str] = {}
-        self.rate = chosen_rate(config.select, vocabulary, [u.text for u in self.valid])
-        self.labels = [vocabulary.encode(u.text) for u in self.train]
+        super().__init__(config, model, vocabulary, train, valid, reader)
         self.guess = guessing_loss(self.labels)
         self.augmentation = Augmentation(config.augmentation, config.seed) if config.augmentation.changes else None
-        self.plan = plan_batches([u.samples for u in self.train], config.batch, config.seed)
 
     def learning_rate(self, done: int) -> float:
         """Up, constant, down."""
         return tri_stage(done, self.config.optim.lr, self.config.schedule, self.config.updates)
 
-    def load(self, micro_batch: MicroBatch, step: int, number: int) -> AugmentedBatch:
-        """Whole utterances with their labels and masks."""
-        numbers, waves = zip(*self.reader.read(micro_batch), strict=True)
-        labels = [self.labels[n] for n in numbers]
-        if self.augmentation:
-            waves = self.augmentation(
-                waves, step, number, lambda place, samples: fits(labels[place], samples, self.model)
-            )
-        batch = labelled_batch([self.train[n] for n in numbers], waves, labels)
-        return augmented(batch, self.config, self.model, step, number)
+    def augment(
+        self, waves: Sequence[np.ndarray], labels: Sequence[Sequence[int]], step: int, number: int
+    ) -> Sequence[np.ndarray]:
+        """Speeds, rooms and noise, where the config has some."""
+        if self.augmentation is None:
+            return waves
+        return self.augmentation(waves, step, number, lambda place, samples: fits(labels[place], samples, self.model))
 
     def loss(self, batch: AugmentedBatch, step: int, number: int, device: torch.device) -> StepResult:
         """CTC, summed over the sentences."""
@@ -127,110 +90,9 @@ class Finetuning:
         loss = ctc_loss(output, batch, self.vocabulary.blank, device)
         return StepResult(loss=loss, size=torch.full((), float(len(batch.ids)), device=device), sums={}, means={})
 
-    def validate(self, step: int, device: torch.device, stop: StopFlag) -> tuple[float, dict[str, Any]] | None:
-        """Greedy error rates on the validation cuts, and one sentence of it to look at."""
-        row = greedy_errors(self.model, self.vocabulary, self.valid, step, device, stop)
-        if row is None:
-            return None
-        self.facts = training_facts(self.config, self.train, step)
-        self.facts |= {f"{NAMES[self.rate]} (greedy, validation)": f"{100 * row[self.rate]:.2f} %"}
-        if self.config.keep_zeros:
-            self.facts |= zero_facts(self.model)
-        return row[self.rate], row
-
-    def save_model(self, folder: Path) -> None:
-        """Write the CTC model folder."""
-        save_ctc(self.model, self.vocabulary, folder, facts=self.facts)
-
-    def panel(self, row: Row) -> str:
-        """The loss a sentence, the gradient and the learning rate."""
-        return finetuning_panel(row)
-
     def findings(self, train: Sequence[Row], valid: Sequence[Row], window: int) -> list[Finding]:
         """Whether the model still writes nothing, or nothing but the commonest letters."""
         return finetuning_findings(train, valid, window, self.guess)
-
-
-def ctc_loss(output: CTCOutput, batch: LabelledBatch, blank: int, device: torch.device) -> torch.Tensor:
-    """CTC in fp32, summed over the sentences; utterances too short for their labels count as zero."""
-    log_probs = functional.log_softmax(output.logits.float(), dim=-1).transpose(0, 1)  # (T, B, V)
-    return functional.ctc_loss(
-        log_probs,
-        to_device(batch.labels, device),
-        output.lengths,
-        torch.from_numpy(batch.label_lengths),  # stays on the CPU
-        blank=blank,
-        reduction="sum",
-        zero_infinity=True,
-    )
-
-
-def augmented(
-    batch: LabelledBatch, config: RecogniserConfig, model: CTCModel, step: int, number: int
-) -> AugmentedBatch:
-    """A batch with the masks of micro-batch `number` of update `step`."""
-    frames = np.array([int(model.encoder.frames(int(n))) for n in batch.lengths])
-    time_mask = span_mask(
-        numpy_rng(config.seed, "time-mask", step, number),
-        len(frames),
-        int(frames.max()),
-        **config.time_mask.model_dump(),
-        lengths=frames,
-    )
-    rng = numpy_rng(config.seed, "channel-mask", step, number)
-    channels = span_mask(rng, len(frames), model.config.width, **config.channel_mask.model_dump())
-    plain = {field.name: getattr(batch, field.name) for field in fields(batch)}
-    return AugmentedBatch(**plain, time_mask=time_mask, channel_mask=channels)
-
-
-def greedy_errors(
-    model: CTCModel,
-    vocabulary: Vocabulary,
-    valid: Sequence[Utterance],
-    step: int,
-    device: torch.device,
-    stop: StopFlag,
-) -> dict[str, Any] | None:
-    """Validation figures; None when `stop` came first. The ranks share the work, and each gets the whole result.
-
-    wer, cer, and of phones per: error rates; NaN when the model gives a NaN anywhere. empty: share of texts without a word.
-    commonest: share of the three commonest letters among all, in hypotheses and in references. sample: one of the texts.
-    """
-    found: dict[str, str | None] = {}
-    network = TorchModel(model.eval(), device)
-    own = dealt_out(network, valid, dist.rank(), dist.world_size())
-    try:
-        with log.progress("validation", len(own)) as bar:
-            for utterance, emission in emissions(network, own, stop=lambda: bool(stop)):
-                if stop:
-                    break
-                broken = np.isnan(emission).any()
-                found[utterance.id] = None if broken else vocabulary.text(greedy(emission, vocabulary.blank))
-                bar.advance()
-    finally:
-        model.train()
-    if dist.any_rank(bool(stop)):
-        return None
-    texts = dist.merged(found)
-    hypotheses = {name: text or "" for name, text in texts.items()}
-    rates = error_rates([u.text for u in valid], [hypotheses[u.id] for u in valid], vocabulary)
-    if failed := sum(text is None for text in texts.values()):
-        log.warn(f"update {step}: the model gives NaN for {failed} of {len(texts)} utterances")
-        rates = dict.fromkeys(rates, math.nan)
-    sample = valid[step % len(valid)]
-    log.info(f"  {sample.id}  reference: {sample.text}\n  {' ' * len(sample.id)} hypothesis: {hypotheses[sample.id]}")
-    return {
-        **rates,
-        "empty": sum(not text for text in hypotheses.values()) / len(hypotheses),
-        "commonest": [commonest(hypotheses.values()), commonest(u.text for u in valid)],
-        "sample": {"id": sample.id, "hypothesis": hypotheses[sample.id]},
-    }
-
-
-def commonest(texts: Iterable[str], number: int = 3) -> float:
-    """Share of the `number` commonest letters among all letters of the texts; 0 where there are none."""
-    counts = Counter(letter for text in texts for letter in text if not letter.isspace())
-    return sum(count for _, count in counts.most_common(number)) / max(counts.total(), 1)
 
 
 def select(

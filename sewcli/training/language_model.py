@@ -36,7 +36,7 @@ from sewcli.training.health import Finding, Row, loss_findings
 from sewcli.training.loop import train as train_loop
 from sewcli.training.schedule import tri_stage
 from sewcli.training.stop import StopFlag
-from sewcli.training.task import StepResult
+from sewcli.training.task import StepResult, Task
 
 TOKENIZER = "tokenizer"  # folder of an experiment's
 IGNORED = -100  # target of padding
@@ -120,10 +120,12 @@ class CausalTransformer(nn.Module):
         whole.save_pretrained(folder)
 
 
-class LanguageModelTraining:
+class LanguageModelTraining(Task):
     """The task of the loop."""
 
     lower_is_better = True
+    config: LanguageModelConfig
+    model: CausalTransformer
 
     def __init__(
         self, config: LanguageModelConfig, model: CausalTransformer, tokenizer: Any, train: Sentences, valid: Sentences

@@ -30,16 +30,15 @@ from sewcli.models.folder import load_pretraining, save_pretraining
 from sewcli.models.paper import TIMES
 from sewcli.models.pretraining import PretrainingModel, PretrainingOutput
 from sewcli.models.source import is_model
-from sewcli.models.zoo import lookup
+from sewcli.models.zoo import lookup, overridden
 from sewcli.nn.masking import equalise, frame_indices, near_edges, span_mask
-from sewcli.training.batch_stream import plan_batches
 from sewcli.training.config import PretrainConfig
+from sewcli.training.cuts_task import CutsTask
 from sewcli.training.experiment import (
     training_facts,
 )
 from sewcli.training.health import Finding, Row, frozen_at_random, pretraining_findings, pretraining_panel, warn_of
 from sewcli.training.precision import autocast, precision
-from sewcli.training.recipes import overridden
 from sewcli.training.run import run_experiment
 from sewcli.training.schedule import polynomial, temperature
 from sewcli.training.stop import StopFlag
@@ -58,10 +57,12 @@ class MaskedBatch(WaveBatch):
     predicted: np.ndarray
 
 
-class Pretraining:
+class Pretraining(CutsTask):
     """The pre-training task of the loop."""
 
     lower_is_better = None  # a collapsed codebook has the lowest loss of all, so the newest model is the one to keep
+    config: PretrainConfig
+    model: PretrainingModel
 
     def __init__(
         self,
@@ -71,13 +72,10 @@ class Pretraining:
         valid: Sequence[Utterance],
         reader: Reader | None = None,
     ) -> None:
-        self.config, self.model = config, model
-        self.train, self.valid = list(train), list(valid)
-        self.reader, self.valid_reader = reader or Reader(train), Reader(valid)
-        self.facts: dict[str, str] = {}
         self.crop = int(config.crop_seconds * SAMPLE_RATE)
-        self.plan = plan_batches(self._lengths(self.train), config.batch, config.seed)
-        self.valid_plan = replace(plan_batches(self._lengths(self.valid), config.batch, config.seed), micro_batches=1)
+        super().__init__(config, model, train, valid, reader, longest=self.crop)
+        self.valid_reader = Reader(valid)
+        self.valid_plan = replace(self.planned(self.valid), micro_batches=1)
 
     def learning_rate(self, done: int) -> float:
         """Linear up, linear down."""
@@ -154,9 +152,6 @@ class Pretraining:
         """Whether the run has collapsed."""
         patience = self.config.schedule.warmup_updates // 4
         return pretraining_findings(train, self.model.config, window, patience, valid)
-
-    def _lengths(self, utterances: Sequence[Utterance]) -> list[int]:
-        return [min(u.samples, self.crop) for u in utterances]
 
     def _batch(self, reader: Reader, micro_batch: MicroBatch, seed: int, step: int, number: int) -> MaskedBatch:
         numbers, waves = zip(*reader.read(micro_batch), strict=True)

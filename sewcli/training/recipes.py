@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 import sewcli
 from sewcli.base.config import Config, build, merge, parse_sets, read_yaml
 from sewcli.base.errors import UsageError, nearest
-from sewcli.models.config import ModelConfig
 from sewcli.training.recipe_figures import measured
 
 R = TypeVar("R", bound=Config)
@@ -155,12 +154,3 @@ def read_config(cls: type[R], path: Path) -> R:
 def _defaults(cls: type[Config]) -> dict[str, Any]:
     fields = {name: field.get_default() for name, field in cls.model_fields.items() if not field.is_required()}
     return {name: value.model_dump() if hasattr(value, "model_dump") else value for name, value in fields.items()}
-
-
-def overridden(config: ModelConfig, overrides: dict[str, Any]) -> ModelConfig:
-    """A model's config with some fields changed, checked again.
-
-    Raises:
-        UsageError: no such field, or out of range.
-    """
-    return build(ModelConfig, merge(config.model_dump(), overrides)) if overrides else config

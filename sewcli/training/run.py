@@ -4,35 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import torch
 
 from sewcli.base import log
-from sewcli.data.reader import Reader
 from sewcli.data.utterances import Utterance
 from sewcli.training.attention import choose_attention
 from sewcli.training.average import average_run
-from sewcli.training.config import RunConfig
+from sewcli.training.cuts_task import CutsTask
 from sewcli.training.experiment import open_experiment, record_data, report_rejected
 from sewcli.training.loop import train as train_loop
 from sewcli.training.memory_check import dry_run, warn_of_idle_ranks
-from sewcli.training.task import Task
 
 
-class TaskOfCuts(Task, Protocol):
-    """A task with the cuts that it learns from."""
-
-    @property
-    def config(self) -> RunConfig:
-        """The whole resolved config."""
-
-    train: list[Utterance]
-    valid: list[Utterance]
-    reader: Reader
-
-
-def run_experiment(task: TaskOfCuts, exp: Path, device: torch.device, what: str, *, dry: bool) -> None:
+def run_experiment(task: CutsTask, exp: Path, device: torch.device, what: str, *, dry: bool) -> None:
     """Train, from the beginning or from where it was stopped, and tell of audio that could not be read.
 
     Args:

@@ -8,8 +8,8 @@ import pytest
 from noise_speech import write_noise
 
 from sewcli.base.files import read_jsonl, write_jsonl
-from sewcli.training.finetune import commonest
 from sewcli.training.health import finetuning_findings, guessing_loss
+from sewcli.training.recogniser_task import commonest
 
 SERIES = Path(__file__).parents[1] / "training" / "series"
 SMALL = ["batch.seconds=4", "batch.micro_seconds=4", "tensorboard=false"]
