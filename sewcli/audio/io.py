@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -160,11 +160,18 @@ def encode_flac(wave: np.ndarray, *, rate: int = SAMPLE_RATE) -> bytes:
         wave: int16, or float in [-1, 1), which is rounded and clipped; shape (S,).
         rate: Hz.
     """
-    if wave.dtype != np.int16:
-        wave = np.clip(np.rint(wave * 32768.0), -32768, 32767).astype(np.int16)
-    encoded = io.BytesIO()
-    soundfile.write(encoded, wave, rate, format="FLAC", subtype="PCM_16")
-    return encoded.getvalue()
+    return encode_flac_blocks([wave], rate=rate)[1]
+
+
+def encode_flac_blocks(waves: Iterable[np.ndarray], *, rate: int = SAMPLE_RATE) -> tuple[int, bytes]:
+    """The number of samples, and what `encode_flac` makes of `waves`, joined."""
+    encoded, samples = io.BytesIO(), 0
+    with soundfile.SoundFile(encoded, "w", rate, 1, format="FLAC", subtype="PCM_16") as sound:
+        for wave in waves:
+            as_is = wave.dtype == np.int16
+            sound.write(wave if as_is else np.clip(np.rint(wave * 32768.0), -32768, 32767).astype(np.int16))
+            samples += len(wave)
+    return samples, encoded.getvalue()
 
 
 def encode_vorbis(wave: np.ndarray, *, serial: int, rate: int = SAMPLE_RATE) -> bytes:

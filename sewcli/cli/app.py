@@ -118,7 +118,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("prep")(prep.prep)
+app.add_typer(prep.app, name="prep")
 app.command("check")(check.check)
 app.command("shar")(shar.shar)
 app.command("pretrain")(pretrain.pretrain)

@@ -1,20 +1,20 @@
-"""`sew prep`: from the folders of a corpus as published to cuts that the other commands read."""
+"""`sew prep`: from the folders of a corpus as published, or from one's own data, to cuts that the other commands read."""
 
 from __future__ import annotations
 
-import json as json_module
+import inspect
 import os
-import re
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
-from sewcli.artifacts.data_folder import REJECTED, Splits
-from sewcli.base.errors import PartialError, UsageError
+from sewcli.base.errors import UsageError, nearest
 from sewcli.base.log import info
-from sewcli.cli import options
+from sewcli.cli import options, own_data
+from sewcli.cli.prep_work import Force, Jobs, Out, Root, Shard, Subset, report, subset_wish
 from sewcli.corpora.places import CORPORA, recipe_of
 
 MINI = Path("data/mini")
@@ -30,9 +30,7 @@ def prep(
             show_default="below $SEW_CORPORA or download/",
         ),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Where to write.", show_default="data/CORPUS, or data/mini with --mini")
-    ] = None,
+    out: Out = None,
     part: Annotated[
         list[str] | None, typer.Option(help="Only this part (may be repeated).", show_default="all that are there")
     ] = None,
@@ -42,31 +40,15 @@ def prep(
             metavar="SPLIT=SPEAKER,...", help="librispeech: move speakers to a split of their own (may be repeated)."
         ),
     ] = None,
-    subset: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=HOURS[@SEED]",
-            help="Draw hours of the train splits, balanced over speakers, as a split NAME (may be repeated).",
-        ),
-    ] = None,
+    subset: Subset = None,
     download: Annotated[bool, typer.Option("--download", help="librispeech: first download the parts.")] = False,
     mini: Annotated[
         bool, typer.Option("--mini", help="First speak a synthetic miniature of the corpus into OUT/corpus.")
     ] = False,
-    shard: Annotated[
-        str | None, typer.Option(metavar="I/N", help="Check and convert one shard of N; the plain command comes last.")
-    ] = None,
-    root: Annotated[
-        Path | None,
-        typer.Option(
-            help="Write paths relative to this folder; $SEW_ROOT then says where it is.", show_default="absolute"
-        ),
-    ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option("--jobs", "-j", min=1, max=1024, help="Threads and processes.", show_default="all cores"),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Prepare again what is done.")] = False,
+    shard: Shard = None,
+    root: Root = None,
+    jobs: Jobs = None,
+    force: Force = False,
     json: options.Json = False,
 ) -> None:
     """Check a corpus to its last sample; write cuts, texts and counts of its parts.
@@ -99,7 +81,7 @@ def prep(
             "--download and --hold-out are for librispeech",
             hint=f"leave them out of sew prep {corpus}",
         )
-    mine, wishes = options.shard(shard) if shard else None, [_subset(wish) for wish in subset or []]
+    mine, wishes = options.shard(shard) if shard else None, [subset_wish(wish) for wish in subset or []]
     held_out = _speakers(hold_out or [])
     out = out or _default_out(getattr(recipe, "DATA", corpus), mini)
     if mini:
@@ -114,14 +96,7 @@ def prep(
     summaries = prepare_corpus(
         corpus, folder, out, parts=part, held_out=held_out, subsets=wishes, jobs=jobs, force=force, root=root
     )
-    _show(summaries, as_json=json)
-    if rejected := sum(summary["rejected"] for summary in summaries.values()):
-        raise PartialError(
-            "utterances-failed",
-            f"{rejected} utterances were set aside; all others are prepared",
-            where=out / REJECTED,
-            hint="correct the files and run this again, or go on without them",
-        )
+    report(summaries, out, as_json=json)
 
 
 def _default_out(data: str, mini: bool) -> Path:
@@ -145,16 +120,6 @@ def _download(folder: Path | None, parts: list[str] | None) -> Path:
     return folder
 
 
-def _subset(wish: str) -> tuple[str, float, int]:
-    """`"10h=10@1"` -> ("10h", 10.0, 1)."""
-    form = re.fullmatch(r"([^=]+)=(\d+(?:\.\d+)?)(?:@(\d+))?", wish)
-    if form is None:
-        raise UsageError(
-            "invalid-subset", f"--subset {wish!r} is not of the form NAME=HOURS[@SEED]", hint="for example 10h=10@1"
-        )
-    return form[1], float(form[2]), int(form[3] or 1)
-
-
 def _speakers(settings: list[str]) -> dict[str, list[str]]:
     """`["test=ben,carla"]` -> `{"test": ["ben", "carla"]}`."""
     held_out: dict[str, list[str]] = {}
@@ -171,31 +136,47 @@ def _speakers(settings: list[str]) -> dict[str, list[str]]:
     return held_out
 
 
-def _show(summaries: Splits, *, as_json: bool) -> None:
-    if as_json:
-        for name, summary in summaries.items():
-            counts = {k: v for k, v in summary.items() if k not in ("folder", "inputs", "outputs")}
-            print(json_module.dumps({"split": name, **counts}))
-        return
+class Sources(typer.core.TyperGroup):
+    """Names of corpora and forms of one's own data; an unknown one is answered with the nearest."""
 
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command of a name."""
+        if args and not args[0].startswith("-") and (known := args[0].replace("-", "_")) in self.commands:
+            args = [known, *args[1:]]
+        elif args and not args[0].startswith("-"):
+            raise UsageError(
+                "no-such-corpus",
+                f"no corpus {args[0]!r}{nearest(args[0], self.commands)}",
+                hint=f"there are: {', '.join(CORPORA)}; of your own data: {', '.join(own_data.READERS)}",
+            )
+        return super().resolve_command(ctx, args)
 
-    from sewcli.base import log
 
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("split", no_wrap=True)
-    for title in ("utterances", "published", "hours", "published", "speakers", "published", "words", "set aside"):
-        table.add_column(title, justify="right", no_wrap=True)
-    for name, summary in summaries.items():
-        published, cells = summary.get("published") or {}, []
-        shown = {
-            "utterances": f"{summary['utterances']:,}",
-            "hours": f"{summary['hours']:,.2f}",
-            "speakers": f"{summary['speakers']:,}",
-        }
-        for key, count in shown.items():
-            figure = published.get(key)
-            cells += [count, "-" if figure is None else f"{figure:,}"]
-        table.add_row(name, *cells, f"{summary['words']:,}", f"{summary['rejected']:,}")
-    log.stdout.print(table)
+app = typer.Typer(cls=Sources, no_args_is_help=True)
+
+
+@app.callback()
+def _prep() -> None:
+    """Check a corpus or your own recordings to the last sample; write cuts, texts and counts.
+
+    What can be read: corpora as they were published, and your own data in the usual forms.
+    """
+
+
+def _of_corpus(name: str) -> Any:
+    """`prep` for one corpus, without the options that it does not have."""
+
+    def run(**values: Any) -> None:
+        prep(name, **values)
+
+    parameters = list(inspect.signature(prep, eval_str=True).parameters.values())[1:]
+    parameters = [p for p in parameters if name == "librispeech" or p.name not in ("download", "hold_out")]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+for _name in CORPORA:
+    app.command(_name, help=prep.__doc__, rich_help_panel="Published corpora")(_of_corpus(_name))
+for _name, (_run, _help) in own_data.commands().items():
+    app.command(_name, help=_help, rich_help_panel="Your own data")(_run)

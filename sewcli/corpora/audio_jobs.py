@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,11 +16,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from sewcli.audio.io import encode_flac, probe, read_channels, verify
+from sewcli.audio.io import encode_flac, encode_flac_blocks, probe, read_channels, verify
 from sewcli.audio.opening import AudioInfo
 from sewcli.audio.resample import to_16k
+from sewcli.audio.streams import open_stream
 from sewcli.base.errors import DataError
 from sewcli.base.files import atomic_path, os_errors_as_usage_errors, remove_leftovers, write_jsonl
 from sewcli.base.log import progress
@@ -27,10 +27,12 @@ from sewcli.base.parsing import parse_json
 from sewcli.base.processes import in_processes
 from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.corpora.joining import OVERSHOOT, Spans, cut_out
-from sewcli.corpora.utterances import Candidate, Piece, Rejection, Split
+from sewcli.corpora.utterances import MIX, Candidate, Content, Piece, Rejection, Split
 
 AUDIO, LEDGER = "audio", ".checked"  # sub-folders of a prepared corpus
 Shard = tuple[int, int]
+FEW = 64  # files that are converted before processes have started
+AS_THEY_ARE = frozenset({"WAV", "WAVEX", "FLAC", "RF64"})  # formats that are read from any sample on, without loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +40,28 @@ class Sound:
     """One sound file with what is wanted of it."""
 
     path: Path
-    rate: int
+    rate: int | None
+    """None: whatever it is."""
     folder: Path
     """Where files made of it go."""
+    stem: str
+    """How these are named."""
     channels: tuple[int, ...]
     """Channels to convert to 16 kHz; none: the file is used where it lies."""
     joins: tuple[tuple[str, Spans], ...]
     """Utterances to cut out and join: id, stretches in seconds. Such a file has one channel."""
+    content: Content | None = None
+    """Where the sound comes from when `path` is no file."""
 
     @property
     def key(self) -> str:
         """Changes when the file or what is wanted of it does."""
         try:
-            status = self.path.stat()
+            status = None if self.content else self.path.stat()
         except OSError:
             return "unreadable"
-        return f"{status.st_size} {status.st_mtime_ns} {self.rate} {self.channels} {self.joins}"
+        stamp = f"{status.st_size} {status.st_mtime_ns}" if status else self.content.stamp() if self.content else ""
+        return f"{stamp} {self.rate} {self.channels} {self.joins}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +89,10 @@ def gather(split: Split, candidates: Sequence[Candidate], out: Path) -> list[Sou
             path=path,
             rate=split.rate,
             folder=out / AUDIO / split.name,
-            channels=tuple(sorted({c.channel for c in wanted})) if split.convert else (),
+            stem=wanted[0].stem,
+            channels=tuple(sorted({c.channel for c in wanted})) if split.converts else (),
             joins=tuple((c.id, c.spans) for c in wanted if c.spans),
+            content=wanted[0].content,
         )
         for path, wanted in sorted(by_file.items())
     ]
@@ -104,7 +114,8 @@ def process(sounds: Sequence[Sound], split: Split, out: Path, jobs: int, shard: 
     title = f"{'converting' if makes_files else 'checking'} {split.name}" + (f" ({index}/{count})" if count > 1 else "")
     mine = len(sounds[index - 1 :: count])
     with progress(title, mine, done=mine - len(todo)) as meter, _ledger(out, split.name, shard) as write:
-        results = in_processes(_process, todo, jobs) if makes_files else _in_threads(todo, jobs)
+        in_threads = not makes_files or (split.rate is None and len(todo) <= FEW)
+        results = _in_threads(todo, jobs) if in_threads else in_processes(_process, todo, jobs)
         for sound, outcome in zip(todo, results, strict=True):
             write(outcome)
             known[sound.path] = outcome
@@ -139,9 +150,12 @@ def forget(out: Path, split: str) -> None:
         audio.rmdir()
 
 
-def made_name(sound: Path, channel: int) -> str:
-    """File name of a converted channel: `sw02001.sph`, 1 -> `sw02001-B.flac`."""
-    return f"{sound.stem}-{chr(ord('A') + channel)}.flac"
+def made_name(stem: str, channel: int) -> str:
+    """File name of a converted channel: `sw02001`, 1 -> `sw02001-B.flac`; of all, mixed: `sw02001.flac`."""
+    if channel == MIX:
+        return f"{stem}.flac"
+    side = chr(ord("A") + channel) if channel < 26 else str(channel + 1)
+    return f"{stem}-{side}.flac"
 
 
 def resolve(split: Split, candidate: Candidate, outcome: Outcome, folder: Path) -> Piece | Rejection:
@@ -154,29 +168,30 @@ def resolve(split: Split, candidate: Candidate, outcome: Outcome, folder: Path) 
     if candidate.spans:
         path, start, end = folder / f"{candidate.id}.flac", 0.0, None
         length = outcome.made[path.name][0]
-    elif split.convert:
-        path = folder / made_name(candidate.path, candidate.channel)
+    elif split.convert or (split.rate is None and (outcome.made or candidate.channel > 0)):  # else used where it lies
+        path = folder / made_name(candidate.stem, candidate.channel)
         if path.name not in outcome.made:
             return Rejection(candidate.id, candidate.path, f"no channel {candidate.channel + 1}")
         length = outcome.made[path.name][0]
     first = round(start * SAMPLE_RATE)
     last = length if end is None else round(end * SAMPLE_RATE)
     if first < 0 or last <= first:
-        return Rejection(candidate.id, candidate.path, f"a segment from {start:.2f} to {end:.2f} s")
+        return Rejection(candidate.id, candidate.path, f"a segment from {start:.2f} to {last / SAMPLE_RATE:.2f} s")
     if first >= length or last > length + OVERSHOOT * SAMPLE_RATE:
-        shown = f"the segment ends at {end:.2f} s, the audio at {length / SAMPLE_RATE:.2f} s"
+        shown = f"the segment ends at {last / SAMPLE_RATE:.2f} s, the audio at {length / SAMPLE_RATE:.2f} s"
         return Rejection(candidate.id, candidate.path, shown)
     last = min(last, length)
     return Piece(
         id=candidate.id,
         path=path,
-        recording=path.stem,
+        recording=path.stem if split.rate else candidate.stem,
         length=length,
         start=first,
         samples=last - first,
         text=candidate.text,
         speaker=candidate.speaker,
         custom=candidate.custom,
+        language=candidate.language,
     )
 
 
@@ -184,13 +199,16 @@ def _process(sound: Sound) -> Outcome:
     key, made = sound.key, dict[str, tuple[int, int]]()
     faults: dict[str, str] = {}
     try:
-        if sound.channels:
+        if sound.rate is None:
+            info = _take_any(sound, made)
+        elif sound.channels:
             waves, info = read_channels(sound.path)
             _require(info, sound, mono=False)
             for channel in sound.channels:
                 if channel < info.channels:
                     wave = to_16k(waves[channel], info.rate)
-                    made[made_name(sound.path, channel)] = _write(sound.folder / made_name(sound.path, channel), wave)
+                    name = made_name(sound.stem, channel)
+                    made[name] = _write(sound.folder / name, len(wave), encode_flac(wave))
         elif sound.joins:
             info = probe(sound.path)
             _require(info, sound, mono=True)
@@ -198,13 +216,48 @@ def _process(sound: Sound) -> Outcome:
                 if isinstance(joined, str):
                     faults[identity] = joined
                 else:
-                    made[f"{identity}.flac"] = _write(sound.folder / f"{identity}.flac", to_16k(joined, info.rate))
+                    wave = to_16k(joined, info.rate)
+                    made[f"{identity}.flac"] = _write(sound.folder / f"{identity}.flac", len(wave), encode_flac(wave))
         else:
             info = verify(sound.path)
             _require(info, sound, mono=True)
     except DataError as error:
         return Outcome(str(sound.path), key, error.what, 0, {}, {})
     return Outcome(str(sound.path), key, None, info.samples, made, faults)
+
+
+def _take_any(sound: Sound, made: dict[str, tuple[int, int]]) -> AudioInfo:
+    """Check a file that can be used as it is; convert another, as a stream: its length costs no memory."""
+    with _on_disk(sound) as path:
+        info = probe(path)
+        used_as_is = (
+            info.rate == SAMPLE_RATE and info.channels == 1 and info.format in AS_THEY_ARE and sound.content is None
+        )
+        if used_as_is:
+            return verify(path)
+        there = [channel for channel in sound.channels if channel < info.channels]
+        if not there:
+            raise DataError(
+                "no-such-channel", f"no channel {sound.channels[0] + 1}: the file has {info.channels}", where=sound.path
+            )
+        for channel in there:
+            with open_stream(path, mode="mix" if channel == MIX else "split") as stream:
+                samples, encoded = encode_flac_blocks(block[:, max(channel, 0)] for block in stream.blocks)
+            name = made_name(sound.stem, channel)
+            made[name] = _write(sound.folder / name, samples, encoded)
+        return info
+
+
+@contextmanager
+def _on_disk(sound: Sound) -> Iterator[Path]:
+    if sound.content is None:
+        yield sound.path
+        return
+    content = sound.content.read()
+    with tempfile.NamedTemporaryFile(prefix="sew-prep-") as file:
+        file.write(content)
+        file.flush()
+        yield Path(file.name)
 
 
 def _require(info: AudioInfo, sound: Sound, *, mono: bool) -> None:
@@ -216,11 +269,10 @@ def _require(info: AudioInfo, sound: Sound, *, mono: bool) -> None:
         raise DataError("wrong-channels", f"{info.channels} channels, not 1", where=sound.path)
 
 
-def _write(path: Path, wave: np.ndarray) -> tuple[int, int]:
-    encoded = encode_flac(wave)
+def _write(path: Path, samples: int, encoded: bytes) -> tuple[int, int]:
     with atomic_path(path) as temporary:
         temporary.write_bytes(encoded)
-    return len(wave), len(encoded)
+    return samples, len(encoded)
 
 
 def _in_threads(sounds: Sequence[Sound], jobs: int) -> Iterator[Outcome]:

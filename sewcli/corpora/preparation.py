@@ -70,7 +70,7 @@ def prepare(
         remove_leftovers(folder)
     _drop_vanished(out)
     for split in splits:
-        inputs = fingerprint(split.folder, f"{split.choice}\n{root or ''}")
+        inputs = fingerprint(split.folder, f"{split.choice}\n{root or ''}", split.inputs)
         if not force and _is_done(out, split, inputs):
             info(f"{split.name}: prepared already, and its files have not changed")
         else:
@@ -118,21 +118,25 @@ def _take(out: Path, *, shared: bool) -> None:
     )
 
 
-def fingerprint(folder: Path, choice: str = "") -> str:
-    """A digest of the names, sizes and times of all files below `folder`, and of what of it is read."""
-    return digest(str(FORMAT), str(folder.absolute()), choice, *_file_states(folder), "")
+def fingerprint(folder: Path, choice: str = "", files: Sequence[Path] | None = None) -> str:
+    """A digest of the names, sizes and times of `files`, by default all below `folder`, and of what of them is read."""
+    paths = _all_below(folder) if files is None else map(str, files)
+    return digest(str(FORMAT), str(folder.absolute()), choice, *(_file_state(path, folder) for path in paths), "")
 
 
-def _file_states(folder: Path) -> Iterator[str]:
+def _file_state(path: str, folder: Path) -> str:
+    try:
+        status = os.stat(path)  # noqa: PTH116 (280,000 times: pathlib is slow)
+        facts = f"{status.st_size} {status.st_mtime_ns}"
+    except OSError:
+        facts = "unreadable"
+    return f"{os.path.relpath(path, folder)} {facts}"
+
+
+def _all_below(folder: Path) -> Iterator[str]:
     for place, folders, files in os.walk(folder, followlinks=True):
         folders.sort()
-        for name in sorted(files):
-            try:
-                status = os.stat(os.path.join(place, name))  # noqa: PTH116, PTH118 (280,000 times: pathlib is slow)
-                facts = f"{status.st_size} {status.st_mtime_ns}"
-            except OSError:
-                facts = "unreadable"
-            yield f"{os.path.relpath(place, folder)}/{name} {facts}"
+        yield from (os.path.join(place, name) for name in sorted(files))  # noqa: PTH118 (as above)
 
 
 def _prepare_split(out: Path, corpus: str, split: Split, inputs: str, jobs: int, root: Path | None) -> None:
@@ -163,7 +167,7 @@ def _prepare_split(out: Path, corpus: str, split: Split, inputs: str, jobs: int,
     counts = {
         "utterances": len(pieces),
         "hours": round(sum(piece.samples for piece in pieces) / SAMPLE_RATE / 3600, 4),
-        "speakers": len({piece.speaker for piece in pieces}),
+        "speakers": len({piece.speaker for piece in pieces} - {""}),
         "words": sum(len(piece.text.split()) for piece in pieces),
         "rejected": len(rejections),
         **_parts(pieces, split.published),
@@ -177,6 +181,7 @@ def _prepare_split(out: Path, corpus: str, split: Split, inputs: str, jobs: int,
         "reasons": dict(sorted(Counter(_kind(rejection.reason) for rejection in rejections).items())),
         "folder": str(split.folder.absolute()),
         "root": str(root.absolute()) if root else None,
+        "text_rules": split.text_rules,
         "inputs": inputs,
         "outputs": outputs | output_digests(out, _score_names(split)),
         "audio": _audio_digest(out, split.name),
@@ -192,8 +197,8 @@ def _distinct(split: Split, candidates: Sequence[Candidate]) -> tuple[list[Candi
     for candidate in candidates:
         if candidate.id in seen:
             doubles.append(Rejection(candidate.id, candidate.path, "a second utterance of the same id"))
-        elif split.convert and files.setdefault(candidate.path.stem, candidate.path) != candidate.path:
-            reason = f"another sound file of this name: {files[candidate.path.stem]}"
+        elif split.converts and files.setdefault(candidate.stem, candidate.path) != candidate.path:
+            reason = f"another sound file of this name: {files[candidate.stem]}"
             doubles.append(Rejection(candidate.id, candidate.path, reason))
         else:
             seen.add(candidate.id)

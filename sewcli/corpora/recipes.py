@@ -47,16 +47,29 @@ def prepare_corpus(
     """
     recipe = recipe_of(corpus)
     source, splits = _found(recipe, folder, parts, held_out)
-    require_drawable(out, [split.name for split in splits], [name for name, _, _ in subsets])
-    cores = jobs or os.cpu_count() or 1
-    summaries = preparation.prepare(out, corpus, splits, jobs=cores, force=force, root=root)
-    for name, hours, seed in subsets:
-        summaries[name] = draw(out, name, hours, seed)
-    summaries |= refresh(out)
+    summaries = prepare_splits(corpus, splits, out, subsets=subsets, jobs=jobs, force=force, root=root)
     if sentences := getattr(recipe, "lm_sources", None):
         words = getattr(recipe, "lm_vocabulary", lambda _: None)(source)
         lm_text.write_lm_text(out, sentences(source), words, force=force)
     return summaries
+
+
+def prepare_splits(
+    source: str,
+    splits: Sequence[preparation.Split],
+    out: Path,
+    *,
+    subsets: Sequence[tuple[str, float, int]] = (),
+    jobs: int | None = None,
+    force: bool = False,
+    root: Path | None = None,
+) -> Splits:
+    """Prepare splits of any source, and draw subsets of them; as `prepare_corpus`."""
+    require_drawable(out, [split.name for split in splits], [name for name, _, _ in subsets])
+    summaries = preparation.prepare(out, source, splits, jobs=jobs or os.cpu_count() or 1, force=force, root=root)
+    for name, hours, seed in subsets:
+        summaries[name] = draw(out, name, hours, seed)
+    return summaries | refresh(out)
 
 
 def prepare_corpus_shard(

@@ -98,7 +98,7 @@ def draw(out: Path, name: str, hours: float, seed: int) -> SplitEntry:
     entry: SplitEntry = {
         "utterances": len(chosen),
         "hours": round(sum(cut.seconds for cut in chosen) / 3600, 4),
-        "speakers": len({cut.speaker for cut in chosen}),
+        "speakers": len({row["supervisions"][0].get("speaker") for row in rows} - {None}),
         "words": sum(len(text.split()) for text in texts),
         "rejected": 0,
         "published": None,
@@ -200,7 +200,8 @@ def _rows(out: Path, sources: Iterable[str]) -> Iterator[dict[str, Any]]:
 
 
 def _drawable(row: dict[str, Any]) -> Drawable:
-    return Drawable(str(row["id"]), str(row["supervisions"][0]["speaker"]), float(row["duration"]))
+    speaker = row["supervisions"][0].get("speaker") or row["recording"]["id"]  # at least one person during a recording
+    return Drawable(str(row["id"]), str(speaker), float(row["duration"]))
 
 
 def _check_name(out: Path, name: str, splits: Splits) -> None:

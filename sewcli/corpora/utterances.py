@@ -6,10 +6,26 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sewcli.base.errors import UsageError
 from sewcli.base.sample_rate import SAMPLE_RATE
+
+MIX = -1  # a channel: the mean of all
+
+
+class Content(Protocol):
+    """Sound that is no file by itself: what a command writes, or a cell of a table. Picklable; equal where its repr is."""
+
+    def stamp(self) -> str:
+        """Changes when the sound may have changed."""
+
+    def read(self) -> bytes:
+        """The bytes of a sound file.
+
+        Raises:
+            DataError: there are none.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +41,22 @@ class Candidate:
     end: float | None = None
     """None: to the end of the file."""
     channel: int = 0
-    """From 0."""
+    """From 0; MIX: the mean of all channels, where any form of sound is taken."""
     spans: tuple[tuple[float, float], ...] = ()
     """When not empty, the utterance is these stretches of the file joined, and becomes a file of its own."""
     custom: Mapping[str, Any] = field(default_factory=dict)
     """Kept in the supervision's `custom`."""
+    recording: str = ""
+    """A name for the sound file, unlike that of any other of the split; empty: its file name will do."""
+    content: Content | None = None
+    """Where the sound comes from when `path` is the name of no file."""
+    language: str | None = None
+    """What is spoken, where utterances of a split differ in it."""
+
+    @property
+    def stem(self) -> str:
+        """The name of its recording."""
+        return self.recording or self.path.stem
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +109,24 @@ class Split:
     published: Published | None
     choice: str = ""
     """What of the folder is read, when not all of it: another choice is prepared anew."""
-    rate: int = SAMPLE_RATE
-    """What its sound files must have, in Hz."""
+    rate: int | None = SAMPLE_RATE
+    """What its sound files must have, in Hz. None: any form of sound is taken; what is not a mono WAV or FLAC file at 16 kHz
+    is converted to one at `audio/<split>/<recording>.flac` (`-A.flac`, `-B.flac` of one channel)."""
     convert: bool = False
     """Decode each channel once, and write it at 16 kHz to `audio/<split>/<stem>-<A|B>.flac`."""
     language: str | None = "English"
     """What is spoken; None where the corpus does not say."""
     score: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     """What it is scored against, by suffix: these files, one after the other, become `score/<split><suffix>`."""
+    inputs: Sequence[Path] | None = None
+    """Its input files, where they are not all that is below `folder`."""
+    text_rules: str | None = None
+    """The name of the rules that made its texts, where they were chosen."""
+
+    @property
+    def converts(self) -> bool:
+        """Whether files are made of its channels."""
+        return self.convert or self.rate is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +142,7 @@ class Piece:
     text: str
     speaker: str
     custom: Mapping[str, Any]
+    language: str | None = None
 
 
 def cut_rows(pieces: Iterable[Piece], root: Path | None, language: str | None) -> Iterator[dict[str, Any]]:
@@ -137,8 +175,8 @@ def cut_rows(pieces: Iterable[Piece], root: Path | None, language: str | None) -
             duration=duration,
             channel=0,
             text=piece.text,
-            language=language,
-            speaker=piece.speaker,
+            language=piece.language or language,
+            speaker=piece.speaker or None,
             custom=dict(piece.custom) or None,
         )
         start = piece.start / SAMPLE_RATE

@@ -104,7 +104,7 @@ def _counts(utterances: Sequence[Utterance]) -> dict[str, float]:
     return {
         "utterances": len(utterances),
         "hours": round(sum(u.seconds for u in utterances) / 3600, 4),
-        "speakers": len({u.speaker for u in utterances}),
+        "speakers": len({u.speaker for u in utterances} - {""}),
         "words": sum(len(u.text.split()) for u in utterances),
     }
 

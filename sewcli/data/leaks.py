@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from sewcli.corpora.roles import role
 from sewcli.data.findings import Finding
 from sewcli.data.utterances import Utterance
 
-ROLES = {"train": ("train",), "dev": ("dev", "valid"), "test": ("test", "eval")}
 SHARED = 0.5  # of the shorter cut: padding around segments lets neighbours overlap by less
 
 
@@ -34,11 +34,6 @@ class _Place(NamedTuple):
 
 def _place(u: Utterance, split: str) -> _Place:
     return _Place(str(u.path), u.channel, u.start, u.start + u.samples, split, u.id, u.derived or b"")
-
-
-def role(split: str) -> str:
-    """train, dev or test; any other name is training material."""
-    return next((name for name, begins in ROLES.items() if split.startswith(begins)), "train")
 
 
 def may_share(one: str, other: str) -> bool:

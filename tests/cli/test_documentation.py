@@ -14,7 +14,7 @@ PAGES = sorted(
     path for pattern in ("*.md", "docs/*.md", "egs/*/*.md", "benchmarks/*.md") for path in ROOT.glob(pattern)
 )
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
-COMMAND = re.compile(r"(?<![\w./-])sew ((?:lm )?[a-z][a-z0-9-]*)((?: [^\n`|&;#<>]*)?)")
+COMMAND = re.compile(r"(?<![\w./-])sew ((?:(?:lm|prep) )?[a-z][a-z0-9_-]*)((?: [^\n`|&;#<>]*)?)")
 ROOT_COMMAND = typer.main.get_command(app)
 
 
@@ -31,7 +31,7 @@ def test_every_command_of_a_page_exists_with_its_options(page: Path):
     for verb, words in _commands(page.read_text()):
         command = ROOT_COMMAND
         for part in verb.split():
-            command = getattr(command, "commands", {}).get(part)
+            command = getattr(command, "commands", {}).get(part.replace("-", "_") if verb.startswith("prep ") else part)
         if command is None:
             wrong.append(f"sew {verb}: no such command")
             continue
