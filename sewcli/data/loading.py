@@ -51,7 +51,6 @@ class LabelledBatch(WaveBatch):
 
     labels: np.ndarray
     label_lengths: np.ndarray
-    texts: tuple[str, ...]
 
 
 def cropped_batch(ids: Sequence[str], waves: Sequence[np.ndarray], longest: int, seed: int, *parts: int) -> WaveBatch:
@@ -103,7 +102,6 @@ def labelled_batch(
         lengths=lengths,
         labels=np.concatenate([np.asarray(ids, dtype=np.int64) for ids in labels]),
         label_lengths=np.array([len(ids) for ids in labels], dtype=np.int64),
-        texts=tuple(u.text for u in utterances),
     )
 
 

@@ -47,7 +47,7 @@ def dump(exp: Path, batches: Sequence[IndexedBatch], finite: Sequence[bool], ste
     with atomic_folder(folder) as temporary:
         rows: list[dict[str, Any]] = []
         for (number, batch, weight), good in zip(batches, finite, strict=True):
-            arrays = {f.name: getattr(batch, f.name) for f in fields(batch) if f.name not in ("ids", "texts")}
+            arrays = {f.name: getattr(batch, f.name) for f in fields(batch) if f.name != "ids"}
             np.savez(temporary / f"micro-{number}.npz", **arrays)
             rows.append({"number": number, "weight": weight, "finite": good, "ids": list(batch.ids)})
         write_json(temporary / "batch.json", {"update": step + 1, "lr": lr, "micro_batches": rows})
