@@ -8,16 +8,12 @@ memory does not grow with the corpus.
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from sewcli.alignment.alignment import Alignment, FrameTimes, align_utterance, differences
 from sewcli.alignment.k2.worker import K2
@@ -47,6 +43,16 @@ class AlignedSplit:
     failed: list[dict[str, Any]] = field(default_factory=list)
     checked: int = 0
     differences: list[dict[str, Any]] = field(default_factory=list)
+
+    def counts(self) -> dict[str, int]:
+        """As in align.json; `differ`: utterances on which the aligners differ."""
+        return {
+            "utterances": self.utterances,
+            "words": self.words,
+            "failed": len(self.failed),
+            "checked": self.checked,
+            "differ": len({row["id"] for row in self.differences}),
+        }
 
 
 def align_split(
@@ -131,22 +137,6 @@ def align_split(
     return done
 
 
-def print_aligned(splits: Iterable[AlignedSplit], *, check: str | None, as_json: bool) -> None:
-    """A table on stdout, or a JSON object a line."""
-    if as_json:
-        for done in splits:
-            print(json.dumps({"folder": str(done.folder), **_counts(done)}, ensure_ascii=False))
-        return
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("alignments")
-    for name in ("utterances", "words", "failed", *([f"{check} differs"] if check else [])):
-        table.add_column(name, justify="right")
-    for done in splits:
-        differ = [f"{len({row['id'] for row in done.differences}):,} of {done.checked:,}"] if check else []
-        table.add_row(str(done.folder), f"{done.utterances:,}", f"{done.words:,}", f"{len(done.failed):,}", *differ)
-    log.stdout.print(table)
-
-
 class _Waiting:
     """Text of each utterance, on disk until all are there: they come by length, and are wanted in the corpus's order."""
 
@@ -186,14 +176,4 @@ def _write_summary(place: Path, done: AlignedSplit, settings: dict[str, Any]) ->
         write_jsonl(place / FAILED, done.failed)
     if done.differences:
         write_jsonl(place / CHECKED, done.differences)
-    write_json(place / SUMMARY, {**settings, **_counts(done)})
-
-
-def _counts(done: AlignedSplit) -> dict[str, int]:
-    return {
-        "utterances": done.utterances,
-        "words": done.words,
-        "failed": len(done.failed),
-        "checked": done.checked,
-        "differ": len({row["id"] for row in done.differences}),
-    }
+    write_json(place / SUMMARY, {**settings, **done.counts()})

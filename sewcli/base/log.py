@@ -1,4 +1,4 @@
-"""Messages and progress: stderr carries the log, stdout only results.
+"""Messages and progress on stderr; stdout carries results, which only `cli/` prints.
 
 A terminal gets colours and progress bars with the time left; a pipe gets plain lines, one now and then. Of several
 processes that train together only rank 0 tells how it goes; errors come from all, each with its rank before it.
@@ -27,11 +27,9 @@ from rich.progress import (
 from sewcli.base import dist
 
 PLAIN_EVERY = 20.0  # seconds between two progress lines in a pipe
-PIPE_WIDTH = 160  # columns of a table in a pipe
 
 PLAIN: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}  # names of others may be [red] or :x:
 stderr = Console(stderr=True, soft_wrap=True, **PLAIN)
-stdout = Console(soft_wrap=True, width=None if sys.stdout and sys.stdout.isatty() else PIPE_WIDTH, **PLAIN)
 
 T = TypeVar("T")
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sewcli.base.errors import DataError, PartialError
-from sewcli.cli import options
+from sewcli.cli import options, show
+
+if TYPE_CHECKING:
+    from sewcli.alignment.split import AlignedSplit
 
 
 class Form(StrEnum):
@@ -73,7 +77,7 @@ def align(
 
     from sewcli.alignment.corpus import align_corpus
     from sewcli.alignment.k2.worker import K2
-    from sewcli.alignment.split import CHECKED, FAILED, print_aligned
+    from sewcli.alignment.split import CHECKED, FAILED
     from sewcli.base.device import choose_device
     from sewcli.cli.decode import folder_of, recogniser, splits_of
 
@@ -91,7 +95,7 @@ def align(
             device=lambda: choose_device(device),
             k2=k2,
         )
-    print_aligned(done, check=check, as_json=json)
+    _show(done, check, as_json=json)
     if differ := [d for d in done if d.differences]:
         raise DataError(
             "aligners-differ",
@@ -106,3 +110,16 @@ def align(
             where=", ".join(str(d.folder / FAILED) for d in failed),
             hint="correct the audio or the transcripts named there and prepare the corpus again, or go on without them",
         )
+
+
+def _show(splits: Sequence[AlignedSplit], check: str | None, *, as_json: bool) -> None:
+    if as_json:
+        show.objects(*({"folder": str(done.folder), **done.counts()} for done in splits))
+        return
+    differs = [f"{check} differs"] if check else []
+    rows = []
+    for done in splits:
+        counts = done.counts()
+        differ = [f"{counts['differ']:,} of {done.checked:,}"] if check else []
+        rows.append([str(done.folder), *(f"{counts[key]:,}" for key in ("utterances", "words", "failed")), *differ])
+    show.table([*show.names("alignments"), *show.figures("utterances", "words", "failed", *differs)], rows)

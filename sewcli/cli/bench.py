@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from sewcli.base import log
 from sewcli.base.errors import UsageError
-from sewcli.cli import options
+from sewcli.cli import options, show
 
 if TYPE_CHECKING:
     from sewcli.bench.energy import Counters, Country
@@ -75,7 +76,6 @@ def bench(
     """
     from sewcli.base.device import choose_device
     from sewcli.bench.subject import chosen, subjects
-    from sewcli.bench.table import print_layers, print_rows, write_folder
     from sewcli.runtimes.acoustic_model import Precision
     from sewcli.runtimes.recogniser import Runtime, RuntimeOptions
 
@@ -84,7 +84,7 @@ def bench(
         from sewcli.bench.layers import measure_layers
 
         for name in models:
-            print_layers(measure_layers(name, where, trials), as_json=json)
+            _show_layers(measure_layers(name, where, trials), as_json=json)
         return
     runtimes = chosen(runtime, get_args(Runtime), "runtime") if runtime else [RuntimeOptions().runtime]
     precisions = chosen(precision, get_args(Precision), "precision")
@@ -102,8 +102,10 @@ def bench(
         from sewcli.bench.run import Plan, measure
 
         rows = measure(Plan(found, speech, where, trials, lm, data or options.DATA, counted))
-    print_rows(rows, speech.title, as_json=json)
+    _show(rows, speech.title, as_json=json)
     if out:
+        from sewcli.bench.plots import write_folder
+
         write_folder(out, rows, speech.title)
 
 
@@ -125,3 +127,90 @@ def _energy(code: str) -> tuple[Country, Counters] | None:
         return where, counters
     log.warn(counters.missing)
     return None
+
+
+def _show(rows: Sequence[dict[str, Any]], title: str, *, as_json: bool) -> None:
+    """The table, or a JSON object a line; how it was measured is in the log."""
+    if as_json:
+        show.objects(*rows)
+        return
+    from sewcli.bench.subject import PAPER_PRECISION
+
+    first = rows[0]
+    with_lm, with_energy = first["lm"] is not None, "energy" in first
+    columns = [
+        *show.names("model"),
+        *show.names("runtime", "precision", spare=1),
+        *show.figures("parameters, M", "MB on disk", spare=3),
+        *show.figures("seconds"),
+        *show.figures("±", spare=2),
+        *show.figures("CPU s", spare=6),
+        *show.figures("x real time", spare=5),
+        *show.figures("ratio"),
+        *show.figures("paper", spare=4),
+        *show.figures("MFU", spare=8),
+        *show.figures("memory, MB", spare=7),
+        *show.figures("WER"),
+        *(show.figures("LM CPU s", "WER LM") if with_lm else []),
+        *(show.figures("kWh / 1e6 h", "kg CO2 / 1e6 h") if with_energy else []),
+    ]
+    show.table(columns, [_cells(row, with_lm, with_energy) for row in rows])
+    log.info(
+        f"{title}; mean of {len(first['seconds'])} trials in turn, {first['threads']} thread(s) on {first['device']}, forward "
+        f"and greedy search without reading audio, batches of at most {first['batch_seconds']:g} s (the paper: 250 s)\n"
+        f"ratio: of seconds, to {' and '.join(dict.fromkeys(r['ratio_to'] for r in rows))}; paper: SEW tables 6, "
+        "13, 8 and 5, fp32 on a V100; MFU: operations of the unpadded audio over the best matrix product here; memory: "
+        "above the loaded model"
+    )
+    if others := {row["precision"] for row in rows if row["paper_seconds"]} - {PAPER_PRECISION}:
+        log.info(f"no ratio of the paper beside {', '.join(sorted(others))}: its times are fp32 (--precision fp32)")
+
+
+def _cells(row: dict[str, Any], with_lm: bool, with_energy: bool) -> list[str]:
+    cells = [
+        row["model"],
+        row["runtime"],
+        row["precision"],
+        f"{row['parameters'] / 1e6:.2f}",
+        f"{row['mb_on_disk']:.1f}",
+        f"{row['mean']:.2f}",
+        "-" if row["deviation"] is None else f"{row['deviation']:.2f}",
+        f"{row['cpu_seconds']:.2f}",
+        f"{row['audio_seconds_a_second']:.1f}",
+        f"{row['ratio']:.2f}",
+        "-" if row["paper_ratio"] is None else f"{row['paper_ratio']:.2f}",
+        "-" if row["mfu"] is None else f"{row['mfu']:.0%}",
+        f"{row['memory_mb']:.0f}",
+        "-" if row["wer"] is None else f"{row['wer']:.2%} ({row['wer_of']})",
+    ]
+    if with_lm:
+        cells += [f"{row['lm_cpu_seconds']:.2f}", "-" if row["wer_lm"] is None else f"{row['wer_lm']:.2%}"]
+    if with_energy:
+        cells += [f"{row['energy'][key]:.3g}" for key in ("kwh_per_million_hours", "kg_co2_per_million_hours")]
+    return cells
+
+
+def _show_layers(found: dict[str, Any], *, as_json: bool) -> None:
+    """An extractor layer by layer."""
+    if as_json:
+        show.objects(found)
+        return
+    whole = {"layer": "all", "kind": "", "shape": None, **{key: found[key] for key in ("macs", "seconds", "deviation")}}
+    rows = [
+        [
+            row["layer"],
+            row["kind"],
+            " x ".join(map(str, row["shape"] or ())),
+            f"{row['macs'] / 1e9:.3f}",
+            f"{1000 * row['seconds']:.2f}",
+            f"{1000 * row['deviation']:.2f}",
+            f"{row['seconds'] / found['seconds']:.1%}",
+            f"{row['macs'] / row['seconds'] / 1e9:.1f}" if row["macs"] else "",
+        ]
+        for row in [*found["layers"], whole]
+    ]
+    show.table([*show.names("layer", "kind", "output"), *show.figures("GMAC", "ms", "±", "share", "GMAC/s")], rows)
+    counted = f"; {found['flops_as_in_table_2'] / 1e9:.1f} G as table 2 counts" if found["flops_as_in_table_2"] else ""
+    log.info(
+        f"one utterance of {found['audio_seconds']} s in fp32, {found['threads']} thread(s), mean of {found['trials']}{counted}"
+    )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json as json_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sewcli.base.errors import DataError, UsageError, nearest
-from sewcli.cli import options
+from sewcli.cli import options, show
 
 if TYPE_CHECKING:
     from sewcli.data.check import Checked
@@ -148,31 +147,20 @@ def _show(checked: Checked, allow: list[str], errors: int, *, as_json: bool) -> 
     worst = {kind: max(found, key=lambda finding: finding.weight) for kind, found in groups.items()}
     hours = checked.seconds / 3600
     if as_json:
-        for kind, found in groups.items():
-            print(json_module.dumps({**worst[kind].row(allow), "count": len(found)}))
+        show.objects(*({**worst[kind].row(allow), "count": len(found)} for kind, found in groups.items()))
         total = {"cuts": checked.cuts, "read": checked.read, "hours": round(hours, 4), "errors": errors}
-        print(json_module.dumps({**total, "warnings": len(checked.findings) - errors}))
+        show.objects({**total, "warnings": len(checked.findings) - errors})
         return
 
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
     from rich.text import Text
 
-    from sewcli.base import log
-
-    if groups:
-        table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-        for title in ("fault", "severity"):
-            table.add_column(title, no_wrap=True)
-        table.add_column("count", justify="right", no_wrap=True)
-        table.add_column("the worst of them", overflow="fold")
-        for kind, found in groups.items():
-            row = worst[kind].row(allow)
-            style = "red" if row["severity"] == "error" else "yellow"
-            example = ": ".join(filter(None, (row["split"], row["id"] or row["file"], row["detail"])))
-            table.add_row(
-                kind, Text(row["severity"], style), f"{len(found):,}", Text(example.encode(errors="replace").decode())
-            )
-        log.stdout.print(table)
+    rows: list[list[str | Text]] = []
+    for kind, found in groups.items():
+        row = worst[kind].row(allow)
+        severity = Text(row["severity"], "red" if row["severity"] == "error" else "yellow")
+        example = ": ".join(filter(None, (row["split"], row["id"] or row["file"], row["detail"])))
+        rows.append([kind, severity, f"{len(found):,}", example.encode(errors="replace").decode()])
+    if rows:
+        show.table([*show.names("fault", "severity"), *show.figures("count"), *show.names("the worst of them")], rows)
     said = "no fault found" if not groups else f"{sum(map(len, groups.values())):,} findings"
-    log.stdout.print(f"{said}: {checked.cuts:,} cuts, the audio of {checked.read:,} read ({hours:.2f} h)")
+    show.line(f"{said}: {checked.cuts:,} cuts, the audio of {checked.read:,} read ({hours:.2f} h)")

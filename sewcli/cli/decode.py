@@ -13,6 +13,7 @@ import typer
 from sewcli.base import dist
 from sewcli.base.errors import PartialError, UsageError
 from sewcli.cli import options
+from sewcli.cli.score import show_scores
 from sewcli.decoding.weights import DEFAULT, find_weights
 
 PREFERRED = "test-clean"
@@ -133,7 +134,7 @@ def decode(
     from sewcli.decoding.beam import EXHAUSTIVE, WAV2LETTER, BeamOptions
     from sewcli.decoding.decode_folder import FAILED
     from sewcli.decoding.pipeline import decode
-    from sewcli.scoring.score import print_scores, score_folder
+    from sewcli.scoring.score import score_folder
 
     done = decode(
         chosen,
@@ -157,7 +158,7 @@ def decode(
     )
     whole = [d for d in done if not d.part and (d.new or dist.is_main())]  # another rank shows what it has joined
     if whole:
-        print_scores([score_folder(d.folder) for d in whole if _has_references(d.folder)], as_json=json)
+        show_scores([score_folder(d.folder) for d in whole if _has_references(d.folder)], as_json=json)
     # torchrun would stop the other ranks: there, who joins the shards tells
     if failed := [d for d in (done if shard else whole) if d.failed]:
         raise PartialError(

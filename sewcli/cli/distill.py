@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from sewcli.base.errors import UsageError
-from sewcli.cli import options
+from sewcli.cli import options, show
 from sewcli.cli.decode import folder_of, recogniser, splits_of
 from sewcli.cli.options import given
 
@@ -86,7 +87,7 @@ def distill(
         from sewcli.models.folder import open_source
         from sewcli.training.checked import check_run
 
-        print(dump_yaml(resolved), end="")
+        show.text(dump_yaml(resolved))
         if chosen.exists():
             open_source(chosen)
         check_run(resolved)
@@ -102,7 +103,24 @@ def distill(
         corpus, splits_of(corpus, split), None if lm == "none" else lm, lambda m: folder_of(m) / "decode"
     )
     others = {_name(recogniser(path)): recogniser(path) for path in beside or []}
-    sweep(resolved, depths, exp or options.EXPERIMENTS / name, device, decoding, others, dry=dry_run, as_json=json)
+    done = sweep(resolved, depths, exp or options.EXPERIMENTS / name, device, decoding, others, dry=dry_run)
+    show.text("".join(done.dry_runs))
+    if done.rows:
+        _show(done.rows, decoding.lm, as_json=json)
+    if done.partial:
+        raise done.partial
+
+
+def _show(rows: Sequence[dict[str, Any]], lm: str | None, *, as_json: bool) -> None:
+    from sewcli.compression.table import cells, markdown
+
+    if as_json:
+        show.objects(*rows)
+    elif show.console.is_terminal:
+        titles, lines = cells(rows, lm)
+        show.table([*show.names(titles[0]), *show.figures(*titles[1:])], lines)
+    else:
+        show.text(markdown(rows, lm))
 
 
 def _depths(given: str | None) -> list[int]:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sewcli.base.files import require_new
-from sewcli.cli import options
+from sewcli.cli import options, show
 
 
 class Format(StrEnum):
@@ -48,4 +48,10 @@ def export(
 
     with writing(out):
         require_new(out)  # of another process that was quicker
-        export_model(model, out, format.value, as_json=json)
+        row = export_model(model, out, format.value)
+    if json:
+        show.objects(row)
+        return
+    exact = "; logits within {:.1e} of the model's own, relative to the largest"
+    close = exact.format(row["largest_difference"]) if "largest_difference" in row else ""
+    show.line(f"{out}: {format.value}, {row['parameters']:,} parameters{close}")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sewcli.base import log
-from sewcli.cli import options
+from sewcli.cli import options, show
 from sewcli.cli.options import given
 
 
@@ -62,7 +62,7 @@ def finetune(
         from sewcli.base.config import dump_yaml
         from sewcli.training.checked import check_run
 
-        print(dump_yaml(resolved), end="")
+        show.text(dump_yaml(resolved))
         check_run(resolved)
         return
     if config is None:
@@ -75,4 +75,4 @@ def finetune(
 
     path = Path(chosen)
     name = path.parent.name if path.name == "model" else path.name
-    run(resolved, exp or options.EXPERIMENTS / f"{name}-ft", device, dry=dry_run)
+    show.text(run(resolved, exp or options.EXPERIMENTS / f"{name}-ft", device, dry=dry_run))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sewcli.base.files import require_new
-from sewcli.cli import options
+from sewcli.cli import options, show
 
 
 def import_model(
@@ -37,7 +37,7 @@ def import_model(
     """
     require_new(out)
     from sewcli.base.lock import writing
-    from sewcli.models.folder import describe_folder, load_source, open_source, save_model
+    from sewcli.models.folder import NAMED, count, load_source, open_source, save_model
 
     source = open_source(model, trust_pickle=trust_pickle, dictionary=dictionary)
     loaded, vocabulary = load_source(source)
@@ -46,4 +46,8 @@ def import_model(
         save_model(
             loaded, vocabulary, out, facts={"Imported from": Path(model).name if source.where.is_file() else model}
         )
-    describe_folder(loaded, source.kind, out, as_json=json)
+    family, parameters = loaded.config.family, count(loaded)
+    if json:
+        show.objects({"folder": str(out), "kind": source.kind, "family": family, "parameters": parameters})
+    else:
+        show.line(f"{out}: {NAMED[source.kind]}, {family}, {parameters:,} parameters")

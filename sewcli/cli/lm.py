@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from sewcli.base.errors import UsageError
-from sewcli.cli import options
+from sewcli.cli import options, show
 
 
 class Unit(StrEnum):
@@ -122,7 +121,7 @@ def ngram(
             symbols=vocab,
         )
     if json:
-        print(json_module.dumps(summary, ensure_ascii=False))
+        show.objects(summary)
     else:
         _show(summary)
 
@@ -173,7 +172,10 @@ def score(
         file = locate_model(model, corpus)
         fits = (ngram_fit(file, text) for text in chosen)
     for fit in fits:
-        print(json_module.dumps(fit, ensure_ascii=False) if json else _told(fit, "words"), flush=True)
+        if json:
+            show.objects(fit)
+        else:
+            show.line(_told(fit, "words"))
 
 
 @app.command("train")
@@ -224,7 +226,7 @@ def train(
     if print_config:
         from sewcli.base.config import dump_yaml
 
-        print(dump_yaml(resolved), end="")
+        show.text(dump_yaml(resolved))
         return
 
     from sewcli.training.language_model import run
@@ -285,10 +287,10 @@ def official(
         )
     for summary in published.install(source, data or options.DATA, name, vocab):
         if json:
-            print(json_module.dumps(summary, ensure_ascii=False))
+            show.objects(summary)
         else:
-            print(f"{summary['binary'] or summary['model']}: {summary['source']}, {summary['bytes']:,} bytes")
-            print(f"{summary['lexicon']}: {summary['lexicon_words']:,} words")
+            show.line(f"{summary['binary'] or summary['model']}: {summary['source']}, {summary['bytes']:,} bytes")
+            show.line(f"{summary['lexicon']}: {summary['lexicon_words']:,} words")
 
 
 def _thresholds(text: str) -> list[int]:
@@ -305,12 +307,12 @@ def _thresholds(text: str) -> list[int]:
 
 def _show(summary: dict[str, Any]) -> None:
     counts = ", ".join(f"{count:,} {k}-grams" for k, count in enumerate(summary["ngrams"], start=1))
-    print(f"{summary['binary'] or summary['model']}: {counts}")
+    show.line(f"{summary['binary'] or summary['model']}: {counts}")
     if summary["lexicon"]:
-        print(f"{summary['lexicon']}: {summary['lexicon_words']:,} words")
+        show.line(f"{summary['lexicon']}: {summary['lexicon_words']:,} words")
     of = "words" if summary["lexicon"] else "letters"
     for fit in summary["dev"]:
-        print(_told(fit, of))
+        show.line(_told(fit, of))
 
 
 def _told(fit: dict[str, Any], of: str) -> str:

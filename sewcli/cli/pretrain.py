@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sewcli.cli import options
+from sewcli.cli import options, show
 from sewcli.cli.options import given
 
 
@@ -57,15 +57,11 @@ def pretrain(
         from sewcli.base.config import dump_yaml
         from sewcli.training.checked import check_run
 
-        print(dump_yaml(resolved), end="")
+        show.text(dump_yaml(resolved))
         check_run(resolved)
         return
 
     from sewcli.training.pretrain import run
 
-    run(
-        resolved,
-        exp or options.EXPERIMENTS / experiment_name("pretrain", config, model, resolved.model),
-        device,
-        dry=dry_run,
-    )
+    folder = exp or options.EXPERIMENTS / experiment_name("pretrain", config, model, resolved.model)
+    show.text(run(resolved, folder, device, dry=dry_run))

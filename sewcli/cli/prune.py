@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sewcli.cli import options
+from sewcli.cli import options, show
 from sewcli.cli.decode import recogniser
 
 
@@ -60,7 +60,7 @@ def prune(
 
     wish = Wish(magnitude, scope.value, heads, feedforward, drop_layers)
     with writing(out):
-        run(
+        row = run(
             recogniser(model),
             out,
             wish,
@@ -68,5 +68,11 @@ def prune(
             split=split,
             seconds=seconds,
             device_name=device,
-            as_json=json,
         )
+    if json:
+        show.objects(row)
+        return
+    share = (
+        f", {100 * row['zeros'] / row['of']:.1f} % zeros in the transformer layers' matrices" if row["zeros"] else ""
+    )
+    show.line(f"{out}: {row['parameters']:,} of {row['parameters_before']:,} parameters{share}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,11 +11,12 @@ import typer
 
 from sewcli.base import dist
 from sewcli.base.errors import PartialError
-from sewcli.cli import options
+from sewcli.cli import options, show
 from sewcli.cli.decode import recogniser, shard_of
 
 if TYPE_CHECKING:
     from sewcli.self_training.label_config import LabelConfig
+    from sewcli.self_training.pseudo_labels import Labelled
 
 
 def pseudo_label(
@@ -70,7 +72,7 @@ def pseudo_label(
     config = build(LabelConfig, merge(flags, parse_sets(sets or [])))
     corpus = data or options.DATA
     if print_config:
-        print(dump_yaml(config), end="")
+        show.text(dump_yaml(config))
         _check(config, corpus, split, without, model)
         return
     chosen = (
@@ -79,7 +81,6 @@ def pseudo_label(
 
     from sewcli.base.device import choose_device
     from sewcli.data.utterances import require_splits
-    from sewcli.self_training.pseudo_labels import print_labels
     from sewcli.self_training.pseudo_labels import pseudo_label as label
 
     splits = list(dict.fromkeys(require_splits(corpus, split, default_prefix="")))
@@ -95,7 +96,7 @@ def pseudo_label(
         shard=mine,
         without=excluded,
     )
-    print_labels([labelled for labelled in done if labelled.new or dist.is_main()], as_json=json)
+    _show([labelled for labelled in done if labelled.new or dist.is_main()], as_json=json)
     if failed := sum(labelled.failed for labelled in done if labelled.entry is not None or shard):
         raise PartialError(
             "utterances-failed",
@@ -120,3 +121,21 @@ def _check(config: LabelConfig, corpus: Path, split: list[str], without: list[st
         if names:
             require_splits(corpus, names, default_prefix="")
     require_models(config, corpus)
+
+
+def _show(done: Sequence[Labelled], *, as_json: bool) -> None:
+    """What was kept of each split, and why the rest was not."""
+    from sewcli.self_training.manifest import CUSTOM
+
+    for split, entry in [(labelled.split, labelled.entry) for labelled in done if labelled.entry is not None]:
+        figures, cuts = entry[CUSTOM], entry["utterances"] + entry["rejected"]
+        if as_json:
+            keys = ("utterances", "hours", "words", "rejected", "reasons", CUSTOM)
+            show.objects({"split": split, **{key: entry[key] for key in keys}})
+            continue
+        counts = {"labelled": entry["utterances"], **entry["reasons"]}
+        rows = [[name, f"{count:,}", f"{100 * count / cuts:.1f} %"] for name, count in counts.items()]
+        show.table([*show.names(split), *show.figures("cuts", "share")], rows)
+        if errors := figures["label_errors"]:
+            kept, every = (100 * errors[which]["wer"] for which in ("kept", "all"))
+            show.line(f"word error rate of the labels: {kept:.2f} % (of all texts: {every:.2f} %)")

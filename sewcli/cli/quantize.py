@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sewcli.cli import options
+from sewcli.cli import options, show
 from sewcli.cli.decode import recogniser
 
 
@@ -45,12 +45,19 @@ def quantize(
     from sewcli.models.source import resolve
 
     with writing(out):
-        run(
+        facts = run(
             resolve(recogniser(model)),
             out,
             data=data or options.DATA,
             split=split,
             clips=clips,
             seed=1 if seed is None else seed,
-            as_json=json,
         )
+    if json:
+        show.objects(facts)
+        return
+    show.line(
+        f"{out}: int8, {facts['bytes'] / 1e6:.1f} MB, {facts['bytes'] / facts['source_bytes']:.2f} of the model's; on "
+        f"{facts['held_out']} other clips logits {facts['logit_error']:.1%} off, and another best symbol in "
+        f"{facts['changed_frames']:.1%} of the frames"
+    )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from sewcli.base.errors import UsageError
-from sewcli.cli import options
+from sewcli.cli import options, show
 
 FORMS = (".html", ".md", ".json")
 
@@ -70,7 +71,7 @@ def _report(roots: list[Path], wanted: list[Path], audio: int, data: Path | None
     from sewcli.base import log
     from sewcli.base.files import write_json, write_text
     from sewcli.report.experiments import find_experiments
-    from sewcli.report.rows import print_rows, result_rows
+    from sewcli.report.rows import result_rows
 
     found = find_experiments(roots)
     rows = result_rows(found)
@@ -92,6 +93,59 @@ def _report(roots: list[Path], wanted: list[Path], audio: int, data: Path | None
         if path.suffix == ".json":
             write_json(path, rows)
     if rows:
-        print_rows(rows, as_json=json)
+        show_rows(rows, as_json=json)
     for note in [note for exp in found for note in exp.notes]:
         log.warn(note)
+
+
+def show_rows(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
+    """The table, or a JSON object a line."""
+    if as_json:
+        show.objects(*rows)
+        return
+    nist = any(row["nist_greedy"] is not None or row["nist_lm"] is not None for row in rows)
+    columns = [
+        *show.names("experiment"),
+        *show.names("model", spare=2),
+        *show.figures("parameters", spare=4),
+        *show.figures("pre-trained", spare=5),
+        *show.figures("hours", spare=6),
+        *show.figures("updates", spare=7),
+        *show.names("split"),
+        *show.figures("WER greedy", "WER LM"),
+        *(show.figures("NIST greedy / LM", spare=1) if nist else []),
+        *show.figures("real-time factor greedy / LM", spare=3),
+    ]
+    show.table(columns, [_cells(row, nist) for row in rows])
+
+
+def _cells(row: dict[str, Any], nist: bool) -> list[str]:
+    return [
+        row["name"],
+        row["model"] or "?",
+        f"{row['parameters']:,}" if row["parameters"] else "?",
+        _pretraining(row),
+        f"{row['hours']:.2f}" if row["hours"] is not None else "?",
+        f"{row['updates']:,}" if row["updates"] is not None else "?",
+        row["split"],
+        _with_interval(row, "greedy"),
+        f"{_with_interval(row, 'lm')} ({row['lm']})" if row["lm"] else "-",
+        *([f"{show.percent(row['nist_greedy'], 1)} / {show.percent(row['nist_lm'], 1)}"] if nist else []),
+        f"{_factor(row['rtf_greedy'])} / {_factor(row['rtf_lm'])}",
+    ]
+
+
+def _pretraining(row: dict[str, Any]) -> str:
+    if not row["pretrained"]:
+        return "no"
+    return f"{row['pretrain_updates']:,} updates" if row["pretrain_updates"] is not None else "yes"
+
+
+def _with_interval(row: dict[str, Any], kind: str) -> str:
+    bounds = row[f"interval_{kind}"]
+    between = f" [{100 * bounds[0]:.1f}, {100 * bounds[1]:.1f}]" if bounds else ""
+    return show.percent(row[f"wer_{kind}"], 1) + between
+
+
+def _factor(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

@@ -9,6 +9,7 @@ import typer
 
 from sewcli.base.errors import UsageError
 from sewcli.cli import options
+from sewcli.cli.score import show_scores
 
 
 def rescore(
@@ -71,7 +72,7 @@ def rescore(
     )
     from sewcli.decoding.rescore import rescore as write
     from sewcli.lm.neural import NeuralLanguageModel
-    from sewcli.scoring.score import print_scores, score_folder
+    from sewcli.scoring.score import score_folder
 
     chosen = None if weights is None else read_weights(weights)
     model = NeuralLanguageModel(lm, choose_device(device))
@@ -101,4 +102,4 @@ def rescore(
             done.append(write(scored, model, build(RescoreWeights, base.model_dump() | own), found))
     spoken = [folder for folder, scored in zip(done, lists, strict=True) if scored.references]
     if spoken:
-        print_scores([score_folder(folder) for folder in spoken], as_json=json)
+        show_scores([score_folder(folder) for folder in spoken], as_json=json)

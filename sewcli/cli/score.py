@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from sewcli.base.errors import UsageError
-from sewcli.cli import options
+from sewcli.cli import options, show
 
 
 def score(
@@ -59,20 +60,105 @@ def score(
         sew score exp/a/decode/mine-test-greedy --against exp/b/decode/mine-test-greedy --by-speaker
         less exp/sew-d-mid-ft/decode/librispeech-test-clean-greedy/errors.txt
     """
-    from sewcli.scoring.score import find_folders, print_scores, score_folder
+    from sewcli.scoring.score import find_folders, score_folder
 
     if against is not None:
-        from sewcli.scoring.against import compare_folders, print_comparison
+        from sewcli.scoring.against import compare_folders
 
         if folders is None or len(folders) != 1:
             raise UsageError(
                 "option-missing", "--against compares two systems", hint="give one decode folder before it"
             )
         options.warn_without_effect(context, "with --against", "nist")
-        print_comparison(compare_folders(folders[0], against, by_speaker=by_speaker, data=data), as_json=json)
+        show_comparison(compare_folders(folders[0], against, by_speaker=by_speaker, data=data), as_json=json)
         return
     found = [folder for root in folders or [options.EXPERIMENTS] for folder in find_folders(root)]
     scores = [score_folder(folder, by_speaker=by_speaker, data=data, tool=nist) for folder in dict.fromkeys(found)]
     if not any("nist" in found for found in scores):
         options.warn_without_effect(context, "where the corpus has no STM", "nist")
-    print_scores(scores, as_json=json)
+    show_scores(scores, as_json=json)
+
+
+def show_scores(scores: Sequence[dict[str, Any]], *, as_json: bool) -> None:
+    """A row a decode folder and a part of an STM, or a JSON object a line."""
+    if as_json:
+        show.objects(*scores)
+        return
+    from sewcli.scoring.agreement import RATES
+    from sewcli.text.agreement import WORD
+
+    rate = "/".join(dict.fromkeys(RATES[score["unit"]] for score in scores)) or RATES[WORD]
+    units = "/".join(dict.fromkeys(f"{score['unit']}s" for score in scores)) or f"{WORD}s"
+    columns = [
+        *show.names("system", "split", "decoder"),
+        *show.figures(rate),
+        *show.figures("95 % interval", spare=1),
+        *show.figures("CER", spare=2),
+        *show.figures("95 % interval", spare=7),
+        *show.figures(f"errors / {units}", spare=3),
+        *show.figures("sub", "del", "ins", spare=6),
+        *show.figures("utterances", spare=5),
+        *show.figures("with errors", spare=4),
+    ]
+    show.table(columns, _rows(scores))
+
+
+def show_comparison(found: dict[str, Any], *, as_json: bool) -> None:
+    """Lines, or a JSON object."""
+    if as_json:
+        show.objects(found)
+        return
+    low, high = found["interval"]
+    pairs = found["mapsswe"]
+    show.line(
+        f"A  {100 * found['wer_a']:6.2f} %  {found['a']}\n"
+        f"B  {100 * found['wer_b']:6.2f} %  {found['b']}\n"
+        f"A - B  {100 * found['difference']:+.2f} points, 95 % interval {100 * low:+.2f} to {100 * high:+.2f} "
+        f"(bootstrap over {found['utterances']} utterances{' by speaker' if found['over'] == 'speakers' else ''})\n"
+        f"paired bootstrap  p = {found['p_bootstrap']:.4f}; A is better in {100 * found['better']:.1f} % of the draws\n"
+        f"MAPSSWE           p = {pairs['p']:.4f}; z = {pairs['z']:+.3f} over {pairs['segments']} segments\n"
+        f"side by side: {found['transcripts']}"
+    )
+
+
+def _rows(scores: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
+    systems = [_system(Path(score["folder"])) for score in scores]
+    alike = {system.name for system in systems if len({s for s in systems if s.name == system.name}) > 1}
+    for system, score in zip(systems, scores, strict=True):
+        yield [
+            str(system) if system.name in alike else system.name,
+            str(score["split"]),
+            str(score["decoder"]),
+            show.percent(score["wer"]),
+            _between(score["wer_interval"]),
+            show.percent(score["cer"]),
+            _between(score["cer_interval"]),
+            *_counted(score),
+            f"{100 * score['sentence_error_rate']:.1f} %",
+        ]
+        for part, of_it in _nist_rows(score):
+            yield ["", f"  {part}", of_it["tool"], show.percent(of_it["wer"]), "", "", "", *_counted(of_it), ""]
+
+
+def _system(folder: Path) -> Path:
+    """The experiment that a decode folder is of; one that stands by itself is its own."""
+    return folder.parent.parent if folder.parent.name == "decode" and folder.parent.parent.name else folder
+
+
+def _between(bounds: tuple[float, float]) -> str:
+    low, high = bounds
+    return f"{100 * low:.2f} - {show.percent(high)}"
+
+
+def _counted(score: Mapping[str, Any]) -> list[str]:
+    errors = score["substitutions"] + score["deletions"] + score["insertions"]
+    names = ("substitutions", "deletions", "insertions", "utterances")
+    return [f"{errors:,} / {score['words']:,}", *(f"{score[name]:,}" for name in names)]
+
+
+def _nist_rows(score: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    if of_all := score.get("nist"):
+        tool = {"tool": f"STM and GLM, {of_all['tool']}"}
+        yield "all, as NIST", of_all | tool
+        for part, of_it in of_all["parts"].items():
+            yield part, of_it | tool

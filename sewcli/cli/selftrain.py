@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sewcli.cli import options
+from sewcli.cli import options, show
 
 HELP = "A recipe by name (`sew recipes`), or a YAML file of what differs."
 
@@ -57,12 +57,10 @@ def selftrain(
         sew selftrain --model exp/sew-tiny-ft --untranscribed small --final sew-d-mid --set final_finetune.updates=80000
         sew selftrain --untranscribed train-rest --set label.filter.keep=0.8 --set begin=last --set labelled_times=8
     """
-    import json as json_module
-
     from sewcli.base.config import dump_yaml
     from sewcli.self_training.config import SelfTrainingConfig
     from sewcli.self_training.rounds import check_plan, self_train, started_from
-    from sewcli.self_training.table import print_rounds
+    from sewcli.self_training.table import cells
     from sewcli.training.recipes import compose, read
 
     named = read("selftrain", config).settings.get("model") if config else None
@@ -79,15 +77,15 @@ def selftrain(
     )
     resolved = compose(SelfTrainingConfig, "selftrain", config, flags, sets or [])
     if print_config:
-        print(dump_yaml(resolved), end="")
+        show.text(dump_yaml(resolved))
         check_plan(resolved, exp)
         return
     rows = self_train(resolved, exp, device)
     if json:
-        for row in rows:
-            print(json_module.dumps(row, ensure_ascii=False))
-    else:
-        print_rounds(rows)
+        show.objects(*rows)
+        return
+    titles, lines = cells(rows)
+    show.table([*show.names(titles[0]), *show.figures(*titles[1:])], lines)
 
 
 def _inner(model: str) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json as json_module
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sewcli.base.errors import PartialError, UsageError
-from sewcli.cli import options
+from sewcli.cli import options, show
 
 
 def shar(
@@ -37,7 +36,6 @@ def shar(
     """
     import os
 
-    from sewcli.base import log
     from sewcli.data.packing import pack
     from sewcli.data.utterances import require_splits
 
@@ -48,19 +46,10 @@ def shar(
         done = pack(data, name, out, shard_size=shard_size, jobs=jobs or os.cpu_count() or 1)
         failed += done.failed
         if json:
-            print(
-                json_module.dumps(
-                    {
-                        "split": name,
-                        "cuts": done.cuts,
-                        "hours": done.hours,
-                        "shards": done.shards,
-                        "failed": done.failed,
-                    }
-                )
-            )
+            counts = {"cuts": done.cuts, "hours": done.hours, "shards": done.shards, "failed": done.failed}
+            show.objects({"split": name, **counts})
         else:
-            log.stdout.print(f"{out / name}: {done.cuts:,} cuts, {done.hours:.2f} h in {done.shards:,} shards")
+            show.line(f"{out / name}: {done.cuts:,} cuts, {done.hours:.2f} h in {done.shards:,} shards")
     if failed:
         raise PartialError(
             "utterances-failed",

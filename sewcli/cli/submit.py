@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sewcli.base.errors import UsageError, nearest
-from sewcli.cli import options
+from sewcli.cli import options, show
 
 if TYPE_CHECKING:
     from submitit import AutoExecutor
@@ -74,7 +73,6 @@ def submit(
     }
     _check(command)
 
-    from sewcli.base import log
     from sewcli.cli.job import Job
 
     try:
@@ -86,9 +84,9 @@ def submit(
         ) from None
     logs = [str(job.paths.stderr).replace("_0_log", f"_{rank}_log") for rank in range(nodes * (tasks or max(1, gpus)))]
     if json:
-        print(json_module.dumps({"job": job.job_id, "logs": logs}))
+        show.objects({"job": job.job_id, "logs": logs})
     else:
-        log.stdout.print(f"job {job.job_id}, its log: {logs[0]}")
+        show.line(f"job {job.job_id}, its log: {logs[0]}")
 
 
 def _executor(folder: Path, cluster: str, requeues: int) -> AutoExecutor:

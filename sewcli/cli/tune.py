@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sewcli.cli import options
+from sewcli.cli import options, show
 from sewcli.cli.decode import folder_of, recogniser
 
+if TYPE_CHECKING:
+    from sewcli.decoding.tune import Trial, Tuned
+
 PREFERRED = "dev-other"
+SHOWN = 10  # trials of the second table
 
 
 def tune(
@@ -60,7 +64,6 @@ def tune(
     from sewcli.base.device import choose_device
     from sewcli.data.utterances import require_splits
     from sewcli.decoding.beam import BeamOptions
-    from sewcli.decoding.surface import print_tuned
     from sewcli.decoding.tune import tune
 
     names = require_splits(corpus, [split] if split else None, default_prefix="dev")
@@ -77,9 +80,53 @@ def tune(
         limit=trials,
         jobs=jobs,
     )
-    print_tuned(tuned, as_json=json)
+    _show(tuned, as_json=json)
     for edge in tuned.edges():
         log.warn(edge)
     free = " --lexicon-free" if lexicon_free else ""
     wide = f" --beam {beam}" if beam != BeamOptions().beam else ""
     log.info(f"use them: sew decode --model {chosen} --data {corpus} --lm {lm}{free}{wide} --weights {tuned.folder}")
+
+
+def _show(tuned: Tuned, *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from sewcli.decoding.weights import FILE
+
+    if as_json:
+        trials = [{**asdict(trial), "wer": trial.wer} for trial in tuned.trials]
+        best = {**asdict(tuned.best), "wer": tuned.best.wer}
+        show.objects({"weights": str(tuned.folder / FILE), "best": best, "trials": trials})
+        return
+    _show_surface(tuned)
+    _show_best(tuned)
+
+
+def _show_surface(tuned: Tuned) -> None:
+    """Rows are weights of the language model, columns word scores; `*` is the lowest."""
+    rates = {(trial.lm_weight, trial.word_score): trial.wer for trial in tuned.trials}
+    weights = tuned.axes[0].grid()
+    scores = tuned.axes[1].grid() if len(tuned.axes) > 1 else [0.0]
+    lowest = min((rates[point] for w in weights for s in scores if (point := (w, s)) in rates), default=0)
+    rows = []
+    for weight in weights:
+        found = [rates.get((weight, score)) for score in scores]
+        rows.append([f"{weight:g}", *("" if r is None else f"{100 * r:.2f}{'*' * (r == lowest)}" for r in found)])
+    titles = [f"word score {score:g}" for score in scores] if len(scores) > 1 else [""]
+    show.table(show.figures("lm weight", *titles), rows, title="WER %")
+
+
+def _show_best(tuned: Tuned) -> None:
+    from sewcli.decoding.weights import DEFAULT
+
+    ordered = sorted(tuned.trials, key=lambda trial: (trial is not tuned.best, trial.errors))
+    rows = [[*_cells(trial), "chosen" if trial is tuned.best else ""] for trial in ordered[:SHOWN]]
+    show.table(
+        [*show.figures("lm weight", "word score", "errors", "WER %"), *show.names("")],
+        [*rows, [*_cells(tuned.start), DEFAULT]],
+        title=f"the best of {len(tuned.trials)} trials, over {tuned.best.words:,} words",
+    )
+
+
+def _cells(trial: Trial) -> list[str]:
+    return [f"{trial.lm_weight:g}", f"{trial.word_score:g}", f"{trial.errors:,}", f"{100 * trial.wer:.2f}"]

@@ -181,8 +181,11 @@ def usable(
     return kept
 
 
-def run(config: DistillConfig, exp: Path, device: torch.device, *, dry: bool = False) -> None:
+def run(config: DistillConfig, exp: Path, device: torch.device, *, dry: bool = False) -> str:
     """One student: data, models, loop. `dry`: one update of the largest batches, nothing written.
+
+    Returns:
+        Of a dry run what it took, and the config; else nothing.
 
     Raises:
         SewError: whatever is missing, with the command that comes first.
@@ -206,4 +209,4 @@ def run(config: DistillConfig, exp: Path, device: torch.device, *, dry: bool = F
     counts = [sum(p.numel() for p in each.parameters()) for each in (model, teacher)]
     depth = f"{model.config.layers} layers, {counts[0]:,} parameters"
     what = f"{model.config.name}, {depth}; its teacher {teacher.config.layers}, {counts[1]:,}; on {device}"
-    run_experiment(task, exp, device, what, dry=dry)
+    return run_experiment(task, exp, device, what, dry=dry)

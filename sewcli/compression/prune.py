@@ -6,7 +6,6 @@ What goes is what matters least on some audio (`importance.py`), or is smallest 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,16 +71,14 @@ def prune(
     split: str | None,
     seconds: float,
     device_name: str,
-    as_json: bool = False,
-) -> None:
-    """Prune the recogniser `source` into the model folder `out`.
+) -> dict[str, Any]:
+    """Prune the recogniser `source` into the model folder `out`; returns counts, as `sew prune --json` prints them.
 
     Args:
         source, out: a recogniser, and the folder to write.
         wish: what shall be left.
         data, split, seconds: the audio that tells what matters: so much of a split; all dev* when None.
         device_name: where to compute.
-        as_json: say what was done as a JSON object.
 
     Raises:
         UsageError: nothing to do, more than there is, an option without effect, or a folder in the way.
@@ -113,11 +110,7 @@ def prune(
     }
     save_ctc(work.model.cpu(), vocabulary, out, facts=facts)
     write_json(out / REPORT, told | work.told)
-    if as_json:
-        print(json.dumps({"folder": str(out), **told}))
-    else:
-        share = f", {100 * found / of:.1f} % zeros in the transformer layers' matrices" if found else ""
-        print(f"{out}: {told['parameters']:,} of {before:,} parameters{share}")
+    return {"folder": str(out), **told}
 
 
 def _require_sense(wish: Wish) -> None:

@@ -11,7 +11,6 @@ Shapes: S samples, T frames, V symbols.
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import sys
@@ -51,10 +50,8 @@ class Difference:
     changed: float
 
 
-def quantize(
-    source: Path, out: Path, *, data: Path, split: str | None, clips: int, seed: int, as_json: bool = False
-) -> None:
-    """Write the folder `out` that `--model` takes, and say on stdout how much smaller it is and how far from fp32.
+def quantize(source: Path, out: Path, *, data: Path, split: str | None, clips: int, seed: int) -> dict[str, Any]:
+    """Write the folder `out` that `--model` takes; returns how much smaller it is and how far from fp32.
 
     Args:
         source: a recogniser's folder or file, or its fp32 graph.
@@ -62,7 +59,6 @@ def quantize(
         data, split: where the audio for the ranges is; train* when no split is named, or else all.
         clips: how many utterances.
         seed: which.
-        as_json: one JSON object in place of a line.
 
     Raises:
         UsageError: an extra is missing, the model has no graph form or is quantized already, `out` is there, or no corpus.
@@ -79,7 +75,7 @@ def quantize(
     log.info(f"ranges of activations: {len(used)} clips, {sum(map(len, used)) / SAMPLE_RATE:.0f} s of audio")
     quantized = quantized_graph(graph, used)
     facts: dict[str, Any] = {"source": str(source), "clips": len(used), "seed": seed, "data": str(data)}
-    facts["source_bytes"] = before = _weight_bytes(source)
+    facts["source_bytes"] = _weight_bytes(source)
     with atomic_folder(out) as temporary:
         needed("openvino").save_model(quantized, temporary / XML, compress_to_fp16=True)
         facts["bytes"] = (temporary / WEIGHTS).stat().st_size
@@ -88,13 +84,7 @@ def quantize(
         facts |= {"logit_error": difference.error, "changed_frames": difference.changed}
         complete_graph(temporary, graph.config, graph.vocabulary, "int8", facts)
         write_text(temporary / "README.md", _card(graph, facts))
-    if as_json:
-        print(json.dumps({"folder": str(out), **facts}))
-        return
-    print(
-        f"{out}: int8, {facts['bytes'] / 1e6:.1f} MB, {facts['bytes'] / before:.2f} of the model's; on {len(held)} other "
-        f"clips logits {difference.error:.1%} off, and another best symbol in {difference.changed:.1%} of the frames"
-    )
+    return {"folder": str(out), **facts, "held_out": len(held)}
 
 
 def quantized_graph(graph: Graph, clips: Sequence[np.ndarray]) -> Any:

@@ -6,7 +6,9 @@ Runs that are done are passed over and one that was stopped goes on, so the same
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sewcli.base import dist, log
 from sewcli.base.device import choose_device
@@ -18,6 +20,15 @@ from sewcli.compression.table import Decoding, compare, require_comparable, writ
 from sewcli.training.loop import MODEL
 
 
+@dataclass
+class Sweep:
+    """rows: of the table; dry_runs: what each took; partial: audio was passed over."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    dry_runs: list[str] = field(default_factory=list)
+    partial: PartialError | None = None
+
+
 def sweep(
     config: DistillConfig,
     layers: Sequence[int],
@@ -27,8 +38,7 @@ def sweep(
     beside: Mapping[str, Path],
     *,
     dry: bool = False,
-    as_json: bool = False,
-) -> None:
+) -> Sweep:
     """Distil a student of each depth, and tell how they compare.
 
     Args:
@@ -39,10 +49,8 @@ def sweep(
         decoding: what the error rates are of.
         beside: other models for the table, by name.
         dry: one update of the largest batches of each, nothing written.
-        as_json: the table as an object a line.
 
     Raises:
-        PartialError: all is done, but some audio could not be read.
         SewError: whatever is missing, with the command that comes first.
     """
     depths: list[int | None] = [*layers] or [config.layers]
@@ -51,18 +59,19 @@ def sweep(
     require_comparable([Path(config.teacher), *beside.values()], decoding, device)
     dist.start(device)
     runs = {depth: prefix if depth is None else prefix.with_name(f"{prefix.name}-L{depth}") for depth in depths}
-    partial: PartialError | None = None
+    done = Sweep()
     for depth, exp in runs.items():
         try:
-            distill.run(config.model_copy(update={"layers": depth}), exp, device, dry=dry)
+            shown = distill.run(config.model_copy(update={"layers": depth}), exp, device, dry=dry)
+            done.dry_runs += [shown] if shown else []
         except PartialError as error:  # of audio that was passed over; the other students come all the same
-            partial = error
+            done.partial = error
     many = dist.world_size() > 1
     dist.stop()
     if many and not dry:
         log.info("the table: the same command without torchrun, which finds the students done")
     elif not dry:
         models = {"teacher": Path(config.teacher), **{exp.name: exp / MODEL for exp in runs.values()}, **beside}
-        write_table(compare(models, decoding, device), decoding.lm, prefix, as_json=as_json)
-    if partial:
-        raise partial
+        done.rows = compare(models, decoding, device)
+        write_table(done.rows, decoding.lm, prefix)
+    return done

@@ -6,7 +6,6 @@ something. Any model folders will do: students, pruned models, models trained wi
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -164,29 +163,33 @@ def error_rates(model: Path, decoding: Decoding, device: torch.device) -> dict[s
     return rates
 
 
-def markdown(rows: Sequence[Mapping[str, Any]], lm: str | None) -> str:
-    """The rows as a table."""
+def cells(rows: Sequence[Mapping[str, Any]], lm: str | None) -> tuple[list[str], list[list[str]]]:
+    """The titles of the columns, and the cells of each row."""
     splits = list(rows[0]["wer"]) if rows else []
     searches = ["greedy", *(["lm"] if lm else [])]
     named = {"greedy": "greedy", "lm": Path(lm).name.split(".")[0] if lm else ""}
-    head = ["model", "layers", "parameters", "MB", "time"]
-    head += [f"WER {split} {named[search]}" for split in splits for search in searches]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    titles = ["model", "layers", "parameters", "MB", "time"]
+    titles += [f"WER {split} {named[search]}" for split in splits for search in searches]
+    lines = []
     for row in rows:
         parameters = f"{row['parameters']:,}" + (f", {100 * row['zeros']:.0f} % zeros" if row["zeros"] > 0.001 else "")
-        cells = [row["name"], str(row["layers"]), parameters, f"{row['megabytes']:.1f}", f"{row['time']:.2f}"]
         rates = [row["wer"][split].get(search) for split in splits for search in searches]
-        cells += ["-" if rate is None else f"{100 * rate:.1f} %" for rate in rates]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+        line = [row["name"], str(row["layers"]), parameters, f"{row['megabytes']:.1f}", f"{row['time']:.2f}"]
+        lines.append(line + ["-" if rate is None else f"{100 * rate:.1f} %" for rate in rates])
+    return titles, lines
 
 
-def write_table(rows: Sequence[Mapping[str, Any]], lm: str | None, prefix: Path, *, as_json: bool) -> None:
-    """Write PREFIX.json and PREFIX.md, and print the table (or an object a line) to stdout."""
+def markdown(rows: Sequence[Mapping[str, Any]], lm: str | None) -> str:
+    """The rows as a table."""
+    titles, lines = cells(rows, lm)
+    ruled = ["| " + " | ".join(line) + " |\n" for line in (titles, *lines)]
+    return "".join([ruled[0], "|" + "---|" * len(titles) + "\n", *ruled[1:]])
+
+
+def write_table(rows: Sequence[Mapping[str, Any]], lm: str | None, prefix: Path) -> None:
+    """Write PREFIX.json and PREFIX.md."""
     write_json(prefix.with_name(f"{prefix.name}.json"), list(rows))
-    text = markdown(rows, lm)
-    write_text(prefix.with_name(f"{prefix.name}.md"), text)
-    print("\n".join(json.dumps(row) for row in rows) if as_json else text, end="\n" if as_json else "")
+    write_text(prefix.with_name(f"{prefix.name}.md"), markdown(rows, lm))
 
 
 def _load(path: Path, device: torch.device) -> _Loaded:

@@ -7,7 +7,6 @@ run, and nothing large is allocated before the file's own list of shapes has bee
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -192,15 +191,6 @@ def load_source(source: Source, overrides: Mapping[str, Any] | None = None) -> t
     source.tensors.require_finite({names[name]: tensor for name, tensor in state.items()})
     model.load_state_dict(state, assign=True)
     return model, vocabulary
-
-
-def describe_folder(model: AnyModel, kind: Kind, folder: Path, *, as_json: bool) -> None:
-    """One line on stdout about a folder that was written."""
-    row = {"folder": str(folder), "kind": kind, "family": model.config.family, "parameters": count(model)}
-    if as_json:
-        print(json.dumps(row))
-    else:
-        print(f"{folder}: {NAMED[kind]}, {model.config.family}, {row['parameters']:,} parameters")
 
 
 def read_config(folder: str | Path) -> ModelConfig:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,13 @@ from sewcli.runtimes.openvino_folder import save_openvino
 GRAPHS = {"onnx": save_onnx, "openvino": save_openvino}
 
 
-def export_model(reference: str, out: Path, form: str, *, as_json: bool = False) -> None:
-    """Write a model to the folder `out` and say on stdout what was written.
+def export_model(reference: str, out: Path, form: str) -> dict[str, Any]:
+    """Write a model to the folder `out`; returns facts about what was written, as `sew export --json` prints them.
 
     Args:
         reference: folder, fairseq file or Hub id.
         out: folder to write.
         form: "hf", "fairseq", "onnx" or "openvino".
-        as_json: one JSON object in place of a line.
 
     Raises:
         UsageError: the form cannot hold this kind of model, or needs a package that is not there.
@@ -43,10 +41,4 @@ def export_model(reference: str, out: Path, form: str, *, as_json: bool = False)
         save_fairseq(model, vocabulary, out)
     else:
         save_model(model, vocabulary, out)
-    if as_json:
-        print(json.dumps(row))
-        return
-    line = f"{out}: {form}, {row['parameters']:,} parameters"
-    if form in GRAPHS:
-        line += f"; logits within {row['largest_difference']:.1e} of the model's own, relative to the largest"
-    print(line)
+    return row

@@ -6,7 +6,6 @@ wav2vec 2.0's appendix.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -56,24 +55,6 @@ def compare_folders(a: Path, b: Path, *, by_speaker: bool = False, data: Path | 
         "mapsswe": asdict(pairs),
         "transcripts": str(report),
     }
-
-
-def print_comparison(found: dict[str, Any], *, as_json: bool) -> None:
-    """Lines on stdout, or a JSON object."""
-    if as_json:
-        print(json.dumps(found, ensure_ascii=False))
-        return
-    low, high = found["interval"]
-    pairs = found["mapsswe"]
-    log.stdout.print(
-        f"A  {100 * found['wer_a']:6.2f} %  {found['a']}\n"
-        f"B  {100 * found['wer_b']:6.2f} %  {found['b']}\n"
-        f"A - B  {100 * found['difference']:+.2f} points, 95 % interval {100 * low:+.2f} to {100 * high:+.2f} "
-        f"(bootstrap over {found['utterances']} utterances{' by speaker' if found['over'] == 'speakers' else ''})\n"
-        f"paired bootstrap  p = {found['p_bootstrap']:.4f}; A is better in {100 * found['better']:.1f} % of the draws\n"
-        f"MAPSSWE           p = {pairs['p']:.4f}; z = {pairs['z']:+.3f} over {pairs['segments']} segments\n"
-        f"side by side: {found['transcripts']}"
-    )
 
 
 def _same_utterances(rows_a: Sequence[dict[str, Any]], rows_b: Sequence[dict[str, Any]], a: Path, b: Path) -> None:

@@ -6,14 +6,10 @@ published with. Writes `score.json` (rates, intervals, counts), `utterances.json
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from sewcli.base import log
 from sewcli.base.errors import DataError, UsageError
@@ -27,7 +23,7 @@ from sewcli.scoring.agreement import RATES, Compared, compared
 from sewcli.scoring.significance import interval
 from sewcli.scoring.telephone import timed_words
 from sewcli.scoring.wer import Counts, WordErrors, character_errors, sum_counts, word_errors
-from sewcli.text.agreement import TEXT, WORD
+from sewcli.text.agreement import TEXT
 
 HYPOTHESES, DECODED, SCORE, UTTERANCES = "hyps.jsonl", "decode.json", "score.json", "utterances.jsonl"
 ERRORS = "errors.txt"
@@ -162,36 +158,6 @@ def _decode_folders(root: Path) -> list[Path]:
     return sorted(root / path for path in found if not any(part.startswith(TEMPORARY) for part in path.parts))
 
 
-def print_scores(scores: Sequence[dict[str, Any]], *, as_json: bool) -> None:
-    """A table on stdout, or a JSON object a line."""
-    if as_json:
-        for score in scores:
-            print(json.dumps(score, ensure_ascii=False))
-        return
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for column in ("split", "decoder"):
-        table.add_column(column)
-    name = "/".join(dict.fromkeys(RATES[score["unit"]] for score in scores)) or RATES[WORD]
-    units = "/".join(dict.fromkeys(f"{score['unit']}s" for score in scores)) or f"{WORD}s"
-    rates = (name, "95 % interval", "CER", "95 % interval")
-    for column in (*rates, f"errors / {units}", "sub", "del", "ins", "utterances", "with errors"):
-        table.add_column(column, justify="right")
-    for score in scores:
-        table.add_row(
-            str(score["split"]),
-            str(score["decoder"]),
-            _percent(score["wer"]),
-            _between(score["wer_interval"]),
-            _percent(score["cer"]),
-            _between(score["cer_interval"]),
-            *_counted(score),
-            f"{100 * score['sentence_error_rate']:.1f} %",
-        )
-        for part, of_it in _nist_rows(score):
-            table.add_row(f"  {part}", of_it["tool"], _percent(of_it["wer"]), "", "", "", *_counted(of_it), "")
-    log.stdout.print(table)
-
-
 def _percent(rate: float) -> str:
     return f"{100 * rate:.2f} %"
 
@@ -199,20 +165,6 @@ def _percent(rate: float) -> str:
 def _between(bounds: tuple[float, float]) -> str:
     low, high = bounds
     return f"{100 * low:.2f} - {_percent(high)}"
-
-
-def _counted(score: Mapping[str, Any]) -> list[str]:
-    errors = score["substitutions"] + score["deletions"] + score["insertions"]
-    names = ("substitutions", "deletions", "insertions", "utterances")
-    return [f"{errors:,} / {score['words']:,}", *(f"{score[name]:,}" for name in names)]
-
-
-def _nist_rows(score: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    if of_all := score.get("nist"):
-        tool = {"tool": f"STM and GLM, {of_all['tool']}"}
-        yield "all, as NIST", of_all | tool
-        for part, of_it in of_all["parts"].items():
-            yield part, of_it | tool
 
 
 def _data(decoded: Mapping[str, Any], data: Path | None) -> Path:

@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from sewcli.artifacts.data_folder import RejectedRow, SplitEntry, is_done
 from sewcli.artifacts.digest import model_digest, settings_digest
@@ -38,7 +36,6 @@ from sewcli.scoring.wer import word_errors
 from sewcli.self_training.filters import Candidate, judge
 from sewcli.self_training.label_config import BEST_PATHS, LabelConfig
 from sewcli.self_training.manifest import (
-    CUSTOM,
     WORK,
     Account,
     of_utterance,
@@ -224,31 +221,6 @@ class _Work:
         hypotheses = [sha256(place / HYPOTHESES) for place in (folder, chosen)]
         inputs = settings_digest([hypotheses, told, config.filter.model_dump(), sorted(lost.items())])
         return Account(inputs, told, {"filter": config.filter.model_dump(mode="json")})
-
-
-def print_labels(done: Sequence[Labelled], *, as_json: bool) -> None:
-    """A table on stdout of what was kept and why the rest was not, or a JSON object a split."""
-    import json
-
-    entries = [(labelled.split, labelled.entry) for labelled in done if labelled.entry is not None]
-    if as_json:
-        for split, entry in entries:
-            names = ("utterances", "hours", "words", "rejected", "reasons", CUSTOM)
-            told = {name: value for name, value in entry.items() if name in names}
-            print(json.dumps({"split": split, **told}, ensure_ascii=False))
-        return
-    for split, entry in entries:
-        figures, cuts = entry[CUSTOM], entry["utterances"] + entry["rejected"]
-        table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-        table.add_column(split, no_wrap=True)
-        for title in ("cuts", "share"):
-            table.add_column(title, justify="right", no_wrap=True)
-        for name, count in (("labelled", entry["utterances"]), *entry["reasons"].items()):
-            table.add_row(name, f"{count:,}", f"{100 * count / cuts:.1f} %")
-        log.stdout.print(table)
-        if errors := figures["label_errors"]:
-            kept, every = (100 * errors[which]["wer"] for which in ("kept", "all"))
-            log.stdout.print(f"word error rate of the labels: {kept:.2f} % (of all texts: {every:.2f} %)")
 
 
 def _unfit(utterance: Utterance, config: LabelConfig) -> str | None:

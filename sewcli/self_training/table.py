@@ -5,30 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-
-from sewcli.base import log
-
 RESULTS, TABLE = "selftrain.json", "selftrain.md"
 SEARCHES = {"greedy": "greedy", "lm": "with LM"}
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """The table as Markdown."""
-    titles, lines = _titles(rows), [_cells(row, _columns(rows)) for row in rows]
+    titles, lines = cells(rows)
     ruler = ["---", *("---:" for _ in titles[1:])]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in (titles, ruler, *lines))
 
 
-def print_rounds(rows: Sequence[Mapping[str, Any]]) -> None:
-    """The table on stdout."""
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for number, title in enumerate(_titles(rows)):
-        table.add_column(title, justify="right" if number else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*_cells(row, _columns(rows)))
-    log.stdout.print(table)
+def cells(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """The titles of the columns, and the cells of each row."""
+    return _titles(rows), [_cells(row, _columns(rows)) for row in rows]
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:

@@ -165,8 +165,11 @@ def _encode(vocabulary: Vocabulary, utterance: Utterance) -> list[int] | DataErr
         return error
 
 
-def run(config: FinetuneConfig, exp: Path, device_name: str, *, dry: bool = False) -> None:
+def run(config: FinetuneConfig, exp: Path, device_name: str, *, dry: bool = False) -> str:
     """Everything behind `sew finetune`: data, model, loop; `dry`: one update of the largest batches, nothing written.
+
+    Returns:
+        Of a dry run what it took, and the config; else nothing.
 
     Raises:
         SewError: whatever is missing, with the command that comes first.
@@ -190,8 +193,9 @@ def run(config: FinetuneConfig, exp: Path, device_name: str, *, dry: bool = Fals
     reader = Reader(train, None if dry else exp, config.data.max_rejected, left_out)
     task = Finetuning(config, model, vocabulary, train, valid, reader)
     size = f"{model.config.name}, {sum(p.numel() for p in model.parameters()):,} parameters on {device}"
-    run_experiment(task, exp, device, size, dry=dry)
+    shown = run_experiment(task, exp, device, size, dry=dry)
     dist.stop()
+    return shown
 
 
 def chosen_vocabulary(config: FinetuneConfig) -> Vocabulary:

@@ -1,6 +1,6 @@
 """The largest micro-batches first: too little memory shows in the first minute, not in the night.
 
-Also `--dry-run`: everything is built, the largest micro-batches make one update, and what it took is printed above the
+Also `--dry-run`: everything is built, the largest micro-batches make one update, and what it took stands above the
 whole config. A rehearsal leaves no trace in weights, statistics or random draws (these are keyed by step).
 """
 
@@ -85,13 +85,16 @@ def out_of_memory(task: Task, device: torch.device) -> Iterator[None]:
         ) from None
 
 
-def dry_run(task: Task, device: torch.device, parts: str) -> None:
-    """Make one update of the largest micro-batches, and print what it took, and the config, as a YAML file to stdout.
+def dry_run(task: Task, device: torch.device, parts: str) -> str:
+    """Make one update of the largest micro-batches; returns what it took, and the config, as a YAML file.
 
     Args:
         task: with its model and data.
         device: where.
         parts: what was built, in a line.
+
+    Returns:
+        Nothing on ranks but the first.
 
     Raises:
         UsageError: not enough memory on the device.
@@ -106,7 +109,7 @@ def dry_run(task: Task, device: torch.device, parts: str) -> None:
         step = _timed(device, optimizer.step)
     each_pass = max(passes[len(worst) :])
     if not dist.is_main():
-        return
+        return ""
     world, updates = dist.world_size(), plan.epoch(0)
     each = math.ceil(config.batch.micro_batches / world)
     update = each * each_pass + step
@@ -123,7 +126,7 @@ def dry_run(task: Task, device: torch.device, parts: str) -> None:
         f"({config.batch.size / update:.0f} {config.batch.speed[1]}), without waiting for files or other ranks",
         f"in all: {config.updates:,} updates, {hours * world:,.1f} {unit}-hours ({hours / 24:,.2f} days)",
     ]
-    print("".join(f"# {line}\n" for line in lines) + dump_yaml(config), end="")
+    return "".join(f"# {line}\n" for line in lines) + dump_yaml(config)
 
 
 def useful_ranks(micro_batches: int, world: int, unit: str) -> str:

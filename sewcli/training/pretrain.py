@@ -212,8 +212,11 @@ def hold_out(
     return train or list(utterances), [u for i, u in enumerate(utterances) if i in chosen]
 
 
-def run(config: PretrainConfig, exp: Path, device_name: str, *, dry: bool = False) -> None:
+def run(config: PretrainConfig, exp: Path, device_name: str, *, dry: bool = False) -> str:
     """Everything behind `sew pretrain`: data, model, loop; `dry`: one update of the largest batches, nothing written.
+
+    Returns:
+        Of a dry run what it took, and the config; else nothing.
 
     Raises:
         SewError: whatever is missing, with the command that comes first.
@@ -231,8 +234,9 @@ def run(config: PretrainConfig, exp: Path, device_name: str, *, dry: bool = Fals
     reader = Reader(train, None if dry else exp, config.data.max_rejected)
     task = Pretraining(config, model, train, valid, reader)
     size = f"{model.config.name}, {sum(p.numel() for p in model.parameters()):,} parameters on {device}"
-    run_experiment(task, exp, device, size, dry=dry)
+    shown = run_experiment(task, exp, device, size, dry=dry)
     dist.stop()
+    return shown
 
 
 def _warn_of_micro_batches(name: str, config: PretrainConfig) -> None:

@@ -17,7 +17,7 @@ from sewcli.training.loop import train as train_loop
 from sewcli.training.memory_check import dry_run, warn_of_idle_ranks
 
 
-def run_experiment(task: CutsTask, exp: Path, device: torch.device, what: str, *, dry: bool) -> None:
+def run_experiment(task: CutsTask, exp: Path, device: torch.device, what: str, *, dry: bool) -> str:
     """Train, from the beginning or from where it was stopped, and tell of audio that could not be read.
 
     Args:
@@ -27,6 +27,9 @@ def run_experiment(task: CutsTask, exp: Path, device: torch.device, what: str, *
         what: the model, in a line.
         dry: only make one update of the largest batches, and write nothing.
 
+    Returns:
+        Of a dry run what it took, and the config; else nothing.
+
     Raises:
         PartialError: all is done, but some audio could not be read.
         SewError: whatever the loop stops at.
@@ -35,8 +38,7 @@ def run_experiment(task: CutsTask, exp: Path, device: torch.device, what: str, *
     warn_of_idle_ranks(task)
     if dry:
         hours = " and ".join(f"{_hours(cuts):.2f} h" for cuts in (task.train, task.valid))
-        dry_run(task, device, f"{what}; {hours} to train and to validate on")
-        return
+        return dry_run(task, device, f"{what}; {hours} to train and to validate on")
     open_experiment(exp, task.config)
     record_data(exp, task.train, task.valid)
     task.reader.list_left_out()
@@ -44,6 +46,7 @@ def run_experiment(task: CutsTask, exp: Path, device: torch.device, what: str, *
     train_loop(task, exp, device)
     average_run(task, exp, device)
     report_rejected(task.reader)
+    return ""
 
 
 def _hours(cuts: Sequence[Utterance]) -> float:

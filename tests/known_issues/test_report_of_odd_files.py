@@ -100,13 +100,9 @@ def test_names_are_never_markup(name: str, tmp_path: Path, sew_here) -> None:
 
 @pytest.mark.fault("input-21")
 def test_console_and_bars_take_names_as_text(capsys: pytest.CaptureFixture[str]) -> None:
-    from rich.table import Table
+    from sewcli.cli import show
 
-    from sewcli.base import log
-
-    table = Table("[/x]", title="[/t]")
-    table.add_row("[/x] :warning:", end_section=True)
-    log.stdout.print(table)
-    log.stdout.print("[/x] [red]a")
+    show.table(show.names("[/x]"), [["[/x] :warning:"]], title="[/t]")
+    show.line("[/x] [red]a")
     out = capsys.readouterr().out
     assert "[/t]" in out and "[/x] :warning:" in out and "[/x] [red]a" in out

@@ -9,9 +9,10 @@ import pytest
 
 from sewcli.base.errors import DataError
 from sewcli.base.files import write_json, write_jsonl
+from sewcli.cli.score import show_scores
 from sewcli.scoring.against import compare_folders
 from sewcli.scoring.agreement import compared
-from sewcli.scoring.score import print_scores, score_folder
+from sewcli.scoring.score import score_folder
 from sewcli.scoring.wer import character_errors, word_errors
 from sewcli.text.agreement import mismatches, text_facts
 from sewcli.text.form import TextForm
@@ -132,7 +133,7 @@ def test_phones_have_a_phone_error_rate(tmp_path: Path, capfd) -> None:
     assert (score["unit"], score["per"], score["words"]) == ("phone", 1 / 4, 4)
     assert (tmp_path / "errors.txt").read_text().startswith("PER 25.00 %")
     assert "WER" not in (tmp_path / "errors.txt").read_text()
-    print_scores([score], as_json=False)
+    show_scores([score], as_json=False)
     shown = capfd.readouterr().out
     assert "PER" in shown and "errors / phones" in shown and "WER" not in shown
 

@@ -8,12 +8,13 @@ from report_folders import decoding, experiment
 
 from sewcli.base.errors import UsageError
 from sewcli.base.files import read_json, read_jsonl, write_json, write_jsonl
+from sewcli.cli.report import show_rows
 from sewcli.report.browser import pieces
 from sewcli.report.curves import BINS, Point, read_curves, thinned
 from sewcli.report.experiments import find_experiments
 from sewcli.report.figures import curve_groups
 from sewcli.report.markdown import sparkline
-from sewcli.report.rows import print_rows, result_rows
+from sewcli.report.rows import result_rows
 from sewcli.report.tables import error_tables, pair_table, run_table, summary_table
 from sewcli.report.testsets import differences, find_test_sets
 from sewcli.scoring.score import score_folder
@@ -38,7 +39,7 @@ def test_rows_have_intervals_and_every_language_model(exp: Path, capsys: pytest.
         assert row["parameters"] == 935_167
     assert {row["wer_lm"] for row in rows} == {0.0, scores["test-4gram-beam50"]["wer"]}
     capsys.readouterr()
-    print_rows(rows, as_json=False)
+    show_rows(rows, as_json=False)
     low, high = scores["test-greedy"]["wer_interval"]
     assert f"[{100 * low:.1f}, {100 * high:.1f}]" in capsys.readouterr().out
 
@@ -56,7 +57,7 @@ def test_rows_of_models_from_elsewhere_and_of_nist(tmp_path: Path, capsys: pytes
         and not row["pretrained"]
         and row["nist_greedy"] == 0.25
     )
-    print_rows([row], as_json=False)
+    show_rows([row], as_json=False)
     assert "25.0 % / -" in capsys.readouterr().out
     (test_set,) = find_test_sets(find_experiments([tmp_path]))
     assert summary_table([test_set]).rows[0][6] == "25.00"

@@ -8,7 +8,8 @@ from support.sew_command import run_sew
 
 from sewcli.base.errors import DataError, UsageError
 from sewcli.base.files import write_json, write_jsonl
-from sewcli.scoring.against import compare_folders, print_comparison
+from sewcli.cli.score import show_comparison
+from sewcli.scoring.against import compare_folders
 
 TEXT = "THE CAT SAT ON THE MAT AND SLEPT"
 
@@ -48,7 +49,7 @@ def test_the_better_of_two(folders: tuple[Path, Path], capsys: pytest.CaptureFix
     assert "A has fewer errors in 49 utterances, B in 2, as many both in 49" in report
     assert "u000  (+1)\n  REF  THE CAT SAT ON THE MAT AND SLEPT\n  A    THE CAT SAT ON THE HAT" in report
     assert "u004" not in report  # both have it right
-    print_comparison(found, as_json=False)
+    show_comparison(found, as_json=False)
     assert "MAPSSWE" in capsys.readouterr().out
 
 

@@ -8,7 +8,8 @@ from nist_tools import needs_sctk
 
 from sewcli.base.errors import DataError
 from sewcli.base.files import read_json, write_json, write_jsonl
-from sewcli.scoring.score import print_scores, score_folder
+from sewcli.cli.score import show_scores
+from sewcli.scoring.score import score_folder
 
 SEGMENTS = {  # reference in the STM; text in letters; what was recognised
     ("sw_1", "A", 0): ("(%HESITATION) ON T. V.", "ON T V", "ON T V I"),
@@ -53,7 +54,7 @@ def test_as_nist(folder: Path, tool: str, capsys: pytest.CaptureFixture[str]) ->
     assert list(found["parts"]) == ["Switchboard", "CallHome"]
     assert found["parts"]["CallHome"]["substitutions"] == 1 and found["parts"]["Switchboard"]["utterances"] == 3
     assert score["wer"] > found["wer"] and score["utterances"] == 4
-    print_scores([score], as_json=False)
+    show_scores([score], as_json=False)
     printed = capsys.readouterr().out
     assert "CallHome" in printed and f"STM and GLM, {tool}" in printed
 

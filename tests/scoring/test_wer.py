@@ -6,7 +6,8 @@ import pytest
 
 from sewcli.base.errors import DataError, UsageError
 from sewcli.base.files import read_json, read_jsonl, write_json, write_jsonl
-from sewcli.scoring.score import find_folders, print_scores, score_folder
+from sewcli.cli.score import show_scores
+from sewcli.scoring.score import find_folders, score_folder
 from sewcli.scoring.wer import Counts, character_errors, word_errors
 
 
@@ -80,7 +81,7 @@ def test_a_scored_folder_has_the_rate_and_its_worst_utterances_first(
     assert [row["id"] for row in read_jsonl(folder / "utterances.jsonl")] == ["2", "1"]
     assert find_folders(folder.parents[2]) == find_folders(folder) == [folder]
     assert score["without_reference"] == 1 and "1 hypotheses have no reference" in capsys.readouterr().err
-    print_scores([score], as_json=False)
+    show_scores([score], as_json=False)
     assert "25.00 %" in capsys.readouterr().out
 
 
@@ -100,7 +101,7 @@ def test_the_character_error_rate_has_an_interval_too(tmp_path: Path, capsys: py
     low, high = score["cer_interval"]
     assert score["cer"] == 0.125 and 0.09 < low < 0.125 < high < 0.16
     assert f"CER 12.50 % (95 % interval {100 * low:.2f} - {100 * high:.2f} %)" in (tmp_path / "errors.txt").read_text()
-    print_scores([score], as_json=False)
+    show_scores([score], as_json=False)
     assert f"{100 * low:.2f}" in capsys.readouterr().out
 
 
