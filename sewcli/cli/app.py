@@ -50,6 +50,7 @@ from sewcli.cli import (
     score,
     selftrain,
     shar,
+    show,
     submit,
     transcribe,
     tune,
@@ -146,7 +147,7 @@ app.command("submit")(submit.submit)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"sew {__version__}")
+        show.line(f"sew {__version__}")
         raise typer.Exit
 
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json as json_module
 from typing import Annotated, Any
 
 import typer
 
-from sewcli.cli import options
-
-LIST = "{:42} {:8} {:>5} {:>6} {:>6} {:>7} {:>9} {:>9} {:>9}  {}"
-ACCOUNT = "{:38} {:24} {:>14} {:>13} {:>9}"
+from sewcli.cli import options, show
 
 
 def models(
@@ -39,11 +35,11 @@ def models(
     if tables:
         from sewcli.models import models_page
 
-        print(models_page.page(), end="")
+        show.text(models_page.page())
     elif figures:
         from sewcli.models import published_page
 
-        print(published_page.page(), end="")
+        show.text(published_page.page())
     elif name:
         print_model(name, as_json=json)
     else:
@@ -54,19 +50,26 @@ def print_models(*, as_json: bool = False) -> None:
     """Print the zoo and the paper's variants, a line each."""
     from sewcli.models.sizes import every_name, sizes
 
-    rows = map(sizes, every_name())
     if as_json:
-        for row in rows:
-            print(json_module.dumps(row))
+        show.objects(*map(sizes, every_name()))
         return
-    head = ("model", "family", "width", "layers", "kernel", "squeeze", "size", "paper", "extractor", "")
-    print(LIST.format(*head).rstrip())
-    for row in rows:
-        plain = [row[key] for key in ("name", "family", "width", "layers", "position_kernel", "squeeze")]
+    rows = []
+    for row in map(sizes, every_name()):
+        plain = [str(row[key]) for key in ("name", "family", "width", "layers", "position_kernel", "squeeze")]
         paper = f"{row['paper_parameters']} M" if row["paper_parameters"] else "-"
         ours = f"{row[str(row['paper_counts'] or 'parameters')] / 1e6:.2f} M"
         extractor = f"{row['extractor_parameters'] / 1e6:.2f} M"
-        print(LIST.format(*plain, ours, paper, extractor, row["description"]).rstrip())
+        rows.append([*plain, ours, paper, extractor, row["description"]])
+    columns = [
+        *show.names("model"),
+        *show.names("family", spare=2),
+        *show.figures("width", "layers"),
+        *show.figures("kernel", "squeeze", spare=1),
+        *show.figures("size", "paper"),
+        *show.figures("extractor", spare=3),
+        *show.names("", spare=4),
+    ]
+    show.table(columns, rows)
 
 
 def print_model(name: str, *, as_json: bool = False) -> None:
@@ -89,20 +92,21 @@ def print_model(name: str, *, as_json: bool = False) -> None:
     flops = paper_flops(config)
     if as_json:
         row |= {"macs_10s": macs, "extractor_macs_10s": of_extractor, "extractor_flops_as_in_table_2": flops}
-        print(json_module.dumps({**row, "parts": [asdict(part) for part in parts]}))
+        show.objects({**row, "parts": [asdict(part) for part in parts]})
         return
     _print_sizes(row)
-    print(f"\nOne utterance of {SECONDS} s; GMAC: billions of multiply-accumulates\n")
-    print(ACCOUNT.format("part", "", "output", "parameters", "GMAC"))
+    show.line(f"\nOne utterance of {SECONDS} s; GMAC: billions of multiply-accumulates\n")
+    rows = []
     for part, number in folded(parts):
         first = part.name if number == 1 else f"{part.name}-{int(part.name.rpartition('.')[2]) + number - 1}, each"
         shape = " x ".join(map(str, part.shape)) if part.shape else ""
-        print(ACCOUNT.format(first, part.kind, shape, f"{part.parameters:,}", f"{part.macs / 1e9:.3f}"))
-    print(ACCOUNT.format("all", "", "", f"{row['parameters']:,}", f"{macs / 1e9:.3f}"))
+        rows.append([first, part.kind, shape, f"{part.parameters:,}", f"{part.macs / 1e9:.3f}"])
+    rows.append(["all", "", "", f"{row['parameters']:,}", f"{macs / 1e9:.3f}"])
+    show.table([*show.names("part"), *show.names("", spare=1), *show.figures("output", "parameters", "GMAC")], rows)
     if flops:
         own = extractor_parts(name)
         cost = next((f"; the paper prints {c.flops}" for c in COSTS if extractor_parts(c.model) == own), "")
-        print(f"\nextractor: {of_extractor / 1e9:.3f} GMAC; counted as in table 2: {flops / 1e9:.2f} G{cost}")
+        show.line(f"\nextractor: {of_extractor / 1e9:.3f} GMAC; counted as in table 2: {flops / 1e9:.2f} G{cost}")
 
 
 def _print_sizes(row: dict[str, Any]) -> None:
@@ -116,4 +120,4 @@ def _print_sizes(row: dict[str, Any]) -> None:
     }
     for key, value in shown.items():
         if value:
-            print(f"{key:18} {value}")
+            show.line(f"{key:18} {value}")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json as json_module
 from typing import Annotated
 
 import typer
 
-from sewcli.cli import options
-
-LINE = "{:9} {:46} {:16} {}"
+from sewcli.cli import options, show
 
 
 def recipes(
@@ -36,7 +33,7 @@ def recipes(
     elif tables:
         from sewcli.training.recipes_page import page
 
-        print(page(), end="")
+        show.text(page())
     else:
         _print(as_json=json)
 
@@ -45,16 +42,17 @@ def _print(as_json: bool) -> None:
     """One line a recipe."""
     from sewcli.training.recipes_page import differs, recipes
 
-    if not as_json:
-        print(LINE.format("verb", "recipe", "WER", "differs"))
+    rows = []
     for verb, name, recipe in recipes():
         about = recipe.about
         if as_json:
             row = {"verb": verb, "name": name, "inherits": recipe.inherits}
-            print(json_module.dumps({**row, "about": about and about.model_dump(), "own": recipe.own}))
+            show.objects({**row, "about": about and about.model_dump(), "own": recipe.own})
         else:
             wer = about.wer if about and isinstance(about.wer, str) else ""
-            print(LINE.format(verb, name, wer, differs(recipe)).rstrip())
+            rows.append([verb, name, wer, differs(recipe)])
+    if rows:
+        show.table([*show.names("verb", "recipe"), *show.figures("WER"), *show.names("differs")], rows)
 
 
 def _check() -> None:
@@ -69,4 +67,4 @@ def _check() -> None:
     found = check_figures()
     if found.differences:
         raise DataError("figures-differ", "\n  ".join(["figures differ from those of the papers:", *found.differences]))
-    print(f"{found.figures:,} figures compared, 0 differ: {', '.join(found.places)}")
+    show.line(f"{found.figures:,} figures compared, 0 differ: {', '.join(found.places)}")
