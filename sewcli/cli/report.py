@@ -106,15 +106,19 @@ def show_rows(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     nist = any(row["nist_greedy"] is not None or row["nist_lm"] is not None for row in rows)
     columns = [
         *show.names("experiment"),
-        *show.names("model", spare=2),
-        *show.figures("parameters", spare=4),
-        *show.figures("pre-trained", spare=5),
-        *show.figures("hours", spare=6),
-        *show.figures("updates", spare=7),
+        *show.names("model", spare=4),
+        *show.figures("parameters", spare=5),
+        *show.figures("pre-trained", spare=6),
+        *show.figures("hours", spare=7),
+        *show.figures("updates", spare=8),
         *show.names("split"),
-        *show.figures("WER greedy", "WER LM"),
-        *(show.figures("NIST greedy / LM", spare=1) if nist else []),
-        *show.figures("real-time factor greedy / LM", spare=3),
+        *show.figures("WER greedy"),
+        *show.figures("95 % interval", spare=3),
+        *show.names("LM"),
+        *show.figures("WER LM"),
+        *show.figures("95 % interval", spare=1),
+        *(show.figures("NIST greedy / LM", spare=2) if nist else []),
+        *show.figures("real-time factor greedy / LM", spare=9),
     ]
     show.table(columns, [_cells(row, nist) for row in rows])
 
@@ -128,8 +132,11 @@ def _cells(row: dict[str, Any], nist: bool) -> list[str]:
         f"{row['hours']:.2f}" if row["hours"] is not None else "?",
         f"{row['updates']:,}" if row["updates"] is not None else "?",
         row["split"],
-        _with_interval(row, "greedy"),
-        f"{_with_interval(row, 'lm')} ({row['lm']})" if row["lm"] else "-",
+        show.percent(row["wer_greedy"], 1),
+        _interval(row["interval_greedy"]),
+        row["lm"] or "-",
+        show.percent(row["wer_lm"], 1),
+        _interval(row["interval_lm"]),
         *([f"{show.percent(row['nist_greedy'], 1)} / {show.percent(row['nist_lm'], 1)}"] if nist else []),
         f"{_factor(row['rtf_greedy'])} / {_factor(row['rtf_lm'])}",
     ]
@@ -141,10 +148,8 @@ def _pretraining(row: dict[str, Any]) -> str:
     return f"{row['pretrain_updates']:,} updates" if row["pretrain_updates"] is not None else "yes"
 
 
-def _with_interval(row: dict[str, Any], kind: str) -> str:
-    bounds = row[f"interval_{kind}"]
-    between = f" [{100 * bounds[0]:.1f}, {100 * bounds[1]:.1f}]" if bounds else ""
-    return show.percent(row[f"wer_{kind}"], 1) + between
+def _interval(bounds: Sequence[float] | None) -> str:
+    return f"[{100 * bounds[0]:.1f}, {100 * bounds[1]:.1f}]" if bounds else "-"
 
 
 def _factor(value: float | None) -> str:

@@ -21,9 +21,17 @@ from rich.text import Text
 
 from sewcli.base import log
 
-FOLDED = 20  # columns that a name gets before a column of figures goes for it
+FOLDED = 32  # columns that a name gets before another column goes for it
+BETWEEN = 2  # columns between two of a table
 
-console = Console(soft_wrap=True, **log.PLAIN)
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """A reader that has gone is no error (`sew score | head -3`); rich would leave with exit code 1."""
+        raise BrokenPipeError
+
+
+console = _Console(soft_wrap=True, **log.PLAIN)
 
 
 @dataclass(frozen=True)
@@ -75,12 +83,14 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str | Text]], title
         columns = [_broken(column, [row[n] for row in cells]) for n, column in enumerate(columns)]
     widths = [_width(column, [row[n] for row in cells]) for n, column in enumerate(columns)]
     shown = list(range(len(columns)))
-    while narrow and sum(_least(columns[n], widths[n]) + 1 for n in shown) > console.width:
+    while narrow and sum(_least(columns[n], widths[n]) + BETWEEN for n in shown) - BETWEEN > console.width:
         least = max(reversed(shown), key=lambda n: columns[n].spare)
         if not columns[least].spare:
             break
         shown.remove(least)
-    drawn = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title=title, title_justify="left")
+    drawn = Table(
+        box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, title=title, title_justify="left"
+    )
     for n in shown:
         column = columns[n]
         drawn.add_column(
@@ -91,7 +101,7 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str | Text]], title
         )
     for row in cells:
         drawn.add_row(*(row[n] for n in shown))
-    everything = Console(width=sum(widths) + 2 * len(widths) + len(title or ""), soft_wrap=True, **log.PLAIN)
+    everything = _Console(width=sum(widths) + BETWEEN * len(widths) + len(title or ""), soft_wrap=True, **log.PLAIN)
     (console if narrow else everything).print(drawn)
     if gone := [" ".join(columns[n].title.split()) for n in range(len(columns)) if n not in shown]:
         log.info(f"no room for: {', '.join(gone)} (a wider terminal, a pipe and --json have them)")
