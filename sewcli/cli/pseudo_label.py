@@ -131,7 +131,7 @@ def _show(done: Sequence[Labelled], *, as_json: bool) -> None:
         figures, cuts = entry[CUSTOM], entry["utterances"] + entry["rejected"]
         if as_json:
             keys = ("utterances", "hours", "words", "rejected", "reasons", CUSTOM)
-            show.objects({"split": split, **{key: entry[key] for key in keys}})
+            show.objects({"split": split, **{key: value for key, value in entry.items() if key in keys}})
             continue
         counts = {"labelled": entry["utterances"], **entry["reasons"]}
         rows = [[name, f"{count:,}", f"{100 * count / cuts:.1f} %"] for name, count in counts.items()]
