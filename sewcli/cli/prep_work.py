@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 import re
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ import typer
 
 from sewcli.artifacts.data_folder import REJECTED, Splits
 from sewcli.base.errors import PartialError, UsageError
+from sewcli.cli import show
 
 Out = Annotated[Path | None, typer.Option(help="Where to write.", show_default="data/CORPUS, or data/mini with --mini")]
 Subset = Annotated[
@@ -64,20 +64,22 @@ def _show(summaries: Splits, *, as_json: bool) -> None:
     if as_json:
         for name, summary in summaries.items():
             counts = {k: v for k, v in summary.items() if k not in ("folder", "inputs", "outputs")}
-            print(json_module.dumps({"split": name, **counts}))
+            show.objects({"split": name, **counts})
         return
 
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    from sewcli.base import log
-
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("split", no_wrap=True)
     published = any(summary.get("published") for summary in summaries.values())
-    titles = [title for name in ("utterances", "hours", "speakers") for title in (name, "published")]
-    for title in (*(title for title in titles if published or title != "published"), "words", "set aside"):
-        table.add_column(title, justify="right", no_wrap=True)
+    columns = [
+        *show.names("split"),
+        *show.figures("utterances"),
+        *show.figures("published", spare=1),
+        *show.figures("hours"),
+        *show.figures("published", spare=2),
+        *show.figures("speakers", spare=4),
+        *show.figures("published", spare=3),
+        *show.figures("words", spare=5),
+        *show.figures("set aside"),
+    ]
+    rows = []
     for name, summary in summaries.items():
         figures, cells = summary.get("published") or {}, []
         shown = {
@@ -88,5 +90,5 @@ def _show(summaries: Splits, *, as_json: bool) -> None:
         for key, count in shown.items():
             figure = figures.get(key)
             cells += [count, *(["-" if figure is None else f"{figure:,}"] if published else [])]
-        table.add_row(name, *cells, f"{summary['words']:,}", f"{summary['rejected']:,}")
-    log.stdout.print(table)
+        rows.append([name, *cells, f"{summary['words']:,}", f"{summary['rejected']:,}"])
+    show.table([column for column in columns if published or column.title != "published"], rows)
