@@ -3,8 +3,9 @@
 # make setup-k2   .k2, a second environment on Python 3.9 for k2, which checks alignments (1.8 GB)
 # make test    lint, types, floors and the quick tests;   make test-long   the slow proofs
 # make fuzz    N=10000 damaged files through the commands that read them: tracebacks, crashes, hangs, files accepted that are not whole
+# make docs    links, anchors and every command of README and docs;   make sizes   files, lines and functions by room
 # make test-gpu   what needs a GPU: the fused kernels and whole updates on it
-.PHONY: setup setup-dev setup-k2 demo test test-long test-gpu fuzz lint clean
+.PHONY: setup setup-dev setup-k2 demo test test-long test-gpu fuzz lint docs sizes clean
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
@@ -46,6 +47,12 @@ test-long: setup-dev
 
 test-gpu: setup-dev
 	$(BIN)/python -m pytest tests/gpu tests/nn/test_disentangled_fused.py tests/nn/test_disentangled_compiled.py
+
+docs: setup-dev
+	$(BIN)/python -m pytest -n0 tests/cli/test_documentation.py tests/test_api.py -k "page or readme or anchor or runnable"
+
+sizes: | $(BIN)/python
+	$(BIN)/python .ci/sizes.py
 
 N ?= 10000
 SEED ?= 1
