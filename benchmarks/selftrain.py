@@ -24,7 +24,7 @@ from sewcli.base.files import read_json, write_json, write_text
 from sewcli.corpora.miniatures.sentences import sentences
 from sewcli.data.utterances import read_split
 from sewcli.scoring.wer import word_errors
-from sewcli.self_training.filters import Candidate, judge
+from sewcli.self_training.filters import RawUtterance, filter_labels
 from sewcli.self_training.label_config import FilterConfig
 from sewcli.self_training.manifest import WORK
 from sewcli.self_training.pseudo_labels import candidates_of
@@ -99,8 +99,8 @@ def filters(data: Path, work: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def kept(name: str, candidates: list[Candidate], config: FilterConfig, share: float | None = None) -> dict[str, Any]:
-    chosen = judge(candidates, config)[0]
+def kept(name: str, candidates: list[RawUtterance], config: FilterConfig, share: float | None = None) -> dict[str, Any]:
+    chosen = filter_labels(candidates, config)[0]
     errors = word_errors([c.reference or "" for c in chosen], [c.text for c in chosen])
     right = sum(count.errors == 0 for count in errors.utterances)
     return {

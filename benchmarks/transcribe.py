@@ -137,7 +137,7 @@ def join(
 
 def times_of(recogniser: Transcriber, wave: np.ndarray, window: float, overlap: float) -> Times:
     listener = Listener(recogniser, Layout.of(recogniser.config, window, overlap), "recording")
-    words: list[Span] = [word for line in (*listener.hear(wave), *listener.close()) for word in line.words]
+    words: list[Span] = [word for line in (*listener.accept_waveform(wave), *listener.close()) for word in line.words]
     return [(word.text, word.start) for word in words]
 
 

@@ -376,7 +376,9 @@ def _segments(listeners: Sequence[Any], blocks: Iterator[np.ndarray], channels: 
     split = channels == "split"
     for block in blocks:
         for number, listener in enumerate(listeners):
-            yield from (_segment(line, number if split else None) for line in listener.hear(block[:, number]))
+            yield from (
+                _segment(line, number if split else None) for line in listener.accept_waveform(block[:, number])
+            )
     for number, listener in enumerate(listeners):
         yield from (_segment(line, number if split else None) for line in listener.close())
 

@@ -27,7 +27,7 @@ from sewcli.base.parsing import parse_json
 from sewcli.base.processes import in_processes
 from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.corpora.joining import OVERSHOOT, Spans, cut_out
-from sewcli.corpora.utterances import MIX, Candidate, Content, Piece, Rejection, Split
+from sewcli.corpora.utterances import MIX, Content, PreparedUtterance, RawUtterance, Rejection, Split
 
 AUDIO, LEDGER = "audio", ".checked"  # sub-folders of a prepared corpus
 Shard = tuple[int, int]
@@ -79,9 +79,9 @@ class Outcome:
     """What is wrong with single utterances, by id."""
 
 
-def gather(split: Split, candidates: Sequence[Candidate], out: Path) -> list[Sound]:
+def gather(split: Split, candidates: Sequence[RawUtterance], out: Path) -> list[Sound]:
     """The sound files of a split, sorted by path."""
-    by_file: dict[Path, list[Candidate]] = {}
+    by_file: dict[Path, list[RawUtterance]] = {}
     for candidate in candidates:
         by_file.setdefault(candidate.path, []).append(candidate)
     return [
@@ -158,7 +158,7 @@ def made_name(stem: str, channel: int) -> str:
     return f"{stem}-{side}.flac"
 
 
-def resolve(split: Split, candidate: Candidate, outcome: Outcome, folder: Path) -> Piece | Rejection:
+def resolve(split: Split, candidate: RawUtterance, outcome: Outcome, folder: Path) -> PreparedUtterance | Rejection:
     """The samples of an utterance, or why it cannot be used."""
     fault = outcome.error or outcome.faults.get(candidate.id)
     if fault:
@@ -181,7 +181,7 @@ def resolve(split: Split, candidate: Candidate, outcome: Outcome, folder: Path) 
         shown = f"the segment ends at {last / SAMPLE_RATE:.2f} s, the audio at {length / SAMPLE_RATE:.2f} s"
         return Rejection(candidate.id, candidate.path, shown)
     last = min(last, length)
-    return Piece(
+    return PreparedUtterance(
         id=candidate.id,
         path=path,
         recording=path.stem if split.rate else candidate.stem,

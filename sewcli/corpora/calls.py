@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sewcli.corpora.utterances import Candidate, Listing, Rejection
+from sewcli.corpora.utterances import ParsedTranscripts, RawUtterance, Rejection
 from sewcli.text.normalize import outside
 from sewcli.text.rules import Rule, normalise
 
@@ -107,7 +107,7 @@ class Turns:
 
     def __init__(self, rules: Sequence[Rule], *, keep_empty: bool = False) -> None:
         self._rules, self._keep_empty = rules, keep_empty
-        self._candidates: dict[str, Candidate] = {}
+        self._candidates: dict[str, RawUtterance] = {}
         self._rejections: list[Rejection] = []
         self.left_out: Counter[str] = Counter()
         self.changes: Counter[str] = Counter()
@@ -137,7 +137,7 @@ class Turns:
             self.left_out[NOTHING] += 1
         else:
             self.changes.update(changed)
-            self._candidates[identity] = Candidate(
+            self._candidates[identity] = RawUtterance(
                 identity,
                 audio,
                 text,
@@ -152,9 +152,9 @@ class Turns:
         """Set a turn, a side or a whole call aside."""
         self._rejections.append(Rejection(identity, file, reason))
 
-    def listing(self) -> Listing:
+    def listing(self) -> ParsedTranscripts:
         """All of it."""
-        return Listing(list(self._candidates.values()), self._rejections, self.left_out, self.changes)
+        return ParsedTranscripts(list(self._candidates.values()), self._rejections, self.left_out, self.changes)
 
 
 def by_call(found: Iterable[tuple[str, Path]], turns: Turns) -> dict[str, Path]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sewcli.base.errors import UsageError
 from sewcli.corpora.calls import EMPTY, SIDES, Marks, Turns, by_call, commonest, files_below, find_folders, read_lines
-from sewcli.corpora.utterances import Listing, Published, Split
+from sewcli.corpora.utterances import ParsedTranscripts, Published, Split
 from sewcli.text.telephone import FISHER, is_unclear
 
 # Kaldi's fisher_data_prep.sh: 1915 h of 11,699 calls without the (( lines, with noises alone that are left out here.
@@ -72,11 +72,11 @@ def find_splits(corpus: Path) -> list[Split]:
     return [Split(SPLIT, commonest(folders), read, PUBLISHED, choice, rate=8000, convert=True)]
 
 
-def _read(_: Path, folders: Sequence[Path]) -> Listing:
+def _read(_: Path, folders: Sequence[Path]) -> ParsedTranscripts:
     return read_calls(folders)
 
 
-def read_calls(folders: Sequence[Path]) -> Listing:
+def read_calls(folders: Sequence[Path]) -> ParsedTranscripts:
     """Read the transcripts of all calls below `folders`, and find the audio without one."""
     turns = Turns(FISHER)
     audio = by_call(((match[1].lower(), path) for match, path in files_below(folders, AUDIO)), turns)

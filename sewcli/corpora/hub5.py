@@ -18,7 +18,7 @@ from sewcli.base.log import warn
 from sewcli.corpora.calls import DEPTH, Marks, Turns, by_call, files_below, find_folders
 from sewcli.corpora.preparation import fingerprint
 from sewcli.corpora.stm import Segment, read_stm
-from sewcli.corpora.utterances import Listing, Published, Split
+from sewcli.corpora.utterances import ParsedTranscripts, Published, Split
 from sewcli.text.hub5 import RULES
 
 IGNORED = "not scored (IGNORE_TIME_SEGMENT_IN_SCORING)"
@@ -84,7 +84,7 @@ def find_test(corpus: Path, test: TelephoneTest) -> list[Split]:
     ]
 
 
-def read_test(folders: Sequence[Path], stms: Sequence[Path], audio: re.Pattern[str]) -> Listing:
+def read_test(folders: Sequence[Path], stms: Sequence[Path], audio: re.Pattern[str]) -> ParsedTranscripts:
     """The utterances of a test, of the calls below `folders` with names that `audio` matches."""
     turns = Turns(RULES, keep_empty=True)
     calls = by_call(((match[1].lower(), path) for match, path in files_below(folders, audio)), turns)
@@ -145,7 +145,7 @@ def _gender(segment: Segment) -> dict[str, str]:
     return {"gender": sexes.pop()} if len(sexes) == 1 else {}
 
 
-def _read(_: Path, folders: Sequence[Path], stms: Sequence[Path], audio: re.Pattern[str]) -> Listing:
+def _read(_: Path, folders: Sequence[Path], stms: Sequence[Path], audio: re.Pattern[str]) -> ParsedTranscripts:
     return read_test(folders, stms, audio)
 
 

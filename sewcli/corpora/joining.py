@@ -22,7 +22,7 @@ Spans = tuple[tuple[float, float], ...]  # seconds
 
 @dataclass(slots=True)
 class _Utterance:
-    """What has been heard of an utterance: `wave` is filled as its stretches (first and last sample) pass by."""
+    """What has been read of an utterance: `wave` is filled as its stretches (first and last sample) pass by."""
 
     identity: str
     stretches: list[tuple[int, int]]
@@ -36,7 +36,7 @@ class _Utterance:
     def ends(self) -> int:
         return max(last for _, last in self.stretches)
 
-    def hear(self, position: int, block: np.ndarray) -> None:
+    def accept(self, position: int, block: np.ndarray) -> None:
         """Take from a block of the file, which begins at sample `position`, what belongs here."""
         offset = 0
         for first, last in self.stretches:
@@ -47,7 +47,7 @@ class _Utterance:
 
 
 def cut_out(path: Path, info: AudioInfo, joins: Sequence[tuple[str, Spans]]) -> Iterator[tuple[str, np.ndarray | str]]:
-    """Decode a mono file to its end, and yield each utterance once its last stretch has been heard.
+    """Decode a mono file to its end, and yield each utterance once its last segment has been read.
 
     Args:
         path: the file.
@@ -79,7 +79,7 @@ def cut_out(path: Path, info: AudioInfo, joins: Sequence[tuple[str, Spans]]) -> 
             hearing.append(waiting.pop())
             hearing[-1].wave = np.empty(sum(last - first for first, last in hearing[-1].stretches), np.float32)
         for utterance in hearing:
-            utterance.hear(position, block)
+            utterance.accept(position, block)
         position += len(block)
         yield from ((utterance.identity, utterance.wave) for utterance in hearing if utterance.ends <= position)
         hearing = [utterance for utterance in hearing if utterance.ends > position]

@@ -23,7 +23,7 @@ from sewcli.base.errors import DataError, UsageError, nearest
 from sewcli.base.files import read_object
 from sewcli.corpora import librispeech
 from sewcli.corpora.places import is_miniature, require_folder
-from sewcli.corpora.preparation import Candidate, Listing, Published, Rejection, Split
+from sewcli.corpora.preparation import ParsedTranscripts, Published, RawUtterance, Rejection, Split
 
 NAME = "LibriLight"
 DATA = "librispeech"  # prepared beside LibriSpeech, whose dev and test splits these sets are used with
@@ -157,18 +157,20 @@ def _unlabelled(folder: Path) -> list[str]:
     return [name for name in UNLABELLED if any((folder / name).glob("*/*/*.flac"))]
 
 
-def _read_ten_hours(folder: Path) -> Listing:
+def _read_ten_hours(folder: Path) -> ParsedTranscripts:
     """Both halves: the transcripts of a chapter that is in both are two files of one name, each with its own lines."""
     halves = [librispeech.read_part(folder / half) for half in ("1h", "9h")]
-    return Listing([c for half in halves for c in half.candidates], [r for half in halves for r in half.rejections])
+    return ParsedTranscripts(
+        [c for half in halves for c in half.candidates], [r for half in halves for r in half.rejections]
+    )
 
 
-def read_unlabelled(folder: Path) -> Listing:
+def read_unlabelled(folder: Path) -> ParsedTranscripts:
     """Cut the recordings of small, medium or large into stretches of speech.
 
     A recording without its `.json`, or whose `.json` tells of no voice activity, is cut into equal pieces.
     """
-    listing = Listing()
+    listing = ParsedTranscripts()
     recordings = [
         Path(place, name)
         for place, _, names in os.walk(folder, followlinks=True)
@@ -187,7 +189,7 @@ def read_unlabelled(folder: Path) -> Listing:
         speaker, book = str(facts.get("speaker") or path.parent.parent.name), path.parent.name
         for number, (start, end) in enumerate(cuts):
             identity = f"{speaker}-{book}-{path.stem}_{number:04d}"
-            listing.candidates.append(Candidate(identity, path, "", speaker, start, end))
+            listing.candidates.append(RawUtterance(identity, path, "", speaker, start, end))
     return listing
 
 
@@ -343,16 +345,16 @@ def fold_speakers(corpus: Path, speakers: Iterable[str], fold: int) -> list[str]
     return [sorted(group, key=int)[fold] for group in groups.values()]
 
 
-def _read_listed(corpus: Path, wanted: frozenset[str]) -> Listing:
+def _read_listed(corpus: Path, wanted: frozenset[str]) -> ParsedTranscripts:
     """The utterances of a list, wherever in the corpus their chapter is."""
     known = [part for part in librispeech.PARTS if (corpus / part).is_dir()]
     parts = list(dict.fromkeys([*known, *librispeech.found_parts(corpus)]))
-    listing = Listing()
+    listing = ParsedTranscripts()
     chapters = Counter(identity.rpartition("-")[0] for identity in wanted)
     for chapter in sorted(chapters):
         places = [corpus / part / chapter.replace("-", "/") for part in parts]
         place = next((place for place in places if place.is_dir()), None)
-        found = librispeech.read_part(place) if place else Listing()
+        found = librispeech.read_part(place) if place else ParsedTranscripts()
         listing.candidates.extend(c for c in found.candidates if c.id in wanted)
         listing.rejections.extend(r for r in found.rejections if r.id in wanted or r.id == chapter)
     accounted = {c.id for c in listing.candidates} | {r.id for r in listing.rejections}

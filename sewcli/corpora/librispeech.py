@@ -17,7 +17,7 @@ from sewcli.base.files import os_errors_as_usage_errors
 from sewcli.base.log import info
 from sewcli.base.texts import read_lines
 from sewcli.corpora.places import is_miniature, require_folder
-from sewcli.corpora.preparation import Candidate, Listing, Published, Rejection, Split
+from sewcli.corpora.preparation import ParsedTranscripts, Published, RawUtterance, Rejection, Split
 from sewcli.text import normalize
 
 PUBLISHED = {
@@ -182,21 +182,21 @@ def _some(speakers: Collection[str], most: int = 12) -> str:
     return ", ".join(names[:most]) + (f", ... ({len(names)} in all)" if len(names) > most else "")
 
 
-def _read_chosen(folder: Path, leave: frozenset[str]) -> Listing:
+def _read_chosen(folder: Path, leave: frozenset[str]) -> ParsedTranscripts:
     """A part without some of its speakers."""
     listing = read_part(folder)
     candidates = [candidate for candidate in listing.candidates if candidate.speaker not in leave]
-    return Listing(
+    return ParsedTranscripts(
         candidates, [rejection for rejection in listing.rejections if rejection.id.split("-")[0] not in leave]
     )
 
 
-def _read_speakers(corpus: Path, parts: tuple[str, ...], keep: frozenset[str]) -> Listing:
+def _read_speakers(corpus: Path, parts: tuple[str, ...], keep: frozenset[str]) -> ParsedTranscripts:
     """Some speakers of some parts."""
     listings = [read_part(corpus / part) for part in parts]
     candidates = [c for listing in listings for c in listing.candidates if c.speaker in keep]
     rejections = [r for listing in listings for r in listing.rejections if r.id.split("-")[0] in keep]
-    return Listing(candidates, rejections)
+    return ParsedTranscripts(candidates, rejections)
 
 
 def found_parts(corpus: Path) -> list[str]:
@@ -206,7 +206,7 @@ def found_parts(corpus: Path) -> list[str]:
     return sorted(path.name for path in corpus.iterdir() if path.name in PARTS or _is_part(path))
 
 
-def read_part(folder: Path) -> Listing:
+def read_part(folder: Path) -> ParsedTranscripts:
     """Read all transcripts of a part, and find the audio without one."""
     transcripts: list[Path] = []
     files: dict[Path, dict[str, list[str]]] = {}  # names by the place and by what stands before their ending
@@ -216,7 +216,7 @@ def read_part(folder: Path) -> Listing:
         for name in names:
             if not name.endswith(TRANSCRIPT):
                 by_stem.setdefault(os.path.splitext(name)[0], []).append(name)  # noqa: PTH122 (pathlib is slow)
-    candidates: dict[str, Candidate] = {}
+    candidates: dict[str, RawUtterance] = {}
     rejections: list[Rejection] = []
     unread: dict[Path, str] = {}
     known: set[Path] = set()
@@ -239,13 +239,13 @@ def read_part(folder: Path) -> Listing:
             ):
                 rejections.append(Rejection(identity, transcript, fault))
             elif path is not None:
-                candidates[identity] = Candidate(identity, path, words, identity.split("-")[0])
+                candidates[identity] = RawUtterance(identity, path, words, identity.split("-")[0])
     audio = {
         place / name for place, stems in files.items() for names in stems.values() for name in names if _is_sound(name)
     }
     for path in sorted(audio - known):
         rejections.append(Rejection(path.stem, path, unread.get(path.parent, "audio without a transcript")))
-    return Listing(list(candidates.values()), rejections)
+    return ParsedTranscripts(list(candidates.values()), rejections)
 
 
 def _is_sound(name: str) -> bool:

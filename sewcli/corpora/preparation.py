@@ -39,10 +39,18 @@ from sewcli.base.log import info, warn
 from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.corpora import audio_jobs as sounds
 from sewcli.corpora.audio_jobs import AUDIO, LEDGER, Shard
-from sewcli.corpora.utterances import Candidate, Listing, Piece, Published, Rejection, Split, cut_rows
+from sewcli.corpora.utterances import (
+    ParsedTranscripts,
+    PreparedUtterance,
+    Published,
+    RawUtterance,
+    Rejection,
+    Split,
+    cut_rows,
+)
 from sewcli.corpora.vocabulary import write_report
 
-__all__ = ["Candidate", "Listing", "Published", "Rejection", "Split", "prepare", "prepare_shard"]
+__all__ = ["ParsedTranscripts", "Published", "RawUtterance", "Rejection", "Split", "prepare", "prepare_shard"]
 
 
 def prepare(
@@ -148,7 +156,7 @@ def _prepare_split(out: Path, corpus: str, split: Split, inputs: str, jobs: int,
     resolved = [
         sounds.resolve(split, candidate, outcomes[candidate.path], out / AUDIO / split.name) for candidate in candidates
     ]
-    pieces = sorted((piece for piece in resolved if isinstance(piece, Piece)), key=lambda piece: piece.id)
+    pieces = sorted((piece for piece in resolved if isinstance(piece, PreparedUtterance)), key=lambda piece: piece.id)
     bad = [rejection for rejection in resolved if isinstance(rejection, Rejection)]
     rejections = sorted([*listing.rejections, *doubles, *bad], key=lambda r: (str(r.file), r.id))
     rows = [RejectedRow(split=split.name, id=r.id, file=str(r.file), reason=r.reason) for r in rejections]
@@ -189,7 +197,7 @@ def _prepare_split(out: Path, corpus: str, split: Split, inputs: str, jobs: int,
     write_splits(out, corpus, {**known_splits(out, own_format=True), split.name: entry})
 
 
-def _distinct(split: Split, candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[Rejection]]:
+def _distinct(split: Split, candidates: Sequence[RawUtterance]) -> tuple[list[RawUtterance], list[Rejection]]:
     """Candidates of which no two share an id, nor, where files are converted, a file name."""
     seen: set[str] = set()
     files: dict[str, Path] = {}
@@ -242,7 +250,7 @@ def _content(path: Path) -> bytes:
         raise DataError("cannot-read", f"cannot be read ({error.strerror})", where=path) from None
 
 
-def _parts(pieces: Sequence[Piece], published: Published | None) -> dict[str, int]:
+def _parts(pieces: Sequence[PreparedUtterance], published: Published | None) -> dict[str, int]:
     parts = published.parts if published else ()
     return {f"utterances {begin}*": sum(piece.id.startswith(begin) for piece in pieces) for begin in parts}
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from sewcli.base.errors import UsageError
 from sewcli.base.log import warn
 from sewcli.corpora.calls import EMPTY, SIDES, Marks, Turns, by_call, commonest, files_below, find_folders, read_lines
-from sewcli.corpora.utterances import Listing, Published, Split
+from sewcli.corpora.utterances import ParsedTranscripts, Published, Split
 from sewcli.text.telephone import read_acronyms, switchboard
 
 # Kaldi's egs/swbd counts 313 h 23 min, about 260,000 utterances, with noises and laughter alone that are left out here.
@@ -60,11 +60,11 @@ def find_splits(corpus: Path) -> list[Split]:
     return [Split(SPLIT, commonest(folders), read, PUBLISHED, choice, rate=8000, convert=True)]
 
 
-def _read(_: Path, folders: Sequence[Path]) -> Listing:
+def _read(_: Path, folders: Sequence[Path]) -> ParsedTranscripts:
     return read_calls(folders)
 
 
-def read_calls(folders: Sequence[Path]) -> Listing:
+def read_calls(folders: Sequence[Path]) -> ParsedTranscripts:
     """Read the transcripts of all calls below `folders`, and find the audio without one."""
     dictionary = next((path for _, path in files_below(folders, DICTIONARY)), None)
     if dictionary is None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sewcli.base.errors import DataError, UsageError, nearest
 from sewcli.corpora.places import is_miniature, require_folder
-from sewcli.corpora.preparation import Candidate, Listing, Published, Rejection, Split
+from sewcli.corpora.preparation import ParsedTranscripts, Published, RawUtterance, Rejection, Split
 from sewcli.corpora.stm import IGNORED, Segment, read_stm
 from sewcli.text.normalize import outside
 from sewcli.text.rules import normalise
@@ -105,14 +105,14 @@ def find_splits(corpus: Path, wanted: Sequence[str] | None) -> list[Split]:
     ]
 
 
-def read_split(folder: Path, padding: tuple[float, float] | None = None) -> Listing:
+def read_split(folder: Path, padding: tuple[float, float] | None = None) -> ParsedTranscripts:
     """Read all talks of a split.
 
     Args:
         folder: holds sph/ and stm/.
         padding: seconds to add before and after every segment, at most half-way to its neighbours.
     """
-    listing = Listing()
+    listing = ParsedTranscripts()
     talks: dict[str, list[Segment]] = {}
     told: set[str] = set()  # talks of which a fault or a segment is on record
     for stm in sorted((folder / "stm").glob("*.stm")):
@@ -188,7 +188,9 @@ def lm_vocabulary(corpus: Path) -> list[str] | None:
     return sorted(word for word in words if not outside(word))
 
 
-def _read_talk(path: Path, segments: Sequence[Segment], padding: tuple[float, float] | None, listing: Listing) -> None:
+def _read_talk(
+    path: Path, segments: Sequence[Segment], padding: tuple[float, float] | None, listing: ParsedTranscripts
+) -> None:
     """Add what is to be used of one sound file to the listing, and count what is not."""
     kept = [segment for segment in segments if not segment.ignored]
     if ignored := len(segments) - len(kept):
@@ -201,7 +203,9 @@ def _read_talk(path: Path, segments: Sequence[Segment], padding: tuple[float, fl
         else:
             listing.changes.update(changes)
             custom = {"original_text": segment.text, **_gender(segment)}
-            listing.candidates.append(Candidate(identity(segment), path, text, segment.file, start, end, custom=custom))
+            listing.candidates.append(
+                RawUtterance(identity(segment), path, text, segment.file, start, end, custom=custom)
+            )
 
 
 def _left_out(text: str, start: float, end: float) -> str | None:

@@ -29,7 +29,7 @@ class Content(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class RawUtterance:
     """An utterance before its audio is checked: a stretch of one channel of a sound file. Times in seconds."""
 
     id: str
@@ -69,10 +69,10 @@ class Rejection:
 
 
 @dataclass(frozen=True)
-class Listing:
+class ParsedTranscripts:
     """What the transcripts of one split say."""
 
-    candidates: list[Candidate] = field(default_factory=list)
+    candidates: list[RawUtterance] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     """Segments that the corpus's own rules leave out, by reason: no fault of anybody's."""
@@ -105,7 +105,7 @@ class Split:
     name: str
     folder: Path
     """All its input files are below it."""
-    read: Callable[[Path], Listing]
+    read: Callable[[Path], ParsedTranscripts]
     published: Published | None
     choice: str = ""
     """What of the folder is read, when not all of it: another choice is prepared anew."""
@@ -130,7 +130,7 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class PreparedUtterance:
     """An utterance that can be used: `samples` of one channel of a 16 kHz file, from sample `start` on."""
 
     id: str
@@ -145,7 +145,7 @@ class Piece:
     language: str | None = None
 
 
-def cut_rows(pieces: Iterable[Piece], root: Path | None, language: str | None) -> Iterator[dict[str, Any]]:
+def cut_rows(pieces: Iterable[PreparedUtterance], root: Path | None, language: str | None) -> Iterator[dict[str, Any]]:
     """Rows of a lhotse manifest: one MonoCut an utterance, with its recording and its one supervision.
 
     Args:

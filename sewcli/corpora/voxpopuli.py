@@ -21,7 +21,7 @@ from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.corpora.delimited import Row, read_rows
 from sewcli.corpora.europarl import read_sentences
 from sewcli.corpora.places import is_miniature, require_folder
-from sewcli.corpora.preparation import Candidate, Listing, Published, Rejection, Split
+from sewcli.corpora.preparation import ParsedTranscripts, Published, RawUtterance, Rejection, Split
 from sewcli.text.normalize import outside
 from sewcli.text.rules import normalise
 from sewcli.text.voxpopuli import TRANSCRIPT
@@ -121,7 +121,7 @@ def lm_sources(corpus: Path) -> Iterator[str] | None:
     return read_sentences(files) if files else None
 
 
-def read_clips(folder: Path, split: str) -> Listing:
+def read_clips(folder: Path, split: str) -> ParsedTranscripts:
     """The clips of a split: `asr_<split>.tsv`, and `YYYY/<id>.ogg` beside it.
 
     Raises:
@@ -137,7 +137,7 @@ def read_clips(folder: Path, split: str) -> Listing:
     return reader.listing
 
 
-def read_sessions(folder: Path, annotations: Path, split: str) -> Listing:
+def read_sessions(folder: Path, annotations: Path, split: str) -> ParsedTranscripts:
     """The utterances of a split in the sessions `YYYY/<session>_original.ogg` below `folder`.
 
     Raises:
@@ -180,7 +180,7 @@ class _Reader:
     """Gathers the rows of one table, in the columns of the clips."""
 
     def __init__(self, source: Path) -> None:
-        self.listing = Listing()
+        self.listing = ParsedTranscripts()
         self._source = source
         self._seen: set[str] = set()
 
@@ -207,7 +207,7 @@ class _Reader:
             self.listing.left_out["a transcript without a word"] += 1
         else:
             self.listing.candidates.append(
-                Candidate(identity, path, text, _speaker(row), spans=spans, custom=_custom(row))
+                RawUtterance(identity, path, text, _speaker(row), spans=spans, custom=_custom(row))
             )
 
 

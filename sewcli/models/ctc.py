@@ -62,7 +62,7 @@ class CTCModel(nn.Module):
         `train()` forgets that; a precision that is lost stays lost.
         """
         self.eval().requires_grad_(False)
-        self.encoder.context.fix()
+        self.encoder.context.cache_weight_products()
         self.to(dtype)
         for module in self.modules():
             if isinstance(module, HeadProjections):
@@ -78,7 +78,7 @@ class CTCModel(nn.Module):
         if not can_pack(dtype):
             return self.for_inference(dtype)
         self.eval().requires_grad_(False)
-        self.encoder.context.fix()
+        self.encoder.context.cache_weight_products()
         pack(self, dtype)
         return self.to(dtype)
 

@@ -45,8 +45,8 @@ class Encoder(nn.Module):
         self.feature_norm = nn.LayerNorm(config.feature_width, eps=config.feature_norm_eps)
         if config.quantize_inputs:
             self.quantizer = make_quantizer(config)
-        heard = config.code_width if config.quantize_inputs else config.feature_width
-        self.projection = nn.Linear(heard, config.width) if config.projects else nn.Identity()
+        input_width = config.code_width if config.quantize_inputs else config.feature_width
+        self.projection = nn.Linear(input_width, config.width) if config.projects else nn.Identity()
         self.mask_vector = nn.Parameter(torch.rand(config.width))
         self.context = ContextNetwork(config)
 
@@ -140,9 +140,9 @@ class ContextNetwork(nn.Module):
         if config.family != "wav2vec2":
             self.upsample = Upsample(config.width, config.squeeze)
 
-    def fix(self) -> None:
+    def cache_weight_products(self) -> None:
         """Compute once what depends on weights alone, for inference: positions' projections, the normed convolution."""
-        self.position.fix()
+        self.position.cache_weight_products()
         if self.config.family == "sew-d":
             for attention in self.modules():
                 if isinstance(attention, DisentangledAttention):

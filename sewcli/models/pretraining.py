@@ -121,8 +121,8 @@ class PretrainingModel(nn.Module):
         if not self.config.quantize_targets:  # each target is a code of its own
             codes = torch.arange(shape.numel(), device=targets.device).view(shape)
             return self._rows(self.target_head, targets), codes, None
-        heard = targets if self.config.quantizer_gradient else targets.detach()
-        quantized = self.quantizer(heard.flatten(0, 1), temperature)
+        inputs = targets if self.config.quantizer_gradient else targets.detach()
+        quantized = self.quantizer(inputs.flatten(0, 1), temperature)
         candidates = self._rows(self.target_head, quantized.codes.view(*shape, -1))
         return candidates, quantized.combination.view(shape), quantized
 

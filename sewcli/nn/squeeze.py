@@ -41,7 +41,7 @@ class PositionConvolution(nn.Module):
             with torch.no_grad():
                 self.gain.copy_(self._norm())
 
-    def fix(self) -> None:
+    def cache_weight_products(self) -> None:
         """Norm the weights once, for inference with weights that no longer change; `train()` forgets it."""
         with torch.no_grad():
             self.fixed_weight = self._weight()

@@ -71,7 +71,7 @@ class PortableModel(nn.Module):
             copy.deepcopy(model.upsample).requires_grad_(False) if model.config.output_upsample > 1 else None
         )
         context, extractor = self.encoder.context, self.encoder.extractor
-        context.position.fix()
+        context.position.cache_weight_products()
         by_time = isinstance(extractor, WaveExtractor) and not extractor.by_layer
         self.extractor = PortableExtractor(extractor) if by_time else extractor
         if self.config.family == "sew-d":

@@ -57,7 +57,7 @@ class Candidate:
         return math.exp(min(0.0, log_probability) / max(1, len(self.text)))
 
 
-def judge(candidates: Sequence[Candidate], config: FilterConfig) -> tuple[list[Candidate], dict[str, str]]:
+def filter_labels(candidates: Sequence[Candidate], config: FilterConfig) -> tuple[list[Candidate], dict[str, str]]:
     """Those to keep, in their order, and of each other one by its id the reason, with its figures behind a colon."""
     reasons = {candidate.id: reason for candidate in candidates if (reason := fault(candidate, config))}
     measures = {c.id: c.measure(config.rank) for c in candidates if c.id not in reasons}

@@ -34,7 +34,7 @@ CUSTOM: Final = "pseudo_label"  # key in the custom fields of a supervision, and
 
 
 @dataclass(frozen=True)
-class Account:
+class Provenance:
     """Of the labels of a split: where they come from (for each of them), and figures for prep.json.
 
     inputs: a digest of all that decides them.
@@ -89,7 +89,7 @@ def require_free(out: Path, split: str) -> None:
 
 
 def write_labels(
-    out: Path, data: Path, split: str, kept: Sequence[Candidate], rejected: Sequence[RejectedRow], account: Account
+    out: Path, data: Path, split: str, kept: Sequence[Candidate], rejected: Sequence[RejectedRow], account: Provenance
 ) -> SplitEntry:
     """Write the labels of a split of `data` to `out`, and return its entry in prep.json.
 
@@ -143,7 +143,7 @@ def of_utterance(utterance: Utterance, reason: str, text: str = "") -> RejectedR
     return RejectedRow(id=utterance.id, file=str(utterance.path), reason=reason, text=text)
 
 
-def _labelled(row: dict[str, Any], label: Candidate, account: Account) -> dict[str, Any]:
+def _labelled(row: dict[str, Any], label: Candidate, account: Provenance) -> dict[str, Any]:
     """A cut with its label in the place of whatever text it had."""
     old = (row.get("supervisions") or [{}])[0]
     channel = row.get("channel", 0)

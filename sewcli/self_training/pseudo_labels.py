@@ -33,11 +33,11 @@ from sewcli.lm.tokenizer import require_transformers
 from sewcli.models.source import resolve as resolve_model
 from sewcli.scoring.agreement import compared
 from sewcli.scoring.wer import word_errors
-from sewcli.self_training.filters import Candidate, judge
+from sewcli.self_training.filters import Candidate, filter_labels
 from sewcli.self_training.label_config import BEST_PATHS, LabelConfig
 from sewcli.self_training.manifest import (
     WORK,
-    Account,
+    Provenance,
     of_utterance,
     require_free,
     require_plain,
@@ -194,7 +194,7 @@ class _Work:
         if entry := is_done(self.out, split, account.inputs):
             log.info(f"{self.out}: {split} is labelled already, with the same model, cuts and filters")
             return Labelled(split, entry, failed)
-        kept, reasons = judge(candidates, self.config.filter)
+        kept, reasons = filter_labels(candidates, self.config.filter)
         texts = {candidate.id: candidate.text for candidate in candidates}
         rejected = [
             of_utterance(utterances[name], reason, texts.get(name, "")) for name, reason in {**lost, **reasons}.items()
@@ -204,7 +204,7 @@ class _Work:
         log.info(f"{self.out}: {split}: {len(kept):,} of {len(utterances):,} cuts have a label")
         return Labelled(split, entry, failed, new=True)
 
-    def _account(self, folder: Path, chosen: Path, lost: dict[str, str]) -> Account:
+    def _account(self, folder: Path, chosen: Path, lost: dict[str, str]) -> Provenance:
         config = self.config
         origin = {
             "model": str(self.model),
@@ -220,7 +220,7 @@ class _Work:
         told = {**origin, **({"round": self.number} if self.number is not None else {})}
         hypotheses = [sha256(place / HYPOTHESES) for place in (folder, chosen)]
         inputs = settings_digest([hypotheses, told, config.filter.model_dump(), sorted(lost.items())])
-        return Account(inputs, told, {"filter": config.filter.model_dump(mode="json")})
+        return Provenance(inputs, told, {"filter": config.filter.model_dump(mode="json")})
 
 
 def _unfit(utterance: Utterance, config: LabelConfig) -> str | None:
@@ -278,13 +278,13 @@ def _failures(folder: Path) -> list[dict[str, Any]]:
 
 
 def _with_figures(
-    account: Account, candidates: Sequence[Candidate], kept: Sequence[Candidate], rejected: Sequence[RejectedRow]
-) -> Account:
+    account: Provenance, candidates: Sequence[Candidate], kept: Sequence[Candidate], rejected: Sequence[RejectedRow]
+) -> Provenance:
     figures = {
         "share_kept": round(len(kept) / (len(kept) + len(rejected)), 6),
         "label_errors": {"all": _errors(candidates), "kept": _errors(kept)} if _errors(kept) else None,
     }
-    return Account(account.inputs, account.origin, {**account.figures, **figures})
+    return Provenance(account.inputs, account.origin, {**account.figures, **figures})
 
 
 def _errors(candidates: Sequence[Candidate]) -> dict[str, Any] | None:

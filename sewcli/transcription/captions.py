@@ -29,11 +29,11 @@ class Caption:
 
 
 def captions(words: Sequence[Span], until: float) -> list[Caption]:
-    """Captions of the words of one stretch of speech.
+    """Captions of the words of one segment of speech.
 
     Args:
         words: sorted by time.
-        until: seconds at which the next stretch begins; no caption stays longer.
+        until: seconds at which the next segment begins; no caption stays longer.
     """
     groups: list[list[_Piece]] = []
     for word in words:

@@ -19,7 +19,7 @@ from sewcli.transcription.words import Line
 
 
 @dataclass(frozen=True)
-class Voice:
+class Channel:
     """What is written down: a recording, or one of its channels.
 
     Args:
@@ -43,7 +43,7 @@ class Voice:
 _ANY = 1 << 30  # no word is longer
 
 
-class Form(Protocol):
+class Format(Protocol):
     """A transcript in the making."""
 
     def line(self, line: Line) -> str:
@@ -54,7 +54,7 @@ class Form(Protocol):
 
 
 class _Text:
-    def __init__(self, voice: Voice) -> None:
+    def __init__(self, voice: Channel) -> None:
         self._before = f"{voice.label}: " if voice.labelled else ""
 
     def line(self, line: Line) -> str:
@@ -65,7 +65,7 @@ class _Text:
 
 
 class _JsonLines:
-    def __init__(self, voice: Voice) -> None:
+    def __init__(self, voice: Channel) -> None:
         self._voice: dict[str, object] = {"file": voice.name}
         if voice.channel is not None:
             self._voice["channel"] = voice.channel
@@ -86,7 +86,7 @@ class _JsonLines:
 class _Ctm:
     """Words; by character where a line has none, as NIST's sclite -c scores them."""
 
-    def __init__(self, voice: Voice) -> None:
+    def __init__(self, voice: Channel) -> None:
         self._voice = voice
 
     def line(self, line: Line) -> str:
@@ -135,9 +135,9 @@ ENDINGS = {"text": ".txt", "jsonl": ".jsonl", "srt": ".srt", "vtt": ".vtt", "ctm
 ONE_VOICE = ("srt", "vtt", "textgrid")  # whose files hold one voice
 
 
-def make(form: str, voice: Voice) -> Form:
+def make(form: str, voice: Channel) -> Format:
     """A new transcript of a form, a key of ENDINGS."""
-    makers: dict[str, Callable[[], Form]] = {
+    makers: dict[str, Callable[[], Format]] = {
         "text": lambda: _Text(voice),
         "jsonl": lambda: _JsonLines(voice),
         "srt": lambda: _Captions("", srt),

@@ -24,7 +24,7 @@ from sewcli.base.config import Config, build
 from sewcli.base.errors import DataError, SewError, UsageError
 from sewcli.base.files import TEMPORARY, explain_os_error, os_errors_as_usage_errors, read_json, sync, write_json
 from sewcli.base.lock import held
-from sewcli.transcription.formats import ENDINGS, Form, Voice, make
+from sewcli.transcription.formats import ENDINGS, Channel, Format, make
 from sewcli.transcription.inputs import Recording
 from sewcli.transcription.words import Line
 
@@ -45,10 +45,10 @@ class Mark(Config):
     older: tuple[str, ...] = ()
 
 
-class Sheet:
+class TranscriptWriter:
     """The transcripts of one recording in the making: a voice's lines go to its forms."""
 
-    def __init__(self, voices: Sequence[Sequence[tuple[Form, TextIO]]]) -> None:
+    def __init__(self, voices: Sequence[Sequence[tuple[Format, TextIO]]]) -> None:
         self._voices = voices
 
     def line(self, voice: int, line: Line) -> None:
@@ -87,11 +87,11 @@ class Stdout:
         yield
 
     @contextmanager
-    def sheet(self, recording: Recording, channels: int | None) -> Iterator[Sheet]:
-        """A sheet for a recording; `channels` are those that get a transcript each, None mixes them."""
+    def writer(self, recording: Recording, channels: int | None) -> Iterator[TranscriptWriter]:
+        """A writer for a recording; `channels` are those that get a transcript each, None mixes them."""
         numbers = [None] if channels is None else range(1, channels + 1)
         labelled = self.labelled or channels is not None
-        yield Sheet([[(make(self.form, _voice(recording, n, labelled)), self.file)] for n in numbers])
+        yield TranscriptWriter([[(make(self.form, _voice(recording, n, labelled)), self.file)] for n in numbers])
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,8 @@ class Folder:
             yield
 
     @contextmanager
-    def sheet(self, recording: Recording, channels: int | None) -> Iterator[Sheet]:
-        """A sheet for a recording; its files get their names together, when all are whole.
+    def writer(self, recording: Recording, channels: int | None) -> Iterator[TranscriptWriter]:
+        """A writer for a recording; its files get their names together, when all are whole.
 
         Raises:
             DataError: a file is in the way, or no file can have such a name.
@@ -160,7 +160,9 @@ class Folder:
                     opened = [stack.enter_context(_opened(path)) for path in temporaries]
                 files = iter(opened)
                 numbers = [None] if channels is None else range(1, channels + 1)
-                yield Sheet([[(make(form, _voice(recording, n)), next(files)) for form in self.forms] for n in numbers])
+                yield TranscriptWriter(
+                    [[(make(form, _voice(recording, n)), next(files)) for form in self.forms] for n in numbers]
+                )
                 for file, path in zip(opened, paths, strict=True):
                     with os_errors_as_usage_errors(path):
                         file.flush()
@@ -239,8 +241,8 @@ class Folder:
         return settings_digest([self.settings, _absolute(recording), state])
 
 
-def _voice(recording: Recording, channel: int | None, labelled: bool = False) -> Voice:
-    return Voice(name_of(recording.source), name_of(recording.title), channel, labelled)
+def _voice(recording: Recording, channel: int | None, labelled: bool = False) -> Channel:
+    return Channel(name_of(recording.source), name_of(recording.title), channel, labelled)
 
 
 def _absolute(recording: Recording) -> str:

@@ -1,4 +1,4 @@
-"""The emission of a whole recording, cut at pauses into stretches of speech that are decoded one at a time.
+"""The emission of a whole recording, cut at pauses into segments of speech that are decoded one at a time.
 
 A pause is as long as this without a letter, and always ends a word: models that were trained on utterances write no word
 boundary between them. Talk without pauses is cut between words before it grows too long for a beam search's memory or a
@@ -15,25 +15,25 @@ import numpy as np
 from sewcli.text.tokens import Vocabulary
 
 PAUSE = 0.5  # seconds
-LONGEST = 30.0  # seconds of a stretch
-AROUND = 0.2  # seconds of silence left on both sides of a stretch
+LONGEST = 30.0  # seconds of a segment
+AROUND = 0.2  # seconds of silence left on both sides of a segment
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Segment:
     """Speech between two pauses: the emission (T, V) from frame `start` of the recording on."""
 
     start: int
     emission: np.ndarray
 
 
-class Cutter:
-    """Cuts a stream of frames into stretches.
+class Segmenter:
+    """Cuts a stream of frames into segments.
 
     Args:
         vocabulary: of the emission.
         frame_seconds: from one frame to the next.
-        longest: seconds that a stretch may last.
+        longest: seconds that a segment may last.
     """
 
     def __init__(self, vocabulary: Vocabulary, frame_seconds: float, longest: float = LONGEST) -> None:
@@ -43,8 +43,8 @@ class Cutter:
         self._held = np.zeros((0, len(vocabulary)), dtype=np.float32)
         self._start = 0  # of what is held
 
-    def push(self, emission: np.ndarray) -> Iterator[Stretch]:
-        """Take frames (T, V), and yield the stretches that end in them."""
+    def push(self, emission: np.ndarray) -> Iterator[Segment]:
+        """Take frames (T, V), and yield the segments that end in them."""
         self._held = np.concatenate([self._held, emission])
         while (end := self._end()) is not None:
             yield from self._take(end)
@@ -52,8 +52,8 @@ class Cutter:
         if not len(letters):  # silence: the next word may begin with its last frames
             self._drop(max(len(self._held) - self._around, 0))
 
-    def close(self) -> Iterator[Stretch]:
-        """Yield the last stretch."""
+    def close(self) -> Iterator[Segment]:
+        """Yield the last segment."""
         yield from self._take(len(self._held))
 
     def _letters(self) -> np.ndarray:
@@ -63,7 +63,7 @@ class Cutter:
         )
 
     def _end(self) -> int | None:
-        """Where the first stretch ends, once that is known."""
+        """Where the first segment ends, once that is known."""
         letters = self._letters()
         if not len(letters):
             return None
@@ -73,7 +73,7 @@ class Cutter:
         return self._between_words(letters) if len(self._held) > self._longest else None
 
     def _between_words(self, letters: np.ndarray) -> int:
-        """In the second half of a stretch: the middle of the longest silence with a word boundary, or without one."""
+        """In the second half of a segment: the middle of the longest silence with a word boundary, or without one."""
         before, after = letters[:-1] + 1, letters[1:]
         labels = self._held.argmax(axis=1)
         found, longest = self._longest, (False, 0)
@@ -84,12 +84,12 @@ class Cutter:
                     found, longest = (begin + end + 1) // 2, size
         return found
 
-    def _take(self, end: int) -> Iterator[Stretch]:
+    def _take(self, end: int) -> Iterator[Segment]:
         letters = self._letters()
         letters = letters[letters < end]
         if len(letters):
             first = max(int(letters[0]) - self._around, 0)
-            yield Stretch(self._start + first, self._held[first:end])
+            yield Segment(self._start + first, self._held[first:end])
         self._drop(end)
 
     def _drop(self, frames: int) -> None:

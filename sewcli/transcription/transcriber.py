@@ -1,6 +1,6 @@
 """`sew transcribe`: recordings of any length become transcripts.
 
-stream -> windows -> emissions -> stitched frames -> stretches of speech -> words -> forms, each step handing on what is final,
+stream -> windows -> emissions -> stitched frames -> segments of speech -> words -> forms, each step handing on what is final,
 so that memory does not grow with the recording and lines appear while it is read.
 """
 
@@ -34,10 +34,10 @@ from sewcli.lm.files import LanguageModelFiles, check_model, model_name, resolve
 from sewcli.runtimes.recogniser import AUTO, Recogniser, RuntimeOptions
 from sewcli.text.tokens import Vocabulary
 from sewcli.transcription.inputs import Recording
-from sewcli.transcription.output import Folder, Sheet, Stdout
-from sewcli.transcription.segments import LONGEST, Cutter, Stretch
+from sewcli.transcription.output import Folder, Stdout, TranscriptWriter
+from sewcli.transcription.segments import LONGEST, Segment, Segmenter
 from sewcli.transcription.windows import Layout, Stitcher, Windows
-from sewcli.transcription.words import Line, Reader
+from sewcli.transcription.words import Line, SegmentDecoder
 
 WINDOW, LIVE_WINDOW = 24.0, 10.0  # seconds of a window: of a file, of a pipe
 LINE, LIVE_LINE = LONGEST, 10.0  # seconds of talk without a pause in a line
@@ -76,7 +76,7 @@ class Transcriber:
         files = _language_model(lm, lexicon, self.vocabulary) if lm else None
         beam = BeamDecoder(files, self.vocabulary, options) if files else None
         self.times = FrameTimes.of(self.config)
-        self.reader = Reader(self.vocabulary, self.times, beam)
+        self.reader = SegmentDecoder(self.vocabulary, self.times, beam)
         self._weights = weights
         search = [sorted(options.model_dump().items()), *map(_state, (files.model, files.lexicon))] if files else []
         self._settings: list[object] = [search, *recogniser.options.marks()]
@@ -95,22 +95,22 @@ class Listener:
         self._loudest = Loudest()
         self._windows = Windows(layout)
         self._stitcher = Stitcher(layout, recogniser.vocabulary)
-        self._cutter = Cutter(recogniser.vocabulary, recogniser.times.step / SAMPLE_RATE, longest)
+        self._segmenter = Segmenter(recogniser.vocabulary, recogniser.times.step / SAMPLE_RATE, longest)
 
-    def hear(self, samples: np.ndarray) -> Iterator[Line]:
+    def accept_waveform(self, samples: np.ndarray) -> Iterator[Line]:
         """Take samples (S,) at 16 kHz."""
         self._loudest.push(samples)
         for start, wave in self._windows.push(samples):
-            yield from self._read(self._cutter.push(self._stitcher.add(start, self._emission(wave))))
+            yield from self._read(self._segmenter.push(self._stitcher.add(start, self._emission(wave))))
 
     def close(self) -> Iterator[Line]:
         """There is no more."""
         for start, wave in self._windows.close():
-            yield from self._read(self._cutter.push(self._stitcher.add(start, self._emission(wave))))
+            yield from self._read(self._segmenter.push(self._stitcher.add(start, self._emission(wave))))
         rest = self._stitcher.close()
         if rest is not None:
-            yield from self._read(self._cutter.push(rest))
-        yield from self._read(self._cutter.close())
+            yield from self._read(self._segmenter.push(rest))
+        yield from self._read(self._segmenter.close())
         level = self._loudest.decibels()
         if is_quiet(level) and not self._with.config.normalize_waves:
             log.warn(
@@ -127,9 +127,9 @@ class Listener:
             raise DataError("audio-truncated", what, where=self._name, hint="look at the audio and the model")
         return emission
 
-    def _read(self, stretches: Iterator[Stretch]) -> Iterator[Line]:
-        for stretch in stretches:
-            if line := self._with.reader.read(self._name, stretch):
+    def _read(self, segments: Iterator[Segment]) -> Iterator[Line]:
+        for segment in segments:
+            if line := self._with.reader.read(self._name, segment):
                 yield line
 
 
@@ -189,9 +189,9 @@ def transcribe(
             with (
                 _until_interrupted(recording) as is_interrupted,
                 open_stream(recording.source, mode=mode, pipe=pipe, rate=rate, is_stopped=is_interrupted) as stream,
-                target.sheet(recording, stream.channels if mode == "split" else None) as sheet,
+                target.writer(recording, stream.channels if mode == "split" else None) as writer,
             ):
-                _write_down(recogniser, recording, stream, sheet, layout, report, bar, is_interrupted)
+                _write_down(recogniser, recording, stream, writer, layout, report, bar, is_interrupted)
             report.recordings += 1
 
         for recording in recordings:
@@ -218,7 +218,7 @@ def _write_down(
     recogniser: Transcriber,
     recording: Recording,
     stream: Stream,
-    sheet: Sheet,
+    writer: TranscriptWriter,
     layout: Layout,
     report: Report,
     bar: log.Meter,
@@ -233,11 +233,11 @@ def _write_down(
     def put(number: int, lines: Iterator[Line]) -> None:
         for line in lines:
             report.words += len(line.words)
-            sheet.line(number, line)
+            writer.line(number, line)
 
     for block in stream.blocks:
         for number, listener in enumerate(listeners):
-            put(number, listener.hear(block[:, number]))
+            put(number, listener.accept_waveform(block[:, number]))
         seconds += len(block) / SAMPLE_RATE
         report.audio_seconds = before + seconds
         if seconds >= shown + SLACK:
@@ -247,7 +247,7 @@ def _write_down(
             break
     for number, listener in enumerate(listeners):
         put(number, listener.close())
-    sheet.close(seconds)
+    writer.close(seconds)
     bar.advance(round(seconds) - shown)
 
 

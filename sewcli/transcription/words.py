@@ -1,4 +1,4 @@
-"""Words of a stretch of speech with their times and confidences, greedily or with a language model.
+"""Words of a segment of speech with their times and confidences, greedily or with a language model.
 
 A word lasts from the first frame of its first letter to the last frame of its last, as in `sew align`. Its confidence is the
 geometric mean of its letters' confidences, and a letter's is the geometric mean of the probability that the model gives it in
@@ -18,12 +18,12 @@ from sewcli.base.errors import DataError
 from sewcli.decoding.beam import BeamDecoder
 from sewcli.decoding.greedy import collapse
 from sewcli.text.tokens import Vocabulary
-from sewcli.transcription.segments import Stretch
+from sewcli.transcription.segments import Segment
 
 
 @dataclass(frozen=True)
 class Line:
-    """The words of one stretch of speech; at least one."""
+    """The words of one segment of speech; at least one."""
 
     words: Sequence[Span]
 
@@ -48,8 +48,8 @@ class Line:
         return float(np.exp(np.mean([np.log(max(word.confidence, 1e-30)) for word in self.words])))
 
 
-class Reader:
-    """Writes down what is said in a stretch.
+class SegmentDecoder:
+    """Writes down what is said in a segment.
 
     Args:
         vocabulary: of the emissions.
@@ -61,31 +61,31 @@ class Reader:
         self._vocabulary, self._times, self._beam = vocabulary, times, beam
         self._silent, self._boundaries = sorted(vocabulary.silent), sorted(vocabulary.boundaries)
 
-    def read(self, name: str, stretch: Stretch) -> Line | None:
-        """The words of a stretch; None when there are none.
+    def read(self, name: str, segment: Segment) -> Line | None:
+        """The words of a segment; None when there are none.
 
         Args:
             name: of the recording, for messages.
-            stretch: some of it.
+            segment: some of it.
 
         Raises:
             DataError: the model gave NaN.
         """
-        times = FrameTimes(self._times.step, self._times.first + stretch.start * self._times.step)
-        end = times.start(len(stretch.emission))
-        if np.isnan(stretch.emission).any():
+        times = FrameTimes(self._times.step, self._times.first + segment.start * self._times.step)
+        end = times.start(len(segment.emission))
+        if np.isnan(segment.emission).any():
             raise DataError(
                 "nan-emissions", "the model gave NaN for this audio", where=name, hint="look at the audio and the model"
             )
-        path = stretch.emission.argmax(axis=1)
+        path = segment.emission.argmax(axis=1)
         path[np.isin(path, self._silent)] = self._vocabulary.blank
         words = self._words(
-            collapse(path, self._vocabulary.blank), letter_spans(path, stretch.emission, self._vocabulary, times, end)
+            collapse(path, self._vocabulary.blank), letter_spans(path, segment.emission, self._vocabulary, times, end)
         )
         if self._beam:
-            text = self._beam.decode(name, stretch.emission)[0].text
+            text = self._beam.decode(name, segment.emission)[0].text
             if text.split() != [word.text for word in words]:
-                words = align_utterance(name, stretch.emission, text, self._vocabulary, times, end).words
+                words = align_utterance(name, segment.emission, text, self._vocabulary, times, end).words
         return Line(words) if words else None
 
     def _words(self, labels: Sequence[int], letters: Sequence[Span]) -> list[Span]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from telephone_corpus import write, write_call
 
 from sewcli.corpora.preparation import prepare
-from sewcli.corpora.utterances import Listing, Split
+from sewcli.corpora.utterances import ParsedTranscripts, Split
 
 HUB5_STM = """\
 ;; Reference file for english
@@ -91,7 +91,7 @@ def write_rt03(corpus: Path, folder: str = "LDC2007S10") -> Path:
     return disc
 
 
-def listing(split: Split) -> Listing:
+def listing(split: Split) -> ParsedTranscripts:
     """What its references say."""
     return split.read(split.folder)
 

@@ -13,7 +13,7 @@ from tiny_corpus import digests
 from sewcli.base.errors import DataError, UsageError
 from sewcli.base.files import read_json, read_jsonl
 from sewcli.corpora import audio_jobs as sounds
-from sewcli.corpora.preparation import Candidate, Listing, Split, prepare, prepare_shard
+from sewcli.corpora.preparation import ParsedTranscripts, RawUtterance, Split, prepare, prepare_shard
 from sewcli.data.utterances import read_split
 
 
@@ -35,14 +35,14 @@ def calls(tmp_path: Path) -> Path:
 
 
 def _call_split(folder: Path) -> Split:
-    def read(place: Path) -> Listing:
+    def read(place: Path) -> ParsedTranscripts:
         candidates = [
-            Candidate(f"{path.stem}-{'AB'[c]}_{k}", path, "HELLO", f"{path.stem}-{'AB'[c]}", k, k + 1.5, c)
+            RawUtterance(f"{path.stem}-{'AB'[c]}_{k}", path, "HELLO", f"{path.stem}-{'AB'[c]}", k, k + 1.5, c)
             for path in sorted(place.glob("*.sph"))
             for c in (0, 1)
             for k in range(3)
         ]
-        return Listing(candidates, left_out=Counter({"ignored": 2}), changes=Counter({"noise removed": 1}))
+        return ParsedTranscripts(candidates, left_out=Counter({"ignored": 2}), changes=Counter({"noise removed": 1}))
 
     return Split("train-swbd", folder, read, None, rate=8000, convert=True)
 
@@ -111,16 +111,16 @@ def test_a_ledger_that_was_cut_off_is_read_as_far_as_it_goes(calls: Path, tmp_pa
     ] == [str(calls / f"sw{n}.sph") for n in range(3)]
 
 
-def _one(path: Path, *candidates: Candidate) -> Split:
-    return Split("train", path.parent, lambda _: Listing(list(candidates)), None)
+def _one(path: Path, *candidates: RawUtterance) -> Split:
+    return Split("train", path.parent, lambda _: ParsedTranscripts(list(candidates)), None)
 
 
 def test_joined_stretches(tmp_path: Path) -> None:
     session = tmp_path / "in" / "20120101-0900-PLENARY_original.ogg"
     session.parent.mkdir()
     soundfile.write(session, _tone(10, 16000, 440), 16000, format="OGG", subtype="VORBIS")
-    good = Candidate("20120101-0900-PLENARY-7", session, "YES", "9", spans=((1.0, 2.25), (4.5, 5.0)))
-    late = Candidate("late", session, "NO", "9", spans=((9.0, 10.2), (10.0, 11.0)))
+    good = RawUtterance("20120101-0900-PLENARY-7", session, "YES", "9", spans=((1.0, 2.25), (4.5, 5.0)))
+    late = RawUtterance("late", session, "NO", "9", spans=((9.0, 10.2), (10.0, 11.0)))
     prepare(tmp_path / "out", "voxpopuli", [_one(session, good, late)], jobs=1)
     (utterance,) = read_split(tmp_path / "out", "train")
     assert utterance.samples == 28000 and utterance.start == 0
@@ -136,8 +136,8 @@ def test_segments_beyond_the_audio(tmp_path: Path) -> None:
     talk.parent.mkdir()
     soundfile.write(talk, _tone(5, 16000, 440), 16000, format="NIST", subtype="PCM_16")
     spans = {"whole": (0.0, None), "part": (1.25, 2.5), "over": (4.0, 5.4), "far": (4.0, 5.6), "none": (3.0, 3.0)}
-    candidates = [Candidate(name, talk, "YES", "Talk", *span) for name, span in spans.items()]
-    again = Candidate("part", talk, "TWICE", "Talk")
+    candidates = [RawUtterance(name, talk, "YES", "Talk", *span) for name, span in spans.items()]
+    again = RawUtterance("part", talk, "TWICE", "Talk")
     prepare(tmp_path / "out", "tedlium3", [_one(talk, *candidates, again)], jobs=1)
     found = {u.id: (u.start, u.samples, u.text) for u in read_split(tmp_path / "out", "train")}
     assert found == {"over": (64000, 16000, "YES"), "part": (20000, 20000, "YES"), "whole": (0, 80000, "YES")}
@@ -153,7 +153,7 @@ def test_a_root_that_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     talk = tmp_path / "disk" / "talks" / "a.flac"
     talk.parent.mkdir(parents=True)
     soundfile.write(talk, _tone(1, 16000, 440), 16000)
-    split = _one(talk, Candidate("a", talk, "YES", "A"))
+    split = _one(talk, RawUtterance("a", talk, "YES", "A"))
     prepare(tmp_path / "out", "tedlium3", [split], jobs=1, root=tmp_path / "disk")
     assert [cut.recording.sources[0].source for cut in CutSet.from_file(tmp_path / "out/cuts_train.jsonl.gz")] == [
         "talks/a.flac"
@@ -166,4 +166,4 @@ def test_a_root_that_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert len(read_split(tmp_path / "out", "train")[0].wave()) == 16000
     moved = tmp_path / "other" / "talks" / "a.flac"
     with pytest.raises(UsageError, match="not below --root"):
-        prepare(tmp_path / "out", "x", [_one(moved, Candidate("a", moved, "", "A"))], jobs=1, root=tmp_path / "out")
+        prepare(tmp_path / "out", "x", [_one(moved, RawUtterance("a", moved, "", "A"))], jobs=1, root=tmp_path / "out")

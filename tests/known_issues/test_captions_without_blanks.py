@@ -7,7 +7,7 @@ import pytest
 from sewcli.alignment.alignment import word_span
 from sewcli.alignment.writers import Span
 from sewcli.transcription.captions import LONGEST, WIDTH, captions
-from sewcli.transcription.formats import Voice, make
+from sewcli.transcription.formats import Channel, make
 from sewcli.transcription.units import units
 from sewcli.transcription.words import Line
 
@@ -63,7 +63,7 @@ def test_times_are_those_of_the_characters() -> None:
 
 @pytest.mark.fault("report-64")
 def test_ctm_is_by_character_where_there_are_no_words() -> None:
-    lines = make("ctm", Voice("a.wav", "a")).line(Line([spoken("今天天气", 0.5)])).splitlines()
+    lines = make("ctm", Channel("a.wav", "a")).line(Line([spoken("今天天气", 0.5)])).splitlines()
     assert lines == [f"a 1 {n * 0.5:.3f} 0.450 {c} 0.900" for n, c in enumerate("今天天气")]
-    spaced = make("ctm", Voice("a.wav", "a")).line(Line([Span("今天", 0, 1, 1), Span("天气", 1, 2, 1)])).splitlines()
+    spaced = make("ctm", Channel("a.wav", "a")).line(Line([Span("今天", 0, 1, 1), Span("天气", 1, 2, 1)])).splitlines()
     assert [line.split()[4] for line in spaced] == ["今天", "天气"]

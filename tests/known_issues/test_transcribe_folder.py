@@ -72,8 +72,8 @@ recording = Recording(source, Path("deep/a"), "a")
 sys.addaudithook(hook)
 with target.alone(recording):
     if not target.is_done(recording):
-        with target.sheet(recording, None) as sheet:
-            sheet.close(1.0)
+        with target.writer(recording, None) as writer:
+            writer.close(1.0)
 """
 
 
@@ -241,9 +241,9 @@ def test_a_tree_deeper_than_a_path_may_be_is_listed(tmp_path: Path) -> None:
 
 def test_a_second_recording_of_a_pipe_does_not_replace_the_first(tmp_path: Path) -> None:
     target, recording = Folder(tmp_path / "o", ("text",), "x", False), Recording(PIPE, Path("stdin"), "stdin")
-    with target.sheet(recording, None) as sheet:
-        sheet.line(0, Line([Span("ONE", 0.0, 1.0, 1.0)]))
-        sheet.close(1.0)
-    with pytest.raises(DataError, match="overwrite"), target.sheet(recording, None):
+    with target.writer(recording, None) as writer:
+        writer.line(0, Line([Span("ONE", 0.0, 1.0, 1.0)]))
+        writer.close(1.0)
+    with pytest.raises(DataError, match="overwrite"), target.writer(recording, None):
         raise AssertionError
     assert (tmp_path / "o" / "stdin.txt").read_text() == "ONE\n"

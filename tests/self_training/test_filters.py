@@ -7,7 +7,7 @@ import pytest
 
 from sewcli.base.config import build
 from sewcli.base.errors import UsageError
-from sewcli.self_training.filters import Candidate, fault, judge, repeats
+from sewcli.self_training.filters import Candidate, fault, filter_labels, repeats
 from sewcli.self_training.label_config import FilterConfig, LabelConfig
 
 GOOD = Candidate(
@@ -64,7 +64,7 @@ def test_repeats_counts_the_most_frequent_ngram() -> None:
 def test_the_share_is_of_those_that_pass_and_the_best_of_them() -> None:
     candidates = [replace(GOOD, id=str(n), am=-float(n)) for n in range(10)]
     candidates.append(replace(GOOD, id="empty", text="", am=0.0))
-    kept, reasons = judge(candidates, FilterConfig(keep=0.75))
+    kept, reasons = filter_labels(candidates, FilterConfig(keep=0.75))
     assert [c.id for c in kept] == [str(n) for n in range(8)]  # ceil(0.75 * 10), in their order
     assert reasons["empty"] == "no text"
     assert set(reasons) == {"8", "9", "empty"}
@@ -73,14 +73,14 @@ def test_the_share_is_of_those_that_pass_and_the_best_of_them() -> None:
 
 def test_ties_are_broken_by_id_whatever_the_order() -> None:
     candidates = [replace(GOOD, id=name) for name in "dbca"]
-    kept = {c.id for c in judge(candidates, FilterConfig(keep=0.5))[0]}
-    assert kept == {c.id for c in judge(candidates[::-1], FilterConfig(keep=0.5))[0]} == {"a", "b"}
+    kept = {c.id for c in filter_labels(candidates, FilterConfig(keep=0.5))[0]}
+    assert kept == {c.id for c in filter_labels(candidates[::-1], FilterConfig(keep=0.5))[0]} == {"a", "b"}
 
 
 @pytest.mark.parametrize("measure", ["confidence", "margin", "agreement", "score"])
 def test_every_measure_ranks(measure: str) -> None:
     worse = replace(GOOD, id="b", am=-9.0, score=-60.0, greedy="LEFT")
-    kept, reasons = judge([worse, GOOD], FilterConfig(keep=0.5, rank=measure))
+    kept, reasons = filter_labels([worse, GOOD], FilterConfig(keep=0.5, rank=measure))
     assert [c.id for c in kept] == ["a"] and reasons["b"].startswith(f"{measure} below")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from sewcli.alignment.writers import Span
 from sewcli.transcription.captions import LONGEST, WIDTH, Caption, captions, srt, vtt
-from sewcli.transcription.formats import Voice, make
+from sewcli.transcription.formats import Channel, make
 from sewcli.transcription.words import Line
 
 RNG = np.random.default_rng(1)
@@ -55,17 +55,17 @@ LINES = [
 ]
 
 
-def written(form: str, voice: Voice) -> str:
+def written(form: str, voice: Channel) -> str:
     made = make(form, voice)
     return "".join([*map(made.line, LINES), made.close(4.0)])
 
 
 def test_forms() -> None:
-    voice = Voice("a b.wav", "a b")
+    voice = Channel("a b.wav", "a b")
     assert written("text", voice) == "ONE TWO\nTHREE\n"
-    assert written("text", Voice("a.wav", "a", 2, labelled=True)) == "a.wav:2: ONE TWO\na.wav:2: THREE\n"
+    assert written("text", Channel("a.wav", "a", 2, labelled=True)) == "a.wav:2: ONE TWO\na.wav:2: THREE\n"
     assert written("ctm", voice).splitlines()[1] == "a_b 1 1.600 0.400 TWO 0.800"
-    assert written("ctm", Voice("a.wav", "a", 2)).splitlines()[2] == "a 2 2.400 0.500 THREE 0.500"
+    assert written("ctm", Channel("a.wav", "a", 2)).splitlines()[2] == "a 2 2.400 0.500 THREE 0.500"
     assert written("srt", voice) == (
         "1\n00:00:01,000 --> 00:00:02,300\nONE TWO\n\n2\n00:00:02,400 --> 00:00:03,400\nTHREE\n\n"
     )
@@ -76,7 +76,7 @@ def test_forms() -> None:
 
 
 def test_json_lines() -> None:
-    rows = [json.loads(line) for line in written("jsonl", Voice("a.wav", "a", 1)).splitlines()]
+    rows = [json.loads(line) for line in written("jsonl", Channel("a.wav", "a", 1)).splitlines()]
     assert rows[0] == {
         "file": "a.wav",
         "channel": 1,
@@ -89,10 +89,10 @@ def test_json_lines() -> None:
             {"word": "TWO", "start": 1.6, "end": 2.0, "confidence": 0.8},
         ],
     }
-    assert "channel" not in json.loads(written("jsonl", Voice("a.wav", "a")).splitlines()[0])
+    assert "channel" not in json.loads(written("jsonl", Channel("a.wav", "a")).splitlines()[0])
 
 
 @pytest.mark.parametrize("form", ["text", "jsonl", "ctm", "srt", "textgrid", "vtt"])
 def test_a_recording_without_words_is_a_valid_file(form: str) -> None:
-    empty = make(form, Voice("a.wav", "a")).close(1.0)
+    empty = make(form, Channel("a.wav", "a")).close(1.0)
     assert empty == {"vtt": "WEBVTT\n\n"}.get(form, empty if form == "textgrid" else "")

@@ -8,8 +8,8 @@ from sewcli.base.errors import DataError
 from sewcli.decoding.beam import BeamDecoder, BeamOptions
 from sewcli.lm.files import LanguageModelFiles
 from sewcli.text.tokens import Vocabulary
-from sewcli.transcription.segments import Cutter, Stretch
-from sewcli.transcription.words import Reader
+from sewcli.transcription.segments import Segment, Segmenter
+from sewcli.transcription.words import SegmentDecoder
 
 LETTERS = Vocabulary.letters()
 TIMES = FrameTimes(320, 40)
@@ -25,15 +25,15 @@ def frames(text: str, sure: float = 0.9) -> np.ndarray:
     return emission
 
 
-def cut(text: str, pieces: int = 1, longest: float = 30.0) -> list[Stretch]:
-    cutter = Cutter(LETTERS, 0.02, longest)
+def cut(text: str, pieces: int = 1, longest: float = 30.0) -> list[Segment]:
+    segmenter = Segmenter(LETTERS, 0.02, longest)
     emission = frames(text)
-    made = [s for part in np.array_split(emission, pieces) for s in cutter.push(part)]
-    return [*made, *cutter.close()]
+    made = [s for part in np.array_split(emission, pieces) for s in segmenter.push(part)]
+    return [*made, *segmenter.close()]
 
 
-def texts(stretches: list[Stretch]) -> list[str]:
-    lines = [Reader(LETTERS, TIMES).read("test", stretch) for stretch in stretches]
+def texts(segments: list[Segment]) -> list[str]:
+    lines = [SegmentDecoder(LETTERS, TIMES).read("test", segment) for segment in segments]
     return [line.text for line in lines if line]
 
 
@@ -48,32 +48,32 @@ def test_pauses_end_stretches_and_words(pieces: int) -> None:
 def test_frames_keep_their_places_and_silence_is_dropped() -> None:
     text = "." * 300 + "AB" + "." * 500 + "CD" + "." * 60
     first, second = cut(text, 13)
-    for stretch, letters, at in ((first, "AB", 300), (second, "CD", 802)):
-        assert stretch.start == at - 10
-        assert len(stretch.emission) == 2 + 20
-        np.testing.assert_array_equal(stretch.emission[10:12], frames(letters))
+    for segment, letters, at in ((first, "AB", 300), (second, "CD", 802)):
+        assert segment.start == at - 10
+        assert len(segment.emission) == 2 + 20
+        np.testing.assert_array_equal(segment.emission[10:12], frames(letters))
 
 
 def test_talk_without_a_pause_is_cut_between_words() -> None:
     rng = np.random.default_rng(1)
     words = ["".join(rng.choice(list("ETAONI"), rng.integers(1, 9))) for _ in range(400)]
     spoken = "|".join("".join(letter + "..." for letter in word) + "." * int(rng.integers(0, 9)) for word in words)
-    stretches = cut(spoken, 31, longest=10.0)
-    assert " ".join(texts(stretches)).split() == words
-    assert len(stretches) > 5
-    assert max(len(s.emission) for s in stretches) <= 500 + 20
+    segments = cut(spoken, 31, longest=10.0)
+    assert " ".join(texts(segments)).split() == words
+    assert len(segments) > 5
+    assert max(len(s.emission) for s in segments) <= 500 + 20
 
 
 def test_noise_without_silence_is_cut_all_the_same() -> None:
-    stretches = cut("AB" * 2000, 3, longest=10.0)
-    assert sum(len(s.emission) for s in stretches) == 4000
-    assert max(len(s.emission) for s in stretches) <= 500
+    segments = cut("AB" * 2000, 3, longest=10.0)
+    assert sum(len(s.emission) for s in segments) == 4000
+    assert max(len(s.emission) for s in segments) <= 500
 
 
 def test_words_have_the_times_and_the_confidence_of_their_letters() -> None:
     emission = frames("..A.BB|C..")
     emission[4:6] = frames("BB", 0.5)
-    line = Reader(LETTERS, TIMES).read("test", Stretch(100, emission))
+    line = SegmentDecoder(LETTERS, TIMES).read("test", Segment(100, emission))
     assert line is not None
     first, second = line.words
     assert (first.text, second.text) == ("AB", "C")
@@ -87,7 +87,7 @@ def test_words_have_the_times_and_the_confidence_of_their_letters() -> None:
 
 @pytest.mark.parametrize(("spoken", "written"), [("A?A", "AA"), ("|A||.|B|", "A B"), ("?|?", None), ("..||..", None)])
 def test_symbols_that_are_not_letters(spoken: str, written: str | None) -> None:
-    line = Reader(LETTERS, TIMES).read("test", Stretch(0, frames(spoken)))
+    line = SegmentDecoder(LETTERS, TIMES).read("test", Segment(0, frames(spoken)))
     assert (line.text if line else None) == written
 
 
@@ -95,7 +95,7 @@ def test_nan_is_told() -> None:
     emission = frames("AB")
     emission[1] = np.nan
     with pytest.raises(DataError, match="NaN"):
-        Reader(LETTERS, TIMES).read("test", Stretch(0, emission))
+        SegmentDecoder(LETTERS, TIMES).read("test", Segment(0, emission))
 
 
 def test_a_language_model_writes_its_words_where_they_are_heard(
@@ -106,9 +106,9 @@ def test_a_language_model_writes_its_words_where_they_are_heard(
     wrong = spoken.replace(words[2][0], "Q", 1) if words[2][0] in spoken else spoken
     beam = BeamDecoder(lm, letters, BeamOptions(lm_weight=1.0, word_score=0.0))
     emission = frames(wrong, 0.6)
-    greedy = Reader(letters, TIMES).read("test", Stretch(50, emission))
-    found = Reader(letters, TIMES, beam).read("test", Stretch(50, emission))
-    exact = Reader(letters, TIMES).read("test", Stretch(50, frames(spoken, 0.6)))
+    greedy = SegmentDecoder(letters, TIMES).read("test", Segment(50, emission))
+    found = SegmentDecoder(letters, TIMES, beam).read("test", Segment(50, emission))
+    exact = SegmentDecoder(letters, TIMES).read("test", Segment(50, frames(spoken, 0.6)))
     assert greedy is not None and found is not None and exact is not None
     assert "Q" in greedy.text
     assert found.text == " ".join(words)

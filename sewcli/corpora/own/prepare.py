@@ -14,7 +14,7 @@ from sewcli.corpora.own.leaks import set_leaks_aside
 from sewcli.corpora.own.rows import Refused, Row
 from sewcli.corpora.own.splits import TRAIN, HoldOut, assign
 from sewcli.corpora.own.texts import AS_IS, Text, text_rule
-from sewcli.corpora.utterances import MIX, Candidate, Listing, Split
+from sewcli.corpora.utterances import MIX, ParsedTranscripts, RawUtterance, Split
 
 LOOKED_FOR = 200  # files; where none of so many is there, paths are meant otherwise
 
@@ -68,12 +68,12 @@ def find_splits(
         mine = sorted((row for row in assigned if row.split == name), key=lambda row: row.id)
         aside = [r.rejection for r in refused if (r.split if r.split in names else fallback) == name]
         counts = Counter(rule for row in mine for rule in changed[row.id])
-        listing = Listing([_candidate(row) for row in mine], aside, changes=counts)
+        listing = ParsedTranscripts([_candidate(row) for row in mine], aside, changes=counts)
         splits.append(_split(name, folder, listing, mine, rules))
     return splits
 
 
-def _split(name: str, folder: Path, listing: Listing, rows: Sequence[Row], rules: str) -> Split:
+def _split(name: str, folder: Path, listing: ParsedTranscripts, rows: Sequence[Row], rules: str) -> Split:
     digest = hashlib.sha256(repr((listing, rules)).encode(errors="surrogateescape")).hexdigest()
     return Split(
         name,
@@ -88,12 +88,12 @@ def _split(name: str, folder: Path, listing: Listing, rows: Sequence[Row], rules
     )
 
 
-def _read(folder: Path, listing: Listing) -> Listing:
+def _read(folder: Path, listing: ParsedTranscripts) -> ParsedTranscripts:
     return listing
 
 
-def _candidate(row: Row) -> Candidate:
-    return Candidate(
+def _candidate(row: Row) -> RawUtterance:
+    return RawUtterance(
         row.id,
         row.audio,
         row.text,
