@@ -46,7 +46,7 @@ test-long: setup-dev
 	$(BIN)/python -m pytest -m long
 
 test-gpu: setup-dev
-	$(BIN)/python -m pytest tests/gpu tests/nn/test_disentangled_fused.py tests/nn/test_disentangled_compiled.py
+	$(BIN)/python -m pytest tests/gpu tests/runtimes/test_fused_attention.py tests/runtimes/test_fused_attention_compiled.py
 
 docs: setup-dev
 	$(BIN)/python -m pytest -n0 tests/cli/test_documentation.py tests/test_api.py -k "page or readme or anchor or runnable"

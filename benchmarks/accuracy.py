@@ -27,6 +27,7 @@ from machine import short_circumstances
 from sewcli.base.files import read_json, write_json
 from sewcli.models.ctc import CTCModel
 from sewcli.models.zoo import lookup
+from sewcli.runtimes.inference import for_inference
 
 RECIPES = Path("egs/librispeech/conf")
 FEW, SPLIT = "10min-of-all", "test-clean"
@@ -150,7 +151,7 @@ def outcome(run: Run, exp: Path) -> dict[str, Any] | None:
 def seconds_of(models: list[str], trials: int = 41) -> dict[str, dict[str, float]]:
     """Median and smallest process time of a forward pass, models in turn."""
     torch.set_num_threads(1)
-    networks = {name: CTCModel(lookup(name), 32).packed() for name in models}
+    networks = {name: for_inference(CTCModel(lookup(name), 32), torch.device("cpu")) for name in models}
     waves = 0.1 * torch.randn(16, 32_000, generator=torch.Generator().manual_seed(0))
     lengths = torch.full((16,), 32_000)
     taken: dict[str, list[float]] = {name: [] for name in models}

@@ -31,6 +31,7 @@ from sewcli.models.config import ModelConfig
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import load_ctc, save_ctc
 from sewcli.models.zoo import lookup
+from sewcli.runtimes.inference import for_inference
 from sewcli.text.tokens import Vocabulary
 
 RATE = 16_000
@@ -104,7 +105,7 @@ def utterances(data: Path) -> list[np.ndarray]:
 
 def programs(folder: Path) -> dict[str, Forward]:
     """Ways to put a padded batch through the same weights."""
-    ours = load_ctc(folder)[0].for_inference()
+    ours = for_inference(load_ctc(folder)[0], torch.device("cpu"))
     theirs = transformers.AutoModelForCTC.from_pretrained(folder).eval()
 
     def run_ours(waves: np.ndarray, lengths: np.ndarray) -> np.ndarray:

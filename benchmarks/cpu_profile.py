@@ -28,6 +28,7 @@ from sewcli.bench.peaks import product_peak
 from sewcli.compression.quantize import quantized_graph
 from sewcli.models.flops import anatomy
 from sewcli.models.folder import load_ctc, save_ctc
+from sewcli.runtimes.inference import for_inference
 from sewcli.runtimes.openvino_folder import complete_graph, open_graph, save_openvino
 from sewcli.runtimes.torch_runtime import has_bf16
 from sewcli.text.tokens import Vocabulary
@@ -158,7 +159,7 @@ def _theirs(folder: Path) -> Callable[[], object]:
 
 
 def _ours(folder: Path) -> Callable[[], object]:
-    model = load_ctc(folder)[0].packed(torch.float32)
+    model = for_inference(load_ctc(folder)[0], torch.device("cpu"))
     waves = torch.from_numpy(noise(0, SECONDS))
     lengths = torch.tensor([waves.shape[1]])
 

@@ -27,8 +27,9 @@ from sewcli.models.flops import anatomy
 from sewcli.models.paper import TIMES
 from sewcli.models.pretraining import PretrainingModel
 from sewcli.models.zoo import lookup
-from sewcli.nn import disentangled_fused as fused
 from sewcli.nn.disentangled import DisentangledAttention
+from sewcli.runtimes import fused_attention as fused
+from sewcli.runtimes.inference import for_inference
 
 RATE = 16_000
 VOCABULARY = 32
@@ -63,6 +64,11 @@ class Setting:
 def plain() -> Any:
     """SEW-D's attention without the kernels."""
     return patch.object(fused, "serves_here", lambda x, heads: False)
+
+
+def by_kernels(layer: DisentangledAttention, *given: Any) -> torch.Tensor:
+    """A layer by the kernels, wherever they serve."""
+    return layer.output(fused.FusedMix(layer).by_kernels(*given))
 
 
 def wait(device: torch.device) -> None:
@@ -166,7 +172,7 @@ def exactness(setting: Setting, dtype: torch.dtype, lengths: list[int], heads: i
         own, rows = (y.to(kind, copy=True).requires_grad_() for y in (x, table))
         each.zero_grad()
         with plain():
-            mixed = each.output(each._fused(own, inside, rows)) if kernels else each(own, inside, rows)
+            mixed = by_kernels(each, own, inside, rows) if kernels else each(own, inside, rows)
         mixed.backward(slope.to(kind))
         assert own.grad is not None and rows.grad is not None
         grads = [p.grad.clone() for p in each.parameters() if p.grad is not None]
@@ -193,7 +199,7 @@ def attention_speed(setting: Setting, rows: int, frames: int, heads: int = 8) ->
             own = x.detach().requires_grad_(train)
             layer.train(train)
             with torch.set_grad_enabled(train):
-                y = layer.output(layer._fused(own, None, table)) if kernels else layer(own, None, table)
+                y = by_kernels(layer, own, None, table) if kernels else layer(own, None, table)
             if train:
                 y.backward(x)
 
@@ -222,9 +228,9 @@ def attention_speed(setting: Setting, rows: int, frames: int, heads: int = 8) ->
 # inference ----------------------------------------------------------------------------------------------------------
 
 
-def ours_for(name: str, dtype: torch.dtype) -> CTCModel:
+def ours_for(name: str, dtype: torch.dtype, device: torch.device) -> CTCModel:
     torch.manual_seed(1)
-    return CTCModel(lookup(name), VOCABULARY).for_inference(dtype)
+    return for_inference(CTCModel(lookup(name), VOCABULARY), device, dtype)
 
 
 def inference(setting: Setting, seconds: float) -> dict[str, Any]:
@@ -239,7 +245,7 @@ def inference(setting: Setting, seconds: float) -> dict[str, Any]:
         fresh = CTCModel(lookup(name), VOCABULARY)
         kinds = ["eager"] if name.startswith("sew-d") else ["eager", "sdpa"]
         peers, errors = peers_of({f"transformers {kind}": partial(peer, fresh, kind, waves) for kind in kinds})
-        steps: dict[str, Step] = {"sew": forward_of(fresh.for_inference(dtype).to(setting.device), waves, lengths)}
+        steps: dict[str, Step] = {"sew": forward_of(for_inference(fresh, setting.device, dtype), waves, lengths)}
         if name.startswith("sew-d"):
             steps["sew without the kernels"] = without_kernels(steps["sew"])
         steps |= peers
@@ -285,7 +291,7 @@ def utilisation(setting: Setting) -> dict[str, Any]:
     peak = peak_of_device(setting.device)
     for full_name in ("w2v2-base", "sew-mid"):
         name = setting.model(full_name)
-        model = ours_for(name, torch.bfloat16).to(setting.device)
+        model = ours_for(name, torch.bfloat16, setting.device)
         each = 2 * sum(part.macs for part in anatomy(lookup(name), VOCABULARY))
         for rows in (2,) if setting.smoke else (25, 100, 200):
             waves = noise(setting, rows, RATE if setting.smoke else 10 * RATE).to(torch.bfloat16)
@@ -308,7 +314,7 @@ def dev_clean(setting: Setting) -> dict[str, Any]:
     names = ["sew-d-mid", "w2v2-base"] if setting.smoke else list(PAPER_SECONDS)
     results = []
     for name in names:
-        model = ours_for(setting.model(name), torch.bfloat16).to(setting.device)
+        model = ours_for(setting.model(name), torch.bfloat16, setting.device)
         row: dict[str, Any] = {"model": setting.model(name), "paper_v100_seconds": PAPER_SECONDS[name]}
         for budget in (250.0, 2000.0):
             batches = batches_of(lengths, budget)
@@ -361,7 +367,7 @@ def compiled(setting: Setting) -> dict[str, Any]:
     results = []
     for full_name in ("sew-tiny", "sew-d-mid"):
         name, seconds = setting.model(full_name), setting.size(5.0, 1.0)
-        model = ours_for(name, torch.bfloat16).to(setting.device)
+        model = ours_for(name, torch.bfloat16, setting.device)
         waves = noise(setting, 1, seconds * RATE).to(torch.bfloat16)
         how: dict[str, Any] = {"backend": "eager"} if setting.smoke else {"mode": "reduce-overhead"}
         fast = torch.compile(model, **how)

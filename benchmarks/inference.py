@@ -37,6 +37,7 @@ from sewcli.base.memory import keep_freed_memory
 from sewcli.bench.peaks import MemoryMark, product_peak
 from sewcli.models.folder import load_ctc, save_ctc
 from sewcli.models.zoo import lookup
+from sewcli.runtimes.inference import for_inference
 from sewcli.runtimes.onnx_graph import OUTPUTS, save_onnx
 from sewcli.runtimes.openvino_folder import save_openvino
 from sewcli.runtimes.torch_runtime import has_bf16
@@ -223,7 +224,7 @@ def serve(connection: Connection, name: str, place: Path, row: Row) -> None:
 def ours(dtype: torch.dtype) -> Callable[[Path], Forward]:
     def load(place: Path) -> Forward:
         keep_freed_memory()
-        model = load_ctc(place / "model")[0].packed(dtype)
+        model = for_inference(load_ctc(place / "model")[0], torch.device("cpu"), dtype)
 
         def forward(waves: np.ndarray) -> np.ndarray:
             lengths = torch.full((len(waves),), waves.shape[1])

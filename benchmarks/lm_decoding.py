@@ -274,6 +274,7 @@ def beside_the_model(name: str, heard: Heard, files: LanguageModelFiles, batches
 
     from sewcli.models.ctc import CTCModel
     from sewcli.models.zoo import lookup
+    from sewcli.runtimes.inference import for_inference
 
     build = functools.partial(BeamDecoder, files, LETTERS, BeamOptions())
     seconds = {"greedy": 0.0, "4-gram, beam 50": 0.0}
@@ -281,7 +282,7 @@ def beside_the_model(name: str, heard: Heard, files: LanguageModelFiles, batches
     chosen = [heard.emissions[i] for i in order[:batches]]
     with DecoderPool(build, 1) as pool:
         torch.set_num_threads(1)
-        network = CTCModel(lookup(name), len(LETTERS)).packed()
+        network = for_inference(CTCModel(lookup(name), len(LETTERS)), torch.device("cpu"))
         for with_lm in (False, True):
             began = time.perf_counter()
             for number, emission in enumerate(chosen):

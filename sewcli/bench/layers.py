@@ -17,6 +17,7 @@ from sewcli.base import log
 from sewcli.base.memory import keep_freed_memory
 from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.bench.speech import LEVEL
+from sewcli.models.constants import hold_constants
 from sewcli.models.ctc import CTCModel
 from sewcli.models.flops import SECONDS, anatomy, paper_flops
 from sewcli.models.sizes import VOCABULARY
@@ -35,7 +36,7 @@ def measure_layers(name: str, device: torch.device, trials: int) -> dict[str, An
     keep_freed_memory()
     config = lookup(name)
     torch.manual_seed(0)
-    model = CTCModel(config, VOCABULARY).to(device).for_inference()
+    model = hold_constants(CTCModel(config, VOCABULARY).to(device))
     parts = [part for part in anatomy(config, VOCABULARY) if part.name.startswith(EXTRACTOR)]
     modules = {part.name: model.get_submodule(part.name) for part in parts}
     wave = LEVEL * torch.randn(1, SECONDS * SAMPLE_RATE, generator=torch.Generator().manual_seed(0))

@@ -27,9 +27,11 @@ from sewcli.data.mixing import read_parts
 from sewcli.data.reader import LeftOut, Reader
 from sewcli.data.utterances import Utterance, check_rate
 from sewcli.decoding.emissions import dealt_out, emissions
+from sewcli.models.constants import hold_constants
 from sewcli.models.ctc import CTCModel, CTCOutput
 from sewcli.models.folder import load_ctc
 from sewcli.models.source import is_model
+from sewcli.runtimes.fused_attention import use_kernels
 from sewcli.runtimes.torch_runtime import TorchModel
 from sewcli.text.tokens import Vocabulary
 from sewcli.training.amounts import require_hours, training_splits
@@ -75,7 +77,8 @@ class Distillation(RecogniserTask):
     ) -> None:
         require_equal_rates(model.config, teacher.config)
         super().__init__(config, model, vocabulary, train, valid, reader, labelled=bool(config.ctc_weight))
-        self.teacher = teacher.for_inference()
+        self.teacher = hold_constants(teacher)
+        use_kernels(teacher)
         self.transcribed = all(u.text.strip() for u in self.valid)
 
     def learning_rate(self, done: int) -> float:

@@ -13,9 +13,6 @@ from torch.nn import functional
 
 from sewcli.models.config import ModelConfig
 from sewcli.models.encoder import Encoded, Encoder
-from sewcli.models.pretraining import PretrainingModel
-from sewcli.nn.attention import HeadProjections
-from sewcli.nn.packed import can_pack, pack
 from sewcli.nn.squeeze import Upsample
 
 
@@ -45,42 +42,11 @@ class CTCModel(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     @classmethod
-    def from_pretraining(cls, model: PretrainingModel, vocabulary_size: int) -> CTCModel:
-        """A new CTC layer on a copy of a pre-trained model's encoder."""
-        return cls.from_encoder(model.encoder, vocabulary_size)
-
-    @classmethod
     def from_encoder(cls, encoder: Encoder, vocabulary_size: int) -> CTCModel:
         """A new CTC layer on a copy of an encoder."""
         new = cls(encoder.config, vocabulary_size)
         new.encoder.load_state_dict(encoder.state_dict())
         return new
-
-    def for_inference(self, dtype: torch.dtype = torch.float32) -> CTCModel:
-        """This model in evaluation mode and in `dtype`, with what depends on weights alone computed once, in fp32.
-
-        `train()` forgets that; a precision that is lost stays lost.
-        """
-        self.eval().requires_grad_(False)
-        self.encoder.context.cache_weight_products()
-        self.to(dtype)
-        for module in self.modules():
-            if isinstance(module, HeadProjections):
-                module.fuse()
-        return self
-
-    def packed(self, dtype: torch.dtype = torch.float32) -> CTCModel:
-        """This model for inference on this CPU and nothing else: faster than `for_inference`, and for good.
-
-        Its weights lie as the processor likes them, so that it can be neither trained nor saved nor moved. Where there is no
-        oneDNN, and in a type that the processor has no products of, it is `for_inference`.
-        """
-        if not can_pack(dtype):
-            return self.for_inference(dtype)
-        self.eval().requires_grad_(False)
-        self.encoder.context.cache_weight_products()
-        pack(self, dtype)
-        return self.to(dtype)
 
     def forward(
         self,

@@ -140,14 +140,6 @@ class ContextNetwork(nn.Module):
         if config.family != "wav2vec2":
             self.upsample = Upsample(config.width, config.squeeze)
 
-    def cache_weight_products(self) -> None:
-        """Compute once what depends on weights alone, for inference: positions' projections, the normed convolution."""
-        self.position.cache_weight_products()
-        if self.config.family == "sew-d":
-            for attention in self.modules():
-                if isinstance(attention, DisentangledAttention):
-                    attention.fix_positions(self.norm(self.positions.weight))
-
     def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """(B, T, E) -> (B, T, E); `lengths` (B,) are true frames, None when nothing is padded."""
         config, frames = self.config, x.shape[1]

@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.models.config import ModelConfig
+from sewcli.models.constants import hold_constants
 from sewcli.models.ctc import CTCModel
 from sewcli.nn.blank import without_weights
 
@@ -47,7 +48,7 @@ def anatomy(config: ModelConfig, vocabulary_size: int, seconds: float = SECONDS)
     """
     samples = round(seconds * SAMPLE_RATE)
     with without_weights():
-        model = CTCModel(config, vocabulary_size).for_inference()
+        model = hold_constants(CTCModel(config, vocabulary_size))
         wave = torch.zeros(1, samples)
     modules = {name: module for name, module in model.named_modules() if PARTS.fullmatch(name)}
     modules = {name: module for name, module in modules.items() if not isinstance(module, nn.Identity)}

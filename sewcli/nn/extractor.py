@@ -7,7 +7,7 @@ No convolution is padded: a frame sees only the 400 samples under it. Shapes: B 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +15,6 @@ from torch.nn import functional
 
 from sewcli.nn.chain import Count, frames_after, samples_under
 from sewcli.nn.norms import TimeNorm
-
-if TYPE_CHECKING:
-    from sewcli.nn.packed_extractor import PackedExtractor
 
 
 class Extractor(nn.Module):
@@ -69,12 +66,6 @@ class WaveExtractor(Extractor):
         for convolution in self.convolutions:
             assert isinstance(convolution, nn.Conv1d)
             nn.init.kaiming_normal_(convolution.weight)
-
-    def pack(self, dtype: torch.dtype) -> PackedExtractor:
-        """See `packed.Packable`."""
-        from sewcli.nn.packed_extractor import PackedExtractor
-
-        return PackedExtractor(self, dtype)
 
     def forward(self, waves: Tensor, lengths: Tensor | None) -> Tensor:
         """Waves (B, S) to features (B, T, C); `lengths` (B,) are true samples, None when nothing is padded."""

@@ -7,13 +7,12 @@ frames of each. Shapes: B batch, T frames at 50 Hz, U = floor(T / s) squeezed fr
 from __future__ import annotations
 
 import math
-from typing import Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sewcli.nn.packed import GeluLinear, PackedConvolution
+from sewcli.nn.transformer import GeluLinear
 
 
 class PositionConvolution(nn.Module):
@@ -26,12 +25,8 @@ class PositionConvolution(nn.Module):
         stride: the squeeze factor s (1 for wav2vec 2.0).
     """
 
-    fixed_weight: Tensor | None
-
     def __init__(self, width: int, kernel: int, groups: int, stride: int = 1) -> None:
         super().__init__()
-        self.register_buffer("fixed_weight", None, persistent=False)
-        self.packed: PackedConvolution | None = None
         self.groups, self.stride, self.kernel = groups, stride, kernel
         self.direction = nn.Parameter(torch.empty(width, width // groups, kernel))
         self.gain = nn.Parameter(torch.empty(1, 1, kernel))
@@ -41,37 +36,14 @@ class PositionConvolution(nn.Module):
             with torch.no_grad():
                 self.gain.copy_(self._norm())
 
-    def cache_weight_products(self) -> None:
-        """Norm the weights once, for inference with weights that no longer change; `train()` forgets it."""
-        with torch.no_grad():
-            self.fixed_weight = self._weight()
-
-    def pack(self, dtype: torch.dtype) -> Self:
-        """See `packed.Packable`."""
-        with torch.no_grad():
-            shape = {"stride": self.stride, "padding": self.kernel // 2, "groups": self.groups}
-            self.packed = PackedConvolution(self._weight(), self.bias, dtype, gelu=True, **shape)
-        del self.direction, self.gain, self.bias
-        self.fixed_weight = None
-        return self
-
-    def train(self, mode: bool = True) -> Self:
-        """Switch modes; training needs the weights normed anew each time."""
-        if mode:
-            self.fixed_weight = None
-        return super().train(mode)
-
     def forward(self, x: Tensor) -> Tensor:
         """(B, E, T) -> (B, E, about T / s); zero frames around are part of the input."""
-        if self.packed is not None:
-            y: Tensor = self.packed(x.transpose(1, 2)).transpose(1, 2)
-        else:
-            weight = self._weight() if self.fixed_weight is None else self.fixed_weight
-            y = functional.conv1d(x, weight, self.bias, self.stride, self.kernel // 2, groups=self.groups)
-            y = functional.gelu(y)
+        y = functional.conv1d(x, self.normed_weight(), self.bias, self.stride, self.kernel // 2, groups=self.groups)
+        y = functional.gelu(y)
         return y[:, :, :-1] if self.kernel % 2 == 0 else y
 
-    def _weight(self) -> Tensor:
+    def normed_weight(self) -> Tensor:
+        """The convolution's weights (E, E / groups, K)."""
         return self.direction * (self.gain / self._norm())
 
     def _norm(self) -> Tensor:
@@ -84,8 +56,7 @@ def squeeze(x: Tensor, position: PositionConvolution) -> Tensor:
     x = x.transpose(1, 2)
     moved: Tensor = position(x)
     pooled: Tensor = x if position.stride == 1 else functional.avg_pool1d(x, position.stride, position.stride)
-    frames = min(moved.shape[2], pooled.shape[2])
-    return (moved[:, :, :frames] + pooled[:, :, :frames]).transpose(1, 2)
+    return (moved[:, :, : pooled.shape[2]] + pooled).transpose(1, 2)
 
 
 class Upsample(nn.Module):

@@ -10,7 +10,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sewcli.nn.attention import initialise_linear
-from sewcli.nn.packed import GeluLinear
+
+
+class GeluLinear(nn.Linear):
+    """A linear layer with GELU behind it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., I) -> (..., O)."""
+        return functional.gelu(super().forward(x))
 
 
 class TransformerLayer(nn.Module):

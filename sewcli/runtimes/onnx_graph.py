@@ -1,4 +1,4 @@
-"""Recognisers as graphs for other runtimes: ONNX, and what is made from it (`graphs`).
+"""Recognisers as graphs for other runtimes: ONNX, and what is made from it (`openvino_folder`).
 
 The graph takes right-padded waves (B, S) and their true lengths (B,), both of any size, and gives logits (B, T, V) and
 true frames (B,). It is the encoder's computation with every mask always applied and no decision that depends on a value
@@ -23,6 +23,7 @@ from torch.nn import functional
 from sewcli.base.errors import UsageError
 from sewcli.base.files import atomic_folder
 from sewcli.models.config import ModelConfig
+from sewcli.models.constants import hold_constants
 from sewcli.models.ctc import CTCModel
 from sewcli.nn.attention import SelfAttention, join_heads, split_heads
 from sewcli.nn.disentangled import DisentangledAttention, bucket
@@ -65,13 +66,10 @@ class PortableModel(nn.Module):
     def __init__(self, model: CTCModel) -> None:
         super().__init__()
         self.config = model.config
-        self.encoder = copy.deepcopy(model.encoder).eval().requires_grad_(False)
-        self.head = copy.deepcopy(model.head).requires_grad_(False)
-        self.upsample = (
-            copy.deepcopy(model.upsample).requires_grad_(False) if model.config.output_upsample > 1 else None
-        )
+        model = hold_constants(copy.deepcopy(model))
+        self.encoder, self.head = model.encoder, model.head
+        self.upsample = model.upsample if model.config.output_upsample > 1 else None
         context, extractor = self.encoder.context, self.encoder.extractor
-        context.position.cache_weight_products()
         by_time = isinstance(extractor, WaveExtractor) and not extractor.by_layer
         self.extractor = PortableExtractor(extractor) if by_time else extractor
         if self.config.family == "sew-d":
@@ -115,7 +113,7 @@ class PortableExtractor(Extractor):
     """A wave extractor whose norm over time costs one pass over its channels.
 
     Mean and variance of a channel follow from those of the windows of samples under the first convolution, as in
-    `nn.packed_extractor`, and from no sums over 512 channels of 3,200 frames a second. Windows are taken by their cosines
+    `onednn_extractor`, and from no sums over 512 channels of 3,200 frames a second. Windows are taken by their cosines
     (DCT), which hardly correlate in sound, so that a variance in bf16 is no small difference of large numbers. What the norm
     multiplies with goes through a convolution that changes nothing: OpenVINO then keeps all frames with the channels last.
     """
@@ -182,7 +180,7 @@ class PortableAttention(nn.Module):
 
 
 class PortableDisentangled(nn.Module):
-    """SEW-D's attention by strips, as in `nn.position_bias`, with the positions projected beforehand.
+    """SEW-D's attention by strips, as in `strip_attention`, with the positions projected beforehand.
 
     A strip of n frames is multiplied with the positions of all its offsets and read along the diagonals: slices and views,
     where gathering scores one by one takes longer than the products. Frames are padded to whole strips, P of them.

@@ -18,6 +18,7 @@ from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.data.loading import padded_waves
 from sewcli.models.ctc import CTCModel
 from sewcli.runtimes.acoustic_model import AcousticModel, Emissions, Precision
+from sewcli.runtimes.inference import for_inference
 
 CPU_SECONDS = 30.0  # more would push the attention scores out of the cache
 GPU_SECONDS = 250.0  # the papers' 4 million samples, on each
@@ -50,8 +51,7 @@ class TorchModel(AcousticModel):
         chosen = choose_precision(precision, device)
         if device.type == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = chosen == "tf32"
-        prepare = network.packed if device.type == "cpu" else network.to(device).for_inference
-        prepare(TYPES[chosen])
+        for_inference(network, device, TYPES[chosen])
         model = cls(network, device, chosen)
         if device.type == "cuda":
             memory = torch.cuda.get_device_properties(device).total_memory

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from sewcli.base.errors import UsageError
-from sewcli.nn import disentangled_fused as fused
 from sewcli.nn.disentangled import DisentangledAttention
+from sewcli.runtimes import fused_attention as fused
 from sewcli.training.config import RunConfig
 from sewcli.training.precision import precision
 
@@ -20,8 +20,7 @@ def choose_attention(model: torch.nn.Module, config: RunConfig, device: torch.de
     layers = [module for module in model.modules() if isinstance(module, DisentangledAttention)]
     if config.attention == "fused":
         _require_kernels(layers, config, device)
-    for layer in layers:
-        layer.kernels = config.attention
+    fused.use_kernels(model, config.attention)
 
 
 def _require_kernels(layers: list[DisentangledAttention], config: RunConfig, device: torch.device) -> None:

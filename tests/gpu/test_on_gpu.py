@@ -8,8 +8,9 @@ from sewcli.data.loading import WaveBatch, pinned, to_device
 from sewcli.models.ctc import CTCModel
 from sewcli.models.pretraining import PretrainingModel
 from sewcli.models.zoo import lookup
-from sewcli.nn import disentangled_fused as fused
 from sewcli.nn.disentangled import DisentangledAttention
+from sewcli.runtimes import fused_attention as fused
+from sewcli.runtimes.inference import for_inference
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that PyTorch can use: not tested here")
 MODELS = ["w2v2-micro", "sew-micro", "sew-d-micro"]
@@ -36,7 +37,9 @@ def update(model: PretrainingModel, seed: int) -> tuple[torch.Tensor, list[torch
 
 def pretraining(name: str, **changes: float) -> PretrainingModel:
     torch.manual_seed(0)
-    return PretrainingModel(lookup(name).model_copy(update={"layer_drop": 0.0, **changes})).cuda().train()
+    model = PretrainingModel(lookup(name).model_copy(update={"layer_drop": 0.0, **changes})).cuda().train()
+    fused.use_kernels(model)
+    return model
 
 
 def test_sew_d_is_served_by_the_kernels_in_bf16_only() -> None:
@@ -86,7 +89,7 @@ def test_kernels_train_like_the_plain_path(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("name", MODELS)
 def test_a_batch_changes_nothing(name: str) -> None:
     torch.manual_seed(0)
-    model = CTCModel(lookup(name), 32).for_inference(torch.bfloat16).cuda()
+    model = for_inference(CTCModel(lookup(name), 32), torch.device("cuda"), torch.bfloat16)
     waves = 0.1 * torch.randn(2, 48_000, device="cuda", dtype=torch.bfloat16)
     waves[1, 20_000:] = 0
     with torch.inference_mode():
@@ -99,6 +102,7 @@ def test_a_batch_changes_nothing(name: str) -> None:
 def test_memory_grows_with_the_length_and_not_with_its_square() -> None:
     layer = DisentangledAttention(512, 8, dropout=0.1, position_dropout=0.0, buckets=256, max_positions=512)
     layer = layer.cuda().bfloat16()
+    fused.use_kernels(layer)
     table = torch.randn(512, 512, device="cuda", dtype=torch.bfloat16)
     peaks = []
     for frames in (1500, 6000):

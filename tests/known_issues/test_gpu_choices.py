@@ -8,8 +8,8 @@ from support import interpreted_triton
 from sewcli.base.errors import UsageError
 from sewcli.models.ctc import CTCModel
 from sewcli.models.zoo import lookup
-from sewcli.nn import disentangled
-from sewcli.nn import disentangled_fused as fused
+from sewcli.nn.disentangled import DisentangledAttention
+from sewcli.runtimes import fused_attention as fused
 from sewcli.training.attention import choose_attention
 from sewcli.training.config import FinetuneConfig
 from sewcli.training.precision import precision
@@ -33,14 +33,14 @@ def served(monkeypatch):
     """The kernels, interpreted, where a GPU would run them."""
     interpreted_triton.patch()
     monkeypatch.setattr(fused, "serves_here", lambda x, head_width: True)
-    agree = disentangled.kernels_agree
+    agree = fused.kernels_agree
     agree.cache_clear()
     yield
     agree.cache_clear()
 
 
-def layer() -> disentangled.DisentangledAttention:
-    made = disentangled.DisentangledAttention(64, 2, dropout=0.0, position_dropout=0.0, buckets=16, max_positions=40)
+def layer() -> DisentangledAttention:
+    made = DisentangledAttention(64, 2, dropout=0.0, position_dropout=0.0, buckets=16, max_positions=40)
     return made.eval()
 
 
@@ -50,7 +50,7 @@ def layer() -> disentangled.DisentangledAttention:
 def test_good_kernels_pass_the_check(dtype: torch.dtype, inference: bool, served, capfd) -> None:
     before = torch.random.get_rng_state()
     with torch.inference_mode(inference):
-        assert disentangled.kernels_agree(CPU, dtype, 16)
+        assert fused.kernels_agree(CPU, dtype, 16)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert capfd.readouterr().err == ""
 
@@ -74,7 +74,7 @@ def test_bad_kernels_are_left_for_the_plain_path(fault: str, served, monkeypatch
     plain = layer()
     chosen = layer()
     chosen.load_state_dict(plain.state_dict())
-    plain.kernels = "plain"
+    fused.use_kernels(chosen)
     with torch.no_grad():
         assert torch.equal(chosen(x, None, table), plain(x, None, table))
         chosen(x, None, table)
@@ -89,11 +89,9 @@ def test_the_config_says_which_path(served, monkeypatch) -> None:
     torch.manual_seed(0)
     model = CTCModel(lookup("sew-d-micro"), 32).eval()
     called = []
-    whole = disentangled.DisentangledAttention._fused
-    monkeypatch.setattr(
-        disentangled.DisentangledAttention, "_fused", lambda self, *given: called.append(self) or whole(self, *given)
-    )
-    monkeypatch.setattr(disentangled, "kernels_agree", lambda *given: True)
+    whole = fused.FusedMix.by_kernels
+    monkeypatch.setattr(fused.FusedMix, "by_kernels", lambda self, *given: called.append(self) or whole(self, *given))
+    monkeypatch.setattr(fused, "kernels_agree", lambda *given: True)
     monkeypatch.setattr(fused, "serves", lambda *given: True)
     outputs, waves = {}, 0.1 * torch.randn(1, 6000)
     for choice in ("plain", "fused", "auto"):
@@ -116,7 +114,7 @@ def test_kernels_that_cannot_serve_are_refused(name: str, reason: str) -> None:
 
 @pytest.mark.fault("F4")
 def test_heads_that_were_pruned_are_asked_about_by_their_own_width() -> None:
-    pruned = disentangled.DisentangledAttention(
+    pruned = DisentangledAttention(
         128, 2, dropout=0.0, position_dropout=0.0, buckets=16, max_positions=40, head_width=48
     )
     assert pruned.head_width == 48 and not fused.serves("cuda", torch.bfloat16, pruned.head_width, (9, 0), True)

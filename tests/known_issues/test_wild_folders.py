@@ -50,7 +50,7 @@ def emission_of(folder: Path, wave: np.ndarray) -> tuple[np.ndarray, Vocabulary]
     """Log-probabilities (T, V), and the symbols."""
     model, vocabulary = load_ctc(folder)
     with torch.inference_mode():
-        output = model.for_inference()(torch.from_numpy(wave)[None], torch.tensor([len(wave)])).logits[0]
+        output = model.eval()(torch.from_numpy(wave)[None], torch.tensor([len(wave)])).logits[0]
     return torch.log_softmax(output, 1).numpy(), vocabulary
 
 

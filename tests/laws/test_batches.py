@@ -14,6 +14,7 @@ import torch
 from sewcli.base.rng import numpy_rng
 from sewcli.decoding.greedy import greedy
 from sewcli.models.config import ModelConfig
+from sewcli.models.constants import hold_constants
 from sewcli.models.ctc import CTCModel
 from sewcli.models.zoo import lookup
 
@@ -66,7 +67,8 @@ def model(family: str) -> CTCModel:
     """Two layers of the family; a head that is decided, so that texts have letters and few ties."""
     torch.manual_seed(0)
     changes = {"name": family, "layers": 2, **FAMILIES[family]}
-    made = CTCModel(ModelConfig(**{**lookup("sew-micro").model_dump(), **changes}), 32).for_inference()
+    made = CTCModel(ModelConfig(**{**lookup("sew-micro").model_dump(), **changes}), 32)
+    made = hold_constants(made)
     made.head.weight.normal_(std=0.3)
     return made
 

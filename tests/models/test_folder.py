@@ -95,7 +95,7 @@ def test_the_processor_does_not_normalise(folder: Path) -> None:
 def test_overrides_and_from_pretraining(tmp_path: Path) -> None:
     save_pretraining(PretrainingModel(small("sew-d")), tmp_path / "model")
     pretrained = load_pretraining(tmp_path / "model", overrides={"dropout": 0.0, "layer_drop": 0.1})
-    model = CTCModel.from_pretraining(pretrained, 32)
+    model = CTCModel.from_encoder(pretrained.encoder, 32)
     assert model.config.layer_drop == 0.1 and equal(model.encoder, pretrained.encoder)
     model.encoder.mask_vector.data.zero_()
     assert pretrained.encoder.mask_vector.abs().max() > 0

@@ -9,6 +9,7 @@ import torch
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import save_ctc
 from sewcli.models.zoo import lookup
+from sewcli.runtimes.inference import for_inference
 from sewcli.text.tokens import Vocabulary
 
 
@@ -26,8 +27,8 @@ def test_bf16_is_as_near_to_fp32_as_in_transformers(name: str, tmp_path: Path) -
             AutoModelForCTC.from_pretrained(tmp_path / "model", dtype=kind).eval()(waves.to(kind)).logits.float()
             for kind in (torch.float32, torch.bfloat16)
         )
-        plain = copy.deepcopy(model).for_inference(torch.bfloat16)(waves, lengths).logits.float()
-        packed = model.packed(torch.bfloat16)(waves, lengths).logits.float()
+        plain = copy.deepcopy(model).eval().bfloat16()(waves, lengths).logits.float()
+        packed = for_inference(model, torch.device("cpu"), torch.bfloat16)(waves, lengths).logits.float()
     for ours in (plain, packed):
         assert (ours - exact).norm() <= 1.05 * (theirs - exact).norm()  # of two roundings of the same products
         assert (ours - exact).norm() > 1e-4 * exact.norm()

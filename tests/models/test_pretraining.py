@@ -230,7 +230,7 @@ def test_every_knob_survives_a_model_folder(knob: str, tmp_path: Path) -> None:
         assert own.keys() == read.keys() and all(torch.equal(own[name], read[name]) for name in own)
         named = json.loads((tmp_path / case / "config.json").read_text())["model_type"]
         assert named.startswith("sewcli-") == (not (model.config.standard_targets and model.config.standard_encoder))
-        recogniser = CTCModel.from_pretraining(model, 5)
+        recogniser = CTCModel.from_encoder(model.encoder, 5)
         save_ctc(recogniser, Vocabulary("_ |AB"), tmp_path / "ctc")
         named = json.loads((tmp_path / "ctc" / "config.json").read_text())["model_type"]
         assert named.startswith("sewcli-") == model.config.quantize_inputs

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import sewcli.nn.disentangled as module
-from sewcli.nn.disentangled import DisentangledAttention, bucket, offset_buckets
-from sewcli.nn.position_bias import shear
+from sewcli.nn.disentangled import DisentangledAttention, bucket, offset_buckets, shear
+from sewcli.runtimes.strip_attention import use_strips
 
 BUCKETS = {0: 0, 1: 1, 127: 127, 128: 128, 129: 129, 200: 169, 256: 192, 384: 229, 511: 255, 512: 256}
 
@@ -104,12 +104,9 @@ def test_inference_by_strips_and_far_fields_is_the_formula(frames: int, padded: 
     layer.double().eval()
     with torch.no_grad():
         wanted = layer(x.double(), valid, positions.double())
-        layer.float().fix_positions(positions)
-        layer.fuse()
+        use_strips(layer.float())
         found = layer(x, valid, positions)
     assert (found - wanted).abs().max() <= 2e-6 * wanted.abs().max()
-    layer.train()
-    assert layer.fixed_key is None and layer.fused_weight is None
 
 
 def test_training_after_inference_at_the_same_length() -> None:

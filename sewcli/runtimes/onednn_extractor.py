@@ -1,4 +1,4 @@
-"""The wave feature extractor on a CPU: some seconds at a time, so that its memory does not grow with the audio (see `packed`).
+"""The wave feature extractor on a CPU: some seconds at a time, so that its memory does not grow with the audio (see `onednn`).
 
 The norm behind the first convolution spans the whole utterance. What it needs, mean and variance of each channel, follows
 from mean and covariance of the windows of samples under the convolution, 10 x 10 numbers: it is known before the convolution
@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from sewcli.nn.extractor import Extractor, WaveExtractor
 from sewcli.nn.norms import TimeNorm
-from sewcli.nn.packed import PackedConvolution, PackedLinear
+from sewcli.runtimes.onednn import PackedConvolution, PackedLinear
 
 FRAMES = 250  # of the result that are made in one piece: 5 s
 WINDOWS = 1 << 16  # whose products are summed in one piece

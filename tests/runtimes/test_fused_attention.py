@@ -6,8 +6,8 @@ import pytest
 import torch
 from support import interpreted_triton
 
-from sewcli.nn import disentangled_fused as fused
-from sewcli.nn.disentangled import DisentangledAttention, fused_columns, offset_buckets
+from sewcli.nn.disentangled import DisentangledAttention, offset_buckets
+from sewcli.runtimes import fused_attention as fused
 
 DEVICE = torch.device("cuda" if interpreted_triton.GPU else "cpu")
 NEAR = {torch.float32: 2e-6, torch.float16: 3e-3, torch.bfloat16: 2e-2}
@@ -30,6 +30,10 @@ def layers(dtype: torch.dtype, heads: int, size: int, **changes) -> tuple[Disent
     return plain, other.to(DEVICE)
 
 
+def by_kernels(layer: DisentangledAttention, *given: torch.Tensor | None) -> torch.Tensor:
+    return fused.FusedMix(layer).by_kernels(*given)
+
+
 def differences(
     dtype: torch.dtype, lengths: list[int], heads: int = 2, size: int = 64, *, train: bool = True, **changes
 ) -> list[float]:
@@ -46,7 +50,9 @@ def differences(
         own, table = (y.to(kind.device, kind.dtype, copy=True).requires_grad_(train) for y in (x, positions))
         valid = None if min(lengths) == frames else inside.to(kind.device)
         with torch.set_grad_enabled(train):
-            attended = layer(own, valid, table) if layer is plain else layer.output(layer._fused(own, valid, table))
+            attended = (
+                layer(own, valid, table) if layer is plain else layer.output(by_kernels(layer, own, valid, table))
+            )
         found = [attended.detach() * inside.unsqueeze(2).to(kind.device)]
         if train:
             attended.backward(gradient.to(kind.device, kind.dtype))
@@ -88,7 +94,7 @@ def test_long_utterances(frames: int) -> None:
 def test_dropout_is_that_of_weights() -> None:
     """Values that are one-hot show which weights were dropped; the plain formula with these must give the same."""
     frames, share, scale = 70, 0.3, 1 / math.sqrt(3 * 64)
-    columns, low, high = fused_columns(frames, 8, 16, torch.device("cpu"), by_offset=True)
+    columns, low, high = fused.columns_of(frames, 8, 16, torch.device("cpu"), by_offset=True)
     columns = fused.to_device(columns, DEVICE)
     index, _, _ = offset_buckets(frames - 1, 8, 16, torch.device("cpu"))
     query, key, value = (torch.randn(2, frames, 64, device=DEVICE).requires_grad_() for _ in range(3))
@@ -135,22 +141,13 @@ def test_gradients_are_the_same_every_time() -> None:
     found = []
     for _ in range(2):
         own, table = (y.to(DEVICE, torch.bfloat16, copy=True).requires_grad_() for y in (x, positions))
-        layer._fused(own, None, table).square().sum().backward()
+        by_kernels(layer, own, None, table).square().sum().backward()
         found.append([own.grad, table.grad])
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
-def test_projections_in_one_product() -> None:
-    layer = layers(torch.float32, 2, 64)[1].eval()
-    x, positions = torch.randn(2, 70, 128, device=DEVICE), torch.randn(512, 128, device=DEVICE)
-    with torch.no_grad():
-        apart = layer._fused(x, None, positions)
-        layer.fuse()
-        assert torch.allclose(layer._fused(x, None, positions), apart, atol=1e-5)
-
-
 def test_no_gradient_through_columns_by_bucket() -> None:
-    columns = fused_columns(30, 8, 16, DEVICE, by_offset=False)[0]
+    columns = fused.columns_of(30, 8, 16, DEVICE, by_offset=False)[0]
     query = torch.randn(1, 30, 64, device=DEVICE).requires_grad_()
     table = torch.randn(1, len(columns.rows), 64, device=DEVICE)
     lengths = torch.tensor([30], dtype=torch.int32, device=DEVICE)
@@ -196,6 +193,7 @@ def test_layer_uses_them_where_they_serve(monkeypatch) -> None:
     assert not fused.serves_here(torch.randn(1, 9, 128), 2)
     called = []
     monkeypatch.setattr(fused, "serves_here", lambda x, heads: True)
-    monkeypatch.setattr(other, "_fused", lambda *given: called.append(given) or torch.zeros_like(x))
+    monkeypatch.setattr(fused.FusedMix, "by_kernels", lambda self, *given: called.append(given) or torch.zeros_like(x))
+    fused.use_kernels(other)
     other(x, None, positions)
     assert len(called) == 1

@@ -1,6 +1,6 @@
 """Compile the fused kernels for an H100 or H200, which takes no GPU; prints a line of JSON for each.
 
-python tests/nn/compile_for_hopper.py
+python tests/runtimes/compile_for_hopper.py
 """
 
 import json
@@ -15,8 +15,8 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from sewcli.nn import disentangled_kernel
-from sewcli.nn.disentangled_fused import BACKWARD, FORWARD
+from sewcli.runtimes import fused_attention_kernel as kernels
+from sewcli.runtimes.fused_attention import BACKWARD, FORWARD
 
 POINTERS = {"table": "*i32", "lengths": "*i32", "seed": "*i64", "normaliser": "*fp32", "delta": "*fp32"}
 NUMBERS = ("batch", "heads", "frames", "step", "columns", "reach")
@@ -58,9 +58,9 @@ def main() -> None:
             by_bucket = {"BUCKETED": threshold == 0, "THRESHOLD": threshold}
             far = {"SATURATES": threshold == 0, "THRESHOLD": threshold}
             for kernel, tile, constants in (
-                (disentangled_kernel.forward_kernel, FORWARD, by_bucket),
-                (disentangled_kernel.query_gradient_kernel, BACKWARD, far),
-                (disentangled_kernel.key_gradient_kernel, BACKWARD, far),
+                (kernels.forward_kernel, FORWARD, by_bucket),
+                (kernels.query_gradient_kernel, BACKWARD, far),
+                (kernels.key_gradient_kernel, BACKWARD, far),
             ):
                 print(json.dumps(compiled(kernel, tile, kind, constants)), flush=True)
 

@@ -1,6 +1,6 @@
 """SEW-D's attention on a GPU: fused kernels after two matrix products with the position table (DeBERTa section 3).
 
-Queries and keys times positions are N columns a frame, by cuBLAS; the kernels of `disentangled_kernel` gather from them.
+Queries and keys times positions are N columns a frame, by cuBLAS; the kernels of `fused_attention_kernel` gather from them.
 Counted for 16 x 15 s and 8 heads in bf16, a layer then moves 0.2 GB in place of 0.9 GB through matrices of scores. A
 product a tile (127 offsets for 64 x 64 pairs) would move less, for 1.6 times the work of these products at 15 s and six
 times at 60 s, and a shear in registers. Shapes: B batch, U frames, E width, H heads, D = E / H, N columns.
@@ -10,13 +10,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
+
+from sewcli.base import log
+from sewcli.nn.attention import join_heads
+from sewcli.nn.disentangled import DisentangledAttention, offset_buckets, rows_of
 
 ALIGNED = 8  # columns are a multiple of this: 16 bytes of bf16, which tensor cores want
 FORWARD = {"BLOCK_M": 64, "BLOCK_N": 64, "num_warps": 4, "num_stages": 2}  # queries and keys of a tile;
@@ -33,6 +38,121 @@ class Columns(NamedTuple):
     rows: Tensor
     reach: int
     table: Tensor | None
+
+
+Kernels = Literal["auto", "plain", "fused"]
+"""auto: the fused kernels where they serve and agree with the plain path; plain: never; fused: wherever they serve."""
+
+APART = 0.05  # largest difference of kernels and plain path, of the largest value, that half precision can explain
+
+
+def use_kernels(model: nn.Module, kernels: Kernels = "auto") -> None:
+    """Have SEW-D's layers of a model, if it has some, attend by the kernels on a GPU, or by the plain path alone."""
+    for module in model.modules():
+        if isinstance(module, DisentangledAttention):
+            vars(module).pop("mix", None)
+            if kernels != "plain":
+                vars(module)["mix"] = FusedMix(module, check=kernels == "auto")
+
+
+@dataclass(frozen=True)
+class FusedMix:
+    """In place of `DisentangledAttention.mix`: the kernels where they serve, and the plain path elsewhere."""
+
+    attention: DisentangledAttention
+    check: bool = True
+
+    def __call__(self, x: Tensor, valid: Tensor | None, positions: Tensor) -> Tensor:
+        """As the plain path; `valid` (B, U) must mark the first frames of each row."""
+        own = self.attention
+        if not serves_here(x, own.head_width) or (
+            self.check and not kernels_agree(x.device, dtype_of_products(x), own.head_width)
+        ):
+            return DisentangledAttention.mix(own, x, valid, positions)
+        return self.by_kernels(x, valid, positions)
+
+    def by_kernels(self, x: Tensor, valid: Tensor | None, positions: Tensor) -> Tensor:
+        """Whatever serves: what goes into the output layer, (B, U, H D)."""
+        own = self.attention
+        columns, low, high = columns_of(
+            x.shape[1], own.buckets, own.max_positions, x.device, by_offset=torch.is_grad_enabled()
+        )
+        position_query, position_key = (rows_of(y, columns.rows) for y in own.project_positions(positions, low, high))
+        query, key, value = (join_heads(y) for y in own.project(x))
+        lengths = torch.full((len(x),), x.shape[1], dtype=torch.int32, device=x.device)
+        return attend(
+            query,
+            key,
+            value,
+            position_query,
+            position_key,
+            columns,
+            lengths if valid is None else valid.sum(1, dtype=torch.int32),
+            own.heads,
+            own.dropout if own.training else 0.0,
+        )
+
+
+@lru_cache(maxsize=16)
+def kernels_agree(device: torch.device, dtype: torch.dtype, head_width: int) -> bool:
+    """Whether the fused kernels compute what the plain path does, in a small case: outputs and gradients, made once.
+
+    They are compiled for the device when they first run, and a fault there would spoil a training without a word. Draws
+    no random number of PyTorch's own.
+    """
+    try:
+        apart = _largest_difference(device, dtype, head_width)
+        reason = f"they differ from the plain path by {apart:.1%} of the largest value"
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # whatever a compiler or a driver may raise
+        apart, reason = math.inf, f"{type(error).__name__}: {str(error).strip().splitlines()[:1]}"
+    if apart < APART:  # a NaN is not
+        return True
+    kind = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+    log.warn(
+        f"SEW-D's fused attention kernels do not work on {kind} in {dtype} ({reason}); the plain path is used\n"
+        "  hint: --set attention=plain leaves out this check; please report the message"
+    )
+    return False
+
+
+def _largest_difference(device: torch.device, dtype: torch.dtype, head_width: int) -> float:
+    """Of outputs in inference, outputs in training and all gradients, in units of the largest value of each."""
+    heads, lengths, generator = 2, (70, 41), torch.Generator().manual_seed(0)  # more than a tile, and padding
+    width, frames = heads * head_width, max(lengths)
+    layers = []
+    with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device.type, enabled=False):
+        for kernels in ("plain", "fused"):
+            with torch.device("meta"):
+                layer = DisentangledAttention(
+                    width, heads, dropout=0.0, position_dropout=0.0, buckets=16, max_positions=40
+                )
+            layers.append(layer.to_empty(device=device).eval())
+            use_kernels(layer, "fused" if kernels == "fused" else "plain")
+        for ours, theirs in zip(*(layer.parameters() for layer in layers), strict=True):
+            values = torch.randn(ours.shape, generator=generator) / math.sqrt(width)
+            ours.data, theirs.data = (values.to(device, dtype).to(kind) for kind in (torch.float32, dtype))
+        x, table, gradient = (
+            torch.randn(shape, generator=generator).to(device, dtype)
+            for shape in ((len(lengths), frames, width), (32, width), (len(lengths), frames, width))
+        )
+        valid = torch.arange(frames, device=device) < torch.tensor(lengths, device=device).unsqueeze(1)
+        found = [_outputs_and_gradients(layer, x, table, gradient, valid) for layer in layers]
+    return max(float((b.float() - a).abs().max() / a.abs().max().clamp(min=1e-6)) for a, b in zip(*found, strict=True))
+
+
+def _outputs_and_gradients(
+    layer: DisentangledAttention, x: Tensor, table: Tensor, gradient: Tensor, valid: Tensor
+) -> list[Tensor]:
+    kind = next(layer.parameters()).dtype
+    inside = valid.unsqueeze(2)
+    with torch.no_grad():
+        inferred = layer(x.to(kind), valid, table.to(kind)) * inside
+    own, positions = (y.to(kind, copy=True).requires_grad_() for y in (x, table))
+    output = layer(own, valid, positions) * inside
+    leaves = (own, positions, *layer.parameters())
+    return [inferred, output.detach(), *torch.autograd.grad(output, leaves, gradient.to(kind))]
 
 
 def serves(
@@ -72,6 +192,17 @@ def dtype_of_products(x: Tensor) -> torch.dtype:
 def has_triton() -> bool:
     """Whether Triton can be imported."""
     return find_spec("triton") is not None
+
+
+@lru_cache(maxsize=1024)
+def columns_of(
+    frames: int, buckets: int, max_positions: int, device: torch.device, *, by_offset: bool
+) -> tuple[Columns, int, int]:
+    """(columns of the kernels' products, low, high), for rows of table[low:high]."""
+    index, low, high = offset_buckets(frames - 1, buckets, max_positions, torch.device("cpu"))
+    with torch.inference_mode(False):
+        columns = columns_by_offset(index) if by_offset else columns_by_bucket(index, high - low)
+        return to_device(columns, device), low, high
 
 
 def to_device(columns: Columns, device: torch.device) -> Columns:
@@ -172,7 +303,7 @@ class _Attention(torch.autograd.Function):
         heads: int,
         threshold: int,
     ) -> Tensor:
-        from sewcli.nn.disentangled_kernel import forward_kernel
+        from sewcli.runtimes.fused_attention_kernel import forward_kernel
 
         batch, frames, width = query.shape
         out = torch.empty(query.shape, dtype=query.dtype, device=query.device)
@@ -191,7 +322,7 @@ class _Attention(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        from sewcli.nn.disentangled_kernel import key_gradient_kernel, query_gradient_kernel
+        from sewcli.runtimes.fused_attention_kernel import key_gradient_kernel, query_gradient_kernel
 
         query, key, value, position_query, position_key, lengths, seed, out, normaliser = ctx.saved_tensors
         columns, heads, gradient = ctx.columns, ctx.heads, gradients[0].contiguous()

@@ -1,4 +1,4 @@
-"""Products on a CPU in oneDNN's own layout, with the bias and the GELU behind them in the same pass: for inference only.
+"""Products on a CPU in oneDNN's own layout, with the bias and the GELU behind them in the same pass (`inference`).
 
 PyTorch's layers take weights as they are stored and rearrange them, or the frames around a convolution, in every call. Here
 weights are rearranged once and frames never are: they stay (B, T, channels) from the first convolution to the last layer.
@@ -8,30 +8,17 @@ Shapes: B batch, T frames, I and O channels in and out, K kernel.
 from __future__ import annotations
 
 import platform
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sewcli.nn.squeeze import PositionConvolution
+from sewcli.nn.transformer import GeluLinear
+
 MACHINES = ("x86_64", "amd64")  # those on which it was measured
 WRONG = 0.1  # relative; bf16 rounds to 0.003
-
-
-class GeluLinear(nn.Linear):
-    """A linear layer with GELU behind it."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., I) -> (..., O)."""
-        return functional.gelu(super().forward(x))
-
-
-@runtime_checkable
-class Packable(Protocol):
-    """A module with parts of its own to pack."""
-
-    def pack(self, dtype: torch.dtype) -> nn.Module:
-        """What takes the module's place."""
 
 
 def can_pack(dtype: torch.dtype) -> bool:
@@ -39,22 +26,6 @@ def can_pack(dtype: torch.dtype) -> bool:
     if platform.machine().lower() not in MACHINES or not torch.backends.mkldnn.is_available():
         return False
     return dtype == torch.float32 or (dtype == torch.bfloat16 and bool(_onednn()._is_mkldnn_bf16_supported()))
-
-
-def pack(module: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """What takes a module's place: its linear layers packed, and the parts that say how. The weights themselves are gone."""
-    if isinstance(module, Packable):
-        return module.pack(dtype)
-    if isinstance(module, nn.Linear):
-        return PackedLinear(module.weight, module.bias, dtype, gelu=isinstance(module, GeluLinear))
-    pack_children(module, dtype)
-    return module
-
-
-def pack_children(module: nn.Module, dtype: torch.dtype) -> None:
-    """Put what is packed in place of what was."""
-    for name, child in module.named_children():
-        setattr(module, name, pack(child, dtype))
 
 
 class PackedLinear(nn.Module):
@@ -74,6 +45,11 @@ class PackedLinear(nn.Module):
         self.gelu, self.out_features = gelu, len(weight)
         self.weight = _onednn()._reorder_linear_weight(weight.detach().to(dtype).contiguous())
         self.bias = None if bias is None else bias.detach().to(dtype)
+
+    @classmethod
+    def of(cls, linear: nn.Linear, dtype: torch.dtype) -> Self:
+        """What takes a layer's place."""
+        return cls(linear.weight, linear.bias, dtype, gelu=isinstance(linear, GeluLinear))
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., I) -> (..., O)."""
@@ -133,6 +109,26 @@ class PackedConvolution(nn.Module):
         x = torch.randn(1, 2 * weight.shape[2], groups * weight.shape[1], generator=torch.Generator().manual_seed(0))
         right = functional.conv1d(x.transpose(1, 2), weight.float(), None, stride, padding, 1, groups).transpose(1, 2)
         return float((self._product(x, None, gelu=False).float() - right).norm()) < WRONG * float(right.norm())
+
+
+class PackedPosition(nn.Module):
+    """A `PositionConvolution` with its weights normed once.
+
+    Args:
+        of: where the weights come from.
+        dtype: of frames and weights.
+    """
+
+    def __init__(self, of: PositionConvolution, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.stride, self.cuts_last = of.stride, of.kernel % 2 == 0
+        shape = {"stride": of.stride, "padding": of.kernel // 2, "groups": of.groups}
+        self.convolution = PackedConvolution(of.normed_weight(), of.bias, dtype, gelu=True, **shape)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, E, T) -> (B, E, about T / s)."""
+        y: Tensor = self.convolution(x.transpose(1, 2)).transpose(1, 2)
+        return y[:, :, :-1] if self.cuts_last else y
 
 
 def _onednn() -> Any:

@@ -1,4 +1,4 @@
-"""What relative positions add to SEW-D's attention scores, for inference on a CPU (DeBERTa section 3).
+"""SEW-D's attention by strips, for inference on a CPU: what relative positions add to the scores (DeBERTa section 3).
 
 bias(i, j) = Qc_i . Kp[b] + Kc_j . Qp[b] with b the bucket of i - j. A strip of n frames and m others has n + m - 1 offsets:
 it is multiplied with these and read along the diagonals, so that nothing is gathered. Where all offsets are so far that they
@@ -7,10 +7,44 @@ share a bucket, one product a frame is enough. Shapes: B batch, H heads, U frame
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from sewcli.nn.attention import join_heads
+from sewcli.nn.disentangled import DisentangledAttention, offset_buckets, rows_of, shear
 
 STRIP = 128  # frames of a strip: few wasted offsets, and still a product that a CPU is fast at
+QUERIES = 512  # frames whose scores are in memory at a time
+
+
+def use_strips(model: nn.Module) -> None:
+    """Have SEW-D's layers of a model, if it has some, compute their scores so."""
+    for module in model.modules():
+        if isinstance(module, DisentangledAttention):
+            vars(module)["mix"] = StripMix(module)
+
+
+@dataclass(frozen=True)
+class StripMix:
+    """In place of `DisentangledAttention.mix`."""
+
+    attention: DisentangledAttention
+
+    def __call__(self, x: Tensor, valid: Tensor | None, positions: Tensor) -> Tensor:
+        """Frames (B, U, E), valid ones (B, U) and positions (N, E) to what goes into the output layer, (B, U, H D)."""
+        own, frames, far = self.attention, x.shape[1], self.attention.max_positions
+        bucket_of, low, high = offset_buckets(min(frames - 1, far + STRIP), own.buckets, far, x.device)
+        query, key, value = own.project(x)
+        position_query, position_key = own.project_positions(positions, low, high)
+        falling, rising = rows_of(position_key, bucket_of), rows_of(position_query, bucket_of.flip(0))
+        query, key = (query * own.scale).contiguous(), key.contiguous()
+        mixed = []
+        for part in strips(0, frames, QUERIES):
+            bias = mask_keys(position_bias(query, key, falling, rising, part, far), valid)
+            mixed.append(attend(query[:, :, part], key, value, bias))
+        return join_heads(torch.cat(mixed, dim=2) if len(mixed) > 1 else mixed[0])
 
 
 def position_bias(query: Tensor, key: Tensor, falling: Tensor, rising: Tensor, rows: slice, far: int) -> Tensor:
@@ -36,15 +70,6 @@ def position_bias(query: Tensor, key: Tensor, falling: Tensor, rising: Tensor, r
 def strips(start: int, stop: int, size: int = STRIP) -> list[slice]:
     """Slices of `size` frames."""
     return [slice(first, min(first + size, stop)) for first in range(start, stop, size)]
-
-
-def shear(x: Tensor) -> Tensor:
-    """(..., n, n + m - 1) -> (..., n, m) with result[i, j] = x[i, n - 1 - i + j], as a view: no gather, no atomics."""
-    rows, wide = x.shape[-2:]
-    if rows == 1:
-        return x
-    flat = x.flatten(-2)[..., rows - 1 : rows - 1 + rows * (wide - 1)]
-    return flat.view(*x.shape[:-1], wide - 1)[..., : wide - rows + 1]
 
 
 def _fill(target: Tensor, frames: Tensor, table: Tensor, own: slice, others: slice, far: int, *, add: bool) -> None:

@@ -8,8 +8,10 @@ from torch.nn import functional
 
 from sewcli.models.ctc import CTCModel
 from sewcli.nn.extractor import WaveExtractor
-from sewcli.nn.packed import GeluLinear, PackedConvolution, PackedLinear, can_pack, pack
-from sewcli.nn.packed_extractor import FRAMES, WINDOWS, moments
+from sewcli.nn.transformer import GeluLinear
+from sewcli.runtimes.inference import for_inference
+from sewcli.runtimes.onednn import PackedConvolution, PackedLinear, can_pack
+from sewcli.runtimes.onednn_extractor import FRAMES, WINDOWS, PackedExtractor, moments
 
 pytestmark = pytest.mark.skipif(not can_pack(torch.float32), reason="no oneDNN for this processor")
 bf16 = pytest.param(
@@ -26,8 +28,8 @@ CHAIN = ((24, 32, 32, 48), (10, 3, 1, 2), (5, 2, 1, 2))
 def test_linear(kind: type[nn.Linear], bias: bool, dtype: torch.dtype) -> None:
     layer = kind(48, 33, bias=bias).requires_grad_(False)
     x = torch.randn(2, 17, 48)
-    packed = pack(layer, dtype)
-    assert isinstance(packed, PackedLinear) and packed.out_features == 33
+    packed = PackedLinear.of(layer, dtype)
+    assert packed.out_features == 33
     assert apart(packed(x.to(dtype)).float(), layer(x)) < NEAR[dtype]
 
 
@@ -60,7 +62,7 @@ def test_extractor_in_pieces(norm, bias: bool) -> None:
     waves = torch.full((len(lengths), lengths[0]), torch.nan)  # nothing is read behind an utterance
     for row, samples in enumerate(lengths):
         waves[row, :samples] = noise(samples, seed=row) * (1 + row) + 0.2 * row
-    packed = pack(extractor, torch.float32)
+    packed = PackedExtractor(extractor, torch.float32)
     made = packed(waves, torch.tensor(lengths))
     for row, samples in enumerate(lengths):
         right = extractor(waves[row : row + 1, :samples], None)[0]
@@ -71,7 +73,7 @@ def test_extractor_in_pieces(norm, bias: bool) -> None:
 
 def test_silence_is_not_divided_by_zero() -> None:
     extractor = shaken(WaveExtractor(*CHAIN)).requires_grad_(False)
-    packed = pack(extractor, torch.float32)
+    packed = PackedExtractor(extractor, torch.float32)
     for silence in (torch.zeros(1, 9_000), torch.full((1, 9_000), 0.25)):
         assert torch.allclose(packed(silence, None), extractor(silence, None), atol=1e-3)
 
@@ -85,7 +87,7 @@ def test_a_packed_model_alone_and_in_a_batch(case: str) -> None:
         waves[row, :samples] = noise(samples, seed=row) + 0.05 * row
     with torch.inference_mode():
         right = [model(waves[row : row + 1, :n], torch.tensor([n])).logits[0] for row, n in enumerate(lengths)]
-        packed = model.packed()
+        packed = for_inference(model, torch.device("cpu"))
         batch = packed(waves, torch.tensor(lengths))
         for row, samples in enumerate(lengths):
             alone = packed(waves[row : row + 1, :samples], torch.tensor([samples])).logits[0]
@@ -100,4 +102,4 @@ def test_a_packed_model_of_a_minute(case: str) -> None:
     waves, lengths = noise(1, 400 + 320 * 2400), torch.tensor([400 + 320 * 2400])
     with torch.inference_mode():
         right = model(waves, lengths).logits
-        assert apart(model.packed()(waves, lengths).logits, right) < 1e-5
+        assert apart(for_inference(model, torch.device("cpu"))(waves, lengths).logits, right) < 1e-5
