@@ -27,8 +27,9 @@ def foreign_folder(data: Path) -> UsageError:
         return UsageError(
             "no-prepared-corpus", "no prepared corpus here: no such folder", where=data, hint=f"first run: {FIRST}"
         )
-    what, hint = next(_of_folder(data), ("no prepared corpus here", f"first run: {FIRST}"))
-    return UsageError("foreign-data-folder", what, where=data, hint=hint)
+    if found := next(_of_folder(data), None):
+        return UsageError("foreign-data-folder", found[0], where=data, hint=found[1])
+    return UsageError("no-prepared-corpus", "no prepared corpus here", where=data, hint=f"first run: {FIRST}")
 
 
 def foreign_file(file: Path) -> UsageError:

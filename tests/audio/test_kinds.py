@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from support.refusals import refused
 
 from sewcli.audio import kinds, wav
 from sewcli.audio.io import verify
@@ -81,7 +82,7 @@ def test_text_is_refused_whatever_its_ending(tmp_path: Path, text: str) -> None:
 def test_no_ending_makes_samples_of_what_has_no_header(tmp_path: Path) -> None:
     for name in ("a.au", "a.snd"):
         (tmp_path / name).write_bytes(RNG.bytes(9000))
-        with pytest.raises(DataError, match="samples without a header"):
+        with refused(DataError, "audio-without-header"):
             verify(tmp_path / name)
 
 

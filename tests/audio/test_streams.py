@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
+from support.refusals import refused
 
 from sewcli.audio import mpeg
 from sewcli.audio.io import BLOCK
@@ -176,5 +177,5 @@ def test_nan_in_the_middle(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rate", [1, 2_000_000])
 def test_an_impossible_rate(tmp_path: Path, rate: int) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(100, dtype=np.int16), rate)
-    with pytest.raises(DataError, match="sample rate"):
+    with refused(DataError, "impossible-sample-rate"):
         read(tmp_path / "a.wav")

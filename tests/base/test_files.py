@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from support.refusals import refused
 
 from sewcli.base import files
 from sewcli.base.errors import DataError, SewError, UsageError, nearest
@@ -86,7 +87,7 @@ def test_broken_json_lines_name_the_line(tmp_path: Path) -> None:
     packed.write_bytes(gzip.compress(json.dumps({"id": "x" * 5000}).encode())[:-20])
     with pytest.raises(DataError):
         list(files.read_jsonl(packed))
-    with pytest.raises(DataError, match="no such file"):
+    with refused(DataError, "file-not-found"):
         list(files.read_jsonl(tmp_path / "absent.jsonl"))
 
 

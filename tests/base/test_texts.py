@@ -3,6 +3,7 @@
 import gzip
 
 import pytest
+from support.refusals import refused
 
 from sewcli.base import texts
 from sewcli.base.errors import DataError
@@ -43,9 +44,9 @@ def test_a_line_separator_ends_no_line(tmp_path) -> None:
 
 
 def test_what_cannot_be_read(tmp_path, monkeypatch) -> None:
-    with pytest.raises(DataError, match="no such file"):
+    with refused(DataError, "file-not-found"):
         read_lines(tmp_path / "none.txt")
-    with pytest.raises(DataError, match="a folder"):
+    with refused(DataError, "folder-for-file"):
         read_lines(tmp_path)
     (tmp_path / "cut.gz").write_bytes(gzip.compress(TEXT.encode() * 1000)[:-9])
     with pytest.raises(DataError, match="to its end"):

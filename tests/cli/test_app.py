@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.refusals import refused
 
 from sewcli import __version__
 from sewcli.base.errors import UsageError
@@ -144,5 +145,5 @@ def test_a_file_is_not_a_corpus(corpus, tmp_path) -> None:
     from sewcli.cli.prep import prep
 
     (tmp_path / "corpus.tgz").write_text("")
-    with pytest.raises(UsageError, match="a file, not the folder of a corpus"):
+    with refused(UsageError, "file-for-folder"):
         prep(corpus, tmp_path / "corpus.tgz", out=tmp_path / "out")

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lhotse import CutSet
+from support.refusals import refused
 from tiny_corpus import digests
 
 from sewcli.base.errors import UsageError
@@ -179,10 +180,10 @@ def test_more_than_there_is_and_nothing(out: Path, tmp_path: Path) -> None:
         draw(out, "10h", 10, 1)
     with pytest.raises(UsageError, match="more than 0 hours"):
         draw(out, "0h", 0, 1)
-    with pytest.raises(UsageError, match="less than half of one utterance"):
+    with refused(UsageError, "subset-too-small"):
         draw(out, "0h", 1e-6, 1)
     assert not list(out.glob("*_10h*")) and not list(out.glob("*_0h*"))
-    with pytest.raises(UsageError, match="no prepared corpus here"):
+    with refused(UsageError, "no-prepared-corpus"):
         draw(tmp_path / "nowhere", "10h", 1, 1)
 
 
@@ -216,7 +217,7 @@ def test_killed_at_any_moment_and_run_again(out: Path) -> None:
 
 def test_what_cannot_be_drawn_is_refused_before_anything_is_prepared(tmp_path: Path) -> None:
     require_drawable(tmp_path / "nothing yet", ["train-clean-100"], ["10h"])
-    with pytest.raises(UsageError, match="no train splits"):
+    with refused(UsageError, "no-such-split"):
         require_drawable(tmp_path, ["dev-clean"], ["10h"])
     with pytest.raises(UsageError, match="cannot be named 'train-10h'"):
         require_drawable(tmp_path, ["train-clean-100"], ["train-10h"])

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from support.refusals import refused
 from tiny_corpus import TALKS, digests
 
 from sewcli.audio.io import probe, read_wave
@@ -432,11 +433,11 @@ def test_odd_names_and_paths_with_spaces(corpus: Path, tmp_path: Path, name: str
 
 def test_a_folder_that_is_levels_off_names_the_right_one(spoken_talks: Path) -> None:
     assert find_corpus(spoken_talks) == spoken_talks
-    with pytest.raises(UsageError, match="one level below") as error:
+    with refused(UsageError, "corpus-folder-too-high") as error:
         find_corpus(spoken_talks.parent)
     assert error.value.hint == f"give {spoken_talks}"
     for inner in ("legacy", "legacy/train", "legacy/train/stm", "data/sph", "LM"):
-        with pytest.raises(UsageError, match="a part of the corpus") as error:
+        with refused(UsageError, "corpus-folder-too-deep") as error:
             find_corpus(spoken_talks / inner)
         assert f"give {spoken_talks}," in str(error.value.hint)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.refusals import refused
 from support.speech_like import LETTERS, emission, frames
 
 from sewcli.base.errors import DataError
@@ -173,7 +174,7 @@ def test_nan_and_infinity_name_the_utterance(bad: float, decoder: BeamDecoder) -
 
 
 def test_what_is_no_distribution_over_these_symbols_is_refused(decoder: BeamDecoder) -> None:
-    with pytest.raises(DataError, match="every symbol is impossible"):
+    with refused(DataError, "nan-emissions"):
         decoder.decode("u", np.full((5, 32), -np.inf, dtype=np.float32))
     with pytest.raises(DataError, match="32 symbols"):
         decoder.decode("u", np.zeros((5, 31), dtype=np.float32))

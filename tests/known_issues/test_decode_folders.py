@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from support.refusals import refused
 
 from sewcli.base.errors import UsageError
 from sewcli.base.files import read_json, read_jsonl, write_jsonl
@@ -193,7 +194,7 @@ def test_two_at_once_one_is_refused(model: Path, tmp_path: Path) -> None:
     data = corpus_of(tmp_path / "data", count=2)
     with (
         writing(shards_of(tmp_path / "out" / "data-test-greedy") / "1-of-1"),
-        pytest.raises(UsageError, match="another sew process is writing"),
+        refused(UsageError, "folder-locked"),
     ):
         run(model, data, tmp_path / "out")
     assert run(model, data, tmp_path / "out").name == "data-test-greedy"

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from support.refusals import refused
 
 from sewcli.base.config import build, parse_sets, read_yaml
 from sewcli.base.errors import DataError, SewError, UsageError, quoted
@@ -58,7 +59,7 @@ def test_odd_json_is_named_by_every_reader(kind: str, tmp_path: Path) -> None:
 def test_other_values_than_an_object_are_named(tmp_path: Path) -> None:
     for content in ("[1]", "3", '"x"', "null"):
         (tmp_path / "x.json").write_text(content)
-        with pytest.raises(DataError, match="an object with names was expected"):
+        with refused(DataError, "not-json-object"):
             read_object(tmp_path / "x.json")
 
 
@@ -109,7 +110,7 @@ def test_a_line_that_unpacks_to_a_gigabyte_ends_in_bounded_memory(tmp_path: Path
         for _ in range(256):
             file.write(b"A" * (1 << 20))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(DataError, match="has over") as caught:
+    with refused(DataError, "line-too-long") as caught:
         list(read_jsonl(path))
     assert len(str(caught.value)) < 300
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400 * 1024

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.refusals import refused
 
 from sewcli.base.errors import UsageError
 from sewcli.base.files import read_json, read_jsonl, write_jsonl
@@ -73,7 +74,7 @@ def test_a_phone_error_rate_from_decode_to_the_table(model: Path, data: Path, tm
 
 @pytest.mark.fault("W7", "report-27")
 def test_a_language_model_of_phones(model: Path, data: Path, tmp_path: Path, sew_here) -> None:
-    with pytest.raises(UsageError, match="no word boundary") as caught:
+    with refused(UsageError, "no-word-boundary") as caught:
         build_ngram([], 2, data, None, symbols=model)
     assert "--unit letter" in str(caught.value.hint)
     done = sew_here("lm", "ngram", "--unit", "letter", "--order", "2", "--data", data, "--vocab", model, "--json")

@@ -18,6 +18,7 @@ import pytest
 import soundfile
 import torch
 from safetensors.torch import load_file, save_file
+from support.refusals import refused
 from support.sew_command import SEW
 
 from sewcli.audio import media
@@ -275,7 +276,7 @@ def test_named_pipes_elsewhere_are_refused_by_name(tmp_path: Path, sew_here: Sew
     os.mkfifo(tmp_path / "a.flac")
     packed = Packed(tmp_path / "a.tar", "x", 0, 9)
     for read in (lambda: scan(tmp_path / "a.tar"), packed.read_bytes, lambda: verify(tmp_path / "a.flac")):
-        with pytest.raises(DataError, match="a named pipe, not a regular file"):
+        with refused(DataError, "not-a-regular-file"):
             read()
     folder = tmp_path / "L/train-clean-5/1/2"
     folder.mkdir(parents=True)

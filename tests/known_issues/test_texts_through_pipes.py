@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.refusals import refused
 
 from sewcli.base import pipes
 from sewcli.base.config import read_yaml
@@ -80,7 +81,7 @@ def test_what_is_read_twice_is_refused_by_name(fifo: Path, tmp_path: Path) -> No
         lambda: read_glm(fifo, side="ref"),
         lambda: Vocabulary.read(fifo),
     ):
-        with pytest.raises(DataError, match="a named pipe, not a regular file"):
+        with refused(DataError, "not-a-regular-file"):
             read()
 
 
@@ -101,5 +102,5 @@ def test_a_pipe_that_nobody_writes_into(name: str, fifo: Path, tmp_path: Path, m
     fifo.rename(tmp_path / name)
     reads: tuple[Callable[[], object], ...] = (lambda: read_json(tmp_path / name), lambda: read_symbols(tmp_path))
     for read in reads:
-        with pytest.raises(DataError, match="no program has written into"):
+        with refused(DataError, "pipe-silent"):
             read()

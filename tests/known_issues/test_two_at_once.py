@@ -11,6 +11,7 @@ import pytest
 import soundfile
 import torch
 from lhotse import CutSet, MonoCut, Recording, SupervisionSegment
+from support.refusals import refused
 
 from sewcli.base.download import download
 from sewcli.base.errors import DataError, UsageError
@@ -113,9 +114,9 @@ def test_a_text_that_is_not_a_string(text: object, tmp_path: Path) -> None:
 def test_a_file_where_the_folder_of_results_would_be(below: str, tmp_path: Path) -> None:
     file = tmp_path / "results"
     file.write_text("mine")
-    with pytest.raises(UsageError, match="a file, where a folder is needed") as refused, writing(file / below / "new"):
+    with refused(UsageError, "file-for-folder") as caught, writing(file / below / "new"):
         pass
-    assert Path(str(refused.value.where)) == file
-    with pytest.raises(UsageError, match="a file, where a folder is needed"):
+    assert Path(str(caught.value.where)) == file
+    with refused(UsageError, "file-for-folder"):
         write_json(file / below / "new.json", {})
     assert file.read_text() == "mine"

@@ -8,6 +8,7 @@ import torch
 from support import fairseq_files as files
 from support.fairseq_files import SIZES, THEIRS, equal
 from support.model_cases import CASES, apart, noise, shaken, small
+from support.refusals import refused
 from transformers import AutoModelForCTC, SEWConfig, SEWDConfig, SEWForCTC
 
 from sewcli.base.errors import DataError, UsageError
@@ -256,5 +257,5 @@ def test_convolutions_in_fairseqs_notation() -> None:
         "[(1,2,-3)]",
         "[(1,2,'a')]",
     ):
-        with pytest.raises(DataError, match="not a list of convolutions"):
+        with refused(DataError, "invalid-convolutions"):
             parse_convolutions(bad, where)

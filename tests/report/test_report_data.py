@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from report_folders import decoding, experiment
+from support.refusals import refused
 
 from sewcli.base.errors import UsageError
 from sewcli.base.files import read_json, read_jsonl, write_json, write_jsonl
@@ -79,9 +80,9 @@ def test_what_is_damaged_is_noted(exp: Path) -> None:
     assert "not scored" in notes["poor"] and "score.json" in notes["poor"]
     for told in ("config.yaml", "model: its config", "other-greedy.shards: 1 shards", "hyps.jsonl"):
         assert told in notes["good"], told
-    with pytest.raises(UsageError, match="no experiment here"):
+    with refused(UsageError, "no-experiment"):
         find_experiments([exp / "good" / "model"])
-    with pytest.raises(UsageError, match="no such folder"):
+    with refused(UsageError, "folder-not-found"):
         find_experiments([exp / "nowhere"])
 
 

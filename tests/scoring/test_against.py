@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from support.refusals import refused
 from support.sew_command import run_sew
 
 from sewcli.base.errors import DataError, UsageError
@@ -55,7 +56,7 @@ def test_the_better_of_two(folders: tuple[Path, Path], capsys: pytest.CaptureFix
 
 def test_by_speaker(folders: tuple[Path, Path], tmp_path: Path) -> None:
     a, b = folders
-    with pytest.raises(UsageError, match="speakers are not known"):
+    with refused(UsageError, "speakers-unknown"):
         compare_folders(a, b, by_speaker=True)
     with_speakers(tmp_path / "data", 5)
     found = compare_folders(a, b, by_speaker=True, data=tmp_path / "data")
