@@ -132,7 +132,6 @@ class _TextGrid:
 
 
 ENDINGS = {"text": ".txt", "jsonl": ".jsonl", "srt": ".srt", "vtt": ".vtt", "ctm": ".ctm", "textgrid": ".TextGrid"}
-ONE_VOICE = ("srt", "vtt", "textgrid")  # whose files hold one voice
 
 
 def make(form: str, voice: Channel) -> Format:
