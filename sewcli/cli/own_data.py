@@ -80,6 +80,48 @@ READERS = {
         ("audio", "allow_pipes"),
         ("data/train data/dev --out data/ka", "data --audio /home/egs/ka/s5"),
     ),
+    "commonvoice": Reader(
+        "A release of Common Voice: train.tsv, dev.tsv, test.tsv, validated.tsv and clips/.",
+        "DIR|TSV...",
+        "The folder of one language, or tables in it (validated.tsv dev.tsv test.tsv).",
+        ("audio",),
+        ("cv-corpus-22.0/ka --out data/ka", "ka/validated.tsv ka/dev.tsv ka/test.tsv"),
+    ),
+    "nemo": Reader(
+        "NeMo manifests: audio_filepath, text, offset and duration.",
+        "MANIFEST...",
+        "One manifest, or one a split.",
+        ("audio",),
+        ("train_manifest.json dev_manifest.json --out data/ka",),
+    ),
+    "hf": Reader(
+        "Data sets of Hugging Face on disk: save_to_disk's folder, or Parquet files.",
+        "DIR|PARQUET...",
+        "A folder, or Parquet files. Needs the extra `parquet`.",
+        ("audio", "column"),
+        ("fleurs-ka/ --out data/ka --column text=raw_transcription",),
+    ),
+    "pairs": Reader(
+        "Folders of x.wav with x.txt, x.lab or x.TextGrid.",
+        "DIR...",
+        "Folders; those below named train, dev, test are splits, others speakers.",
+        (),
+        ("recordings/ --out data/ka --language ka",),
+    ),
+    "subtitles": Reader(
+        "Recordings with subtitles, SRT or WebVTT: an utterance a cue.",
+        "DIR|FILE...",
+        "A folder of recordings with subtitles of the same name, or subtitle files.",
+        ("audio",),
+        ("talks/ --out data/ka", "lesson.vtt --audio sound/"),
+    ),
+    "cuts": Reader(
+        "lhotse manifests: cuts, or recordings and supervisions, of any rate.",
+        "FILE|DIR...",
+        "Manifests (.jsonl, .jsonl.gz), or a folder of them.",
+        ("audio", "allow_pipes"),
+        ("data/manifests --out data/ka", "recordings_train.jsonl.gz supervisions_train.jsonl.gz"),
+    ),
 }
 _OWN: dict[str, tuple[Any, Any]] = {
     "audio": (Audio, None),

@@ -7,12 +7,14 @@ fields, a line that is not UTF-8: each costs at most the row that it stands in.
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sewcli.base.errors import DataError, quoted
 from sewcli.base.parsing import ParseError, parse_json
@@ -52,7 +54,7 @@ def open_table(path: Path, *, head: bool = True) -> Table:
         DataError: missing, empty, UTF-16, not to be read to its end, or without columns.
     """
     if path.name.lower().endswith(JSON_ENDINGS):
-        records = list(_json_records(path))
+        records = [_json_record(place, item) for place, item in read_objects(path)]
         columns = list(dict.fromkeys(name for record in records for name in record.values))
         if not columns:
             fault = f": {records[0].fault} ({records[0].place})" if records else ""
@@ -154,46 +156,48 @@ def _unquoted(line: str) -> str:
     return re.sub(r'"[^"]*"', "", line)
 
 
-def _json_records(path: Path) -> Iterator[Record]:
+def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any] | str]]:
+    """The place and the content of each JSON object of a file, a line each or one list of them; a text is what is wrong.
+
+    Raises:
+        DataError: as `open_table`, or a list that is not JSON.
+    """
     lines = _lines(path)
     first = next(lines, None)
     if first is None:
         raise DataError("file-empty", "an empty file", where=path)
     if first[1] is not None and first[1].lstrip().startswith("["):
-        text = "\n".join([first[1], *(line or "" for _, line in lines)])
         try:
-            items = parse_json(text)
-        except ParseError as error:
-            raise DataError("not-json", f"not JSON: {error}", where=path) from None
+            items = parse_json("\n".join([first[1], *(line or "" for _, line in lines)]))
         except ValueError as error:
             raise DataError("not-json", f"not JSON: {error}", where=path) from None
         for index, item in enumerate(items, start=1):
-            yield _json_record(f"object {index}", item)
+            yield f"object {index}", _object(item)
         return
-    for number, line in (first, *lines):
-        place = f"line {number}"
-        if line is None:
-            yield Record(place, fault="not UTF-8 text")
-            continue
+    for number, line in itertools.chain([first], lines):
         try:
-            item = parse_json(line)
-        except ValueError as error:
-            reason = str(error) if isinstance(error, ParseError) else "not a JSON object"
-            yield Record(place, fault=reason)
-            continue
-        yield _json_record(place, item)
+            yield f"line {number}", "not UTF-8 text" if line is None else _object(parse_json(line))
+        except ParseError as error:
+            yield f"line {number}", str(error)
+        except ValueError:
+            yield f"line {number}", "not a JSON object"
 
 
-def _json_record(place: str, item: object) -> Record:
-    if not isinstance(item, dict):
-        return Record(place, fault=f"not a JSON object: {quoted(item, 30)}")
-    return Record(place, {name: _written(value) for name, value in item.items()})
+def _object(item: object) -> dict[str, Any] | str:
+    return item if isinstance(item, dict) else f"not a JSON object: {quoted(item, 30)}"
 
 
-def _written(value: object) -> str:
+def _json_record(place: str, item: dict[str, Any] | str) -> Record:
+    if isinstance(item, str):
+        return Record(place, fault=item)
+    return Record(place, {name: written(value) for name, value in item.items()})
+
+
+def written(value: object) -> str:
+    """A value of JSON as a field of a table."""
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str | None]]:

@@ -79,7 +79,7 @@ def split_of_name(name: str) -> str:
     >>> [split_of_name(name) for name in ("ka-validation.tsv", "train_si284", "clips.tsv")]
     ['dev', 'train_si284', '']
     """
-    stem = name.partition(".")[0]
+    stem = re.sub(r"[_-]?(manifest|metadata)", "", name.partition(".")[0])
     words = [word for word in re.split(r"[^a-z0-9]+", stem.lower()) if word]
     if words and words[0] in ALIASES and len(words) > 1 and ALIASES[words[0]] == role(stem):
         return stem
