@@ -110,12 +110,11 @@ def _candidate(row: Row) -> RawUtterance:
 def _named(rows: Sequence[Row]) -> Iterable[Row]:
     """`rows` with names for their recordings, no two alike, and ids where they have none."""
     names = _recordings(rows)
-    uses = Counter((row.audio, row.channel) for row in rows)
     for row in rows:
         recording = names[row.audio]
         identity = row.id
         if not identity:
-            part = row.start > 0 or row.end is not None or uses[row.audio, row.channel] > 1
+            part = row.start > 0 or row.end is not None
             last = "end" if row.end is None else f"{round(row.end * 1000):07d}"
             side = "" if row.channel == MIX else f"-{chr(ord('A') + row.channel)}"
             identity = recording + side + (f"-{round(row.start * 1000):07d}-{last}" if part else "")

@@ -95,7 +95,7 @@ def _records(
         if not text.strip(delimiter + " "):
             continue  # Excel writes rows of nothing but separators
         values = _split(text, delimiter)
-        if len(values) != len(columns) and _is_open(text, delimiter):
+        if (len(values) != len(columns) or delimiter != "\t") and _is_open(text, delimiter):
             values = _joined(text, lines, waiting, delimiter, len(columns)) or values
         while len(values) > len(columns) and not values[-1].strip():
             values.pop()

@@ -1,4 +1,4 @@
-"""Somebody's own data as they come, damaged: each utterance that is not prepared is listed with the reason, the others stand."""
+"""One's own data as they come, damaged: what is not prepared is listed with the reason, and everything else is prepared."""
 
 import json
 from pathlib import Path
