@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from sewcli.alignment.split import AlignedSplit
-    from sewcli.decoding.decode_folder import DecodedSplit
+    from sewcli.artifacts.decode_folder import DecodedSplit
     from sewcli.text.tokens import Vocabulary
     from sewcli.transcription.transcriber import Transcriber
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sewcli.alignment.k2.worker import K2
-from sewcli.alignment.split import SUMMARY, AlignedSplit, align_split
+from sewcli.alignment.split import ALIGNED, AlignedSplit, align_split
+from sewcli.artifacts.folder_names import OWNER, choose
 from sewcli.data.utterances import read_named
 from sewcli.decoding.emission_source import owner_of
-from sewcli.decoding.places import OWNER, choose
 from sewcli.models.source import resolve
 from sewcli.runtimes.recogniser import Recogniser
 
@@ -48,7 +48,7 @@ def align_corpus(
     done = []
     for split in splits:
         of = owner_of(recogniser, data, split)
-        folder = choose(out, data, "", of, lambda folder: [folder / SUMMARY])
+        folder = choose(out, data, "", of, lambda folder: [folder / ALIGNED])
         settings = {
             OWNER: of,
             "split": split,

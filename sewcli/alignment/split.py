@@ -29,7 +29,7 @@ from sewcli.runtimes.acoustic_model import AcousticModel
 from sewcli.text.tokens import Vocabulary
 
 WORDS, LETTERS, TEXTGRIDS = "words.ctm", "letters.ctm", "textgrids"
-FAILED, CHECKED, SUMMARY = "failed.jsonl", "check.jsonl", "align.json"
+FAILED, CHECKED, ALIGNED = "failed.jsonl", "check.jsonl", "align.json"
 SHORTENED = "textgrids.jsonl"
 
 
@@ -176,4 +176,4 @@ def _write_summary(place: Path, done: AlignedSplit, settings: dict[str, Any]) ->
         write_jsonl(place / FAILED, done.failed)
     if done.differences:
         write_jsonl(place / CHECKED, done.differences)
-    write_json(place / SUMMARY, {**settings, **done.counts()})
+    write_json(place / ALIGNED, {**settings, **done.counts()})

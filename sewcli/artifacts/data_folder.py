@@ -152,8 +152,7 @@ def known_rejected(folder: Path) -> list[RejectedRow]:
 
 def write_rejected(folder: Path, rows: Iterable[RejectedRow]) -> None:
     """Write rejected.jsonl, by split, file and id."""
-    in_order = sorted(rows, key=lambda row: (row["split"], row["file"], row["id"]))
-    write_jsonl(folder / REJECTED, map(dict, in_order))
+    write_jsonl(folder / REJECTED, sorted(rows, key=lambda row: (row["split"], row["file"], row["id"])))
 
 
 def is_done(folder: Path, split: str, inputs: str, outputs: Sequence[str] = ()) -> SplitEntry | None:

@@ -14,7 +14,7 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -134,7 +134,7 @@ def write_json(path: str | Path, value: Any) -> None:
     write_bytes(path, text.encode(errors="backslashreplace"))  # the name of a file that is not UTF-8: JSON's own escape
 
 
-def write_jsonl(path: str | Path, rows: Iterable[dict[str, Any]]) -> None:
+def write_jsonl(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write one JSON object a line, atomically; gzip (without a time stamp) when the name ends in `.gz`."""
     with atomic_path(path) as temporary:
         if str(path).endswith(".gz"):
@@ -265,7 +265,7 @@ def _reason(error: Exception) -> str:
     return str(error)[:200]
 
 
-def _json_line(row: dict[str, Any]) -> bytes:
+def _json_line(row: Mapping[str, Any]) -> bytes:
     return (json.dumps(row, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
 
 

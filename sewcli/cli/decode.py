@@ -130,9 +130,9 @@ def decode(
     )
     corpus = data or options.DATA
 
+    from sewcli.artifacts.decode_folder import FAILED, has_references
     from sewcli.base.device import choose_device
     from sewcli.decoding.beam import EXHAUSTIVE, WAV2LETTER, BeamOptions
-    from sewcli.decoding.decode_folder import FAILED
     from sewcli.decoding.pipeline import decode
     from sewcli.scoring.score import score_folder
 
@@ -158,7 +158,7 @@ def decode(
     )
     whole = [d for d in done if not d.part and (d.new or dist.is_main())]  # another rank shows what it has joined
     if whole:
-        show_scores([score_folder(d.folder) for d in whole if _has_references(d.folder)], as_json=json)
+        show_scores([score_folder(d.folder) for d in whole if has_references(d.folder)], as_json=json)
     # torchrun would stop the other ranks: there, who joins the shards tells
     if failed := [d for d in (done if shard else whole) if d.failed]:
         raise PartialError(
@@ -229,10 +229,3 @@ def folder_of(model: Path) -> Path:
     if not model.name:
         raise UsageError("name-needed", "give the folder of the model by its name", where=model)
     return options.EXPERIMENTS / (model.stem if model.is_file() else model.name)
-
-
-def _has_references(folder: Path) -> bool:
-    from sewcli.base.files import read_jsonl
-    from sewcli.decoding.decode_folder import HYPOTHESES
-
-    return any(row.get("reference") for row in read_jsonl(folder / HYPOTHESES))

@@ -16,12 +16,12 @@ from typing import Any
 
 import torch
 
+from sewcli.artifacts.decode_folder import has_references
 from sewcli.base import log
 from sewcli.base.errors import UsageError
-from sewcli.base.files import read_jsonl, write_json, write_text
+from sewcli.base.files import write_json, write_text
 from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.decoding.beam import BeamOptions
-from sewcli.decoding.decode_folder import HYPOTHESES
 from sewcli.decoding.pipeline import decode
 from sewcli.decoding.plan import plan_decoder
 from sewcli.models.config import ModelConfig
@@ -158,7 +158,7 @@ def error_rates(model: Path, decoding: Decoding, device: torch.device) -> dict[s
             jobs=0 if device.type == "cuda" or is_graph(model) else None,  # not forked with a GPU or OpenVINO in use
         )
         for split, found in zip(decoding.splits, done, strict=True):
-            if any(row.get("reference") for row in read_jsonl(found.folder / HYPOTHESES)):
+            if has_references(found.folder):
                 rates[split]["lm" if search else "greedy"] = score_folder(found.folder)["wer"]
     return rates
 

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sewcli.artifacts.shards import Shard
 from sewcli.audio.io import encode_flac, encode_flac_blocks, probe, read_channels, verify
 from sewcli.audio.opening import AudioInfo
 from sewcli.audio.resample import to_16k
@@ -30,7 +31,6 @@ from sewcli.corpora.joining import OVERSHOOT, Spans, cut_out
 from sewcli.corpora.utterances import MIX, Content, PreparedUtterance, RawUtterance, Rejection, Split
 
 AUDIO, LEDGER = "audio", ".checked"  # sub-folders of a prepared corpus
-Shard = tuple[int, int]
 FEW = 64  # files that are converted before processes have started
 AS_THEY_ARE = frozenset({"WAV", "WAVEX", "FLAC", "RF64"})  # formats that are read from any sample on, without loss
 

@@ -32,13 +32,14 @@ from sewcli.artifacts.data_folder import (
     write_splits,
 )
 from sewcli.artifacts.digest import digest
+from sewcli.artifacts.shards import Shard
 from sewcli.base.errors import DataError
 from sewcli.base.files import os_errors_as_usage_errors, remove_leftovers, write_bytes
 from sewcli.base.lock import hold
 from sewcli.base.log import info, warn
 from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.corpora import audio_jobs as sounds
-from sewcli.corpora.audio_jobs import AUDIO, LEDGER, Shard
+from sewcli.corpora.audio_jobs import AUDIO, LEDGER
 from sewcli.corpora.utterances import (
     ParsedTranscripts,
     PreparedUtterance,

@@ -20,6 +20,9 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from sewcli.artifacts.folder_names import OWNER, Owner, choose
+from sewcli.artifacts.shards import Shard, shard_name
+from sewcli.artifacts.unfinished import SAVE_SECONDS
 from sewcli.base import log
 from sewcli.base.errors import DataError
 from sewcli.base.files import (
@@ -34,15 +37,12 @@ from sewcli.base.files import (
 from sewcli.base.lock import writing
 from sewcli.data.utterances import Utterance
 from sewcli.decoding.emissions import Clock
-from sewcli.decoding.places import OWNER, Owner, choose
-from sewcli.decoding.unfinished import SAVE_SECONDS
 
 INDEX = "emissions.json"
 ABOUT = "about"  # key of a file's metadata: what an index says of it, in case there will be none
 PART = re.compile(r"\d+-of-(\d+)")
 FILE_BYTES = 64 << 20  # of emissions in a file
 FloatType = Literal["float32", "float16"]
-Shard = tuple[int, int]
 
 
 def kept_folder(out: Path, data: Path, split: str, of: Owner) -> Path:
@@ -235,7 +235,7 @@ def find_kept(
 
 
 def _part_of(folder: Path, shard: Shard) -> Path:
-    return folder / f"{shard[0]}-of-{shard[1]}"
+    return folder / shard_name(shard)
 
 
 def _parts(folder: Path, shard: Shard) -> list[Path]:

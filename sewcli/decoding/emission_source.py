@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from sewcli.artifacts.digest import digest, file_marks, model_digest, model_marks
+from sewcli.artifacts.folder_names import Owner, owner
 from sewcli.base import log
 from sewcli.base.errors import SewError
 from sewcli.data.utterances import Utterance, manifests
 from sewcli.decoding.emission_cache import FloatType, find_kept, keep, kept_folder
 from sewcli.decoding.emissions import Clock, OnFailure, emissions
-from sewcli.decoding.places import Owner, owner
 from sewcli.runtimes.recogniser import Recogniser
 
 Stream = Iterator[tuple[Utterance, np.ndarray]]

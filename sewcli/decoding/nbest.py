@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sewcli.artifacts.decode_folder import NBEST
 from sewcli.base.errors import DataError
 from sewcli.base.files import read_jsonl
 
-NBEST = "nbest.jsonl"
 LN10 = math.log(10)
 
 

@@ -18,17 +18,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from sewcli.artifacts.digest import digest
-from sewcli.base import log
-from sewcli.base.errors import DataError, SewError
-from sewcli.base.lock import writing
-from sewcli.base.memory import keep_freed_memory
-from sewcli.data.utterances import Utterance, read_named
-from sewcli.decoding.beam import BeamOptions
-from sewcli.decoding.decode_folder import (
+from sewcli.artifacts.decode_folder import (
     DecodedSplit,
+    HypothesisRow,
     Outcome,
-    Shard,
     finished,
     join,
     part_of,
@@ -38,14 +31,22 @@ from sewcli.decoding.decode_folder import (
     write_part,
     write_whole,
 )
+from sewcli.artifacts.digest import digest
+from sewcli.artifacts.folder_names import OWNER, Owner, choose
+from sewcli.artifacts.shards import Shard
+from sewcli.artifacts.unfinished import Unfinished
+from sewcli.base import log
+from sewcli.base.errors import DataError, SewError
+from sewcli.base.lock import writing
+from sewcli.base.memory import keep_freed_memory
+from sewcli.data.utterances import Utterance, read_named
+from sewcli.decoding.beam import BeamOptions
 from sewcli.decoding.emission_cache import FloatType
 from sewcli.decoding.emission_source import EmissionSource, Stream, owner_of
 from sewcli.decoding.greedy import collapse, greedy, greedy_score
 from sewcli.decoding.nbest import Hypothesis, nbest_rows
-from sewcli.decoding.places import OWNER, Owner, choose
 from sewcli.decoding.plan import VITERBI, plan_decoder
 from sewcli.decoding.pool import Decoded, DecoderPool, default_jobs
-from sewcli.decoding.unfinished import Unfinished
 from sewcli.decoding.viterbi import best_path
 from sewcli.models.source import resolve as resolve_model
 from sewcli.runtimes.recogniser import AUTO, Recogniser, RuntimeOptions
@@ -190,14 +191,14 @@ def _finished(part: _Part) -> DecodedSplit | None:
     if part.shard[1] == 1 or not finished(part.folder, part.inputs, part.shard):
         return None
     waiting = DecodedSplit(part_of(part.folder, part.shard), 0, part=True, new=False)
-    return join(part.folder, part.shard, part.whole, part.inputs) or waiting
+    return join(part.folder, part.shard, [u.id for u in part.whole], part.inputs) or waiting
 
 
 def _write(part: _Part, outcome: Outcome, settings: dict[str, Any]) -> DecodedSplit:
     if part.shard[1] == 1:
         return write_whole(part.folder, outcome, settings)
     written = write_part(part.folder, part.shard, outcome, settings)
-    return join(part.folder, part.shard, part.whole, part.inputs) or written
+    return join(part.folder, part.shard, [u.id for u in part.whole], part.inputs) or written
 
 
 def _decode(
@@ -211,7 +212,7 @@ def _decode(
 ) -> tuple[Outcome, dict[str, Any]]:
     """Hypotheses of a part, and facts about where its emissions come from. What is in `so_far` is not decoded again."""
     failures: dict[str, SewError] = {}
-    include_greedy: dict[str, dict[str, Any]] = {}
+    include_greedy: dict[str, HypothesisRow] = {}
     by_name = {u.id: u for u in source.utterances}
     total = len(by_name)
     if so_far.rows:
@@ -240,7 +241,7 @@ def _decode(
                         failures[decoded.name] = decoded.error
                     else:
                         row = _row(by_name[decoded.name], decoded.hypotheses, fields)
-                        so_far.add(row | include_greedy.pop(decoded.name, {}), spent())
+                        so_far.add(row | include_greedy.pop(decoded.name, HypothesisRow()), spent())
                     speed = work["audio_seconds"] / (time.perf_counter() - began)
                     bar.advance(note=f"{speed:.1f} s of audio a second")
             except BaseException:
@@ -259,7 +260,7 @@ def _decode(
     return outcome, run.facts
 
 
-def _with_greedy(stream: Stream, vocabulary: Vocabulary, include_greedy: dict[str, dict[str, Any]]) -> Stream:
+def _with_greedy(stream: Stream, vocabulary: Vocabulary, include_greedy: dict[str, HypothesisRow]) -> Stream:
     """The same stream; what greedy decoding makes of it goes to `include_greedy` by the utterance's id."""
     for utterance, emission in stream:
         if not np.isnan(emission).any():
@@ -291,9 +292,9 @@ def _best_path(name: str, emission: np.ndarray, vocabulary: Vocabulary, search: 
     return Decoded(name, [hypothesis], time.thread_time() - began)
 
 
-def _row(utterance: Utterance, hypotheses: Sequence[Hypothesis], fields: RowFields) -> dict[str, Any]:
+def _row(utterance: Utterance, hypotheses: Sequence[Hypothesis], fields: RowFields) -> HypothesisRow:
     best = hypotheses[0]
-    row: dict[str, Any] = {"id": utterance.id, "text": best.text, "score": round(best.score, 4)}
+    row: HypothesisRow = {"id": utterance.id, "text": best.text, "score": round(best.score, 4)}
     if fields.reference and utterance.transcribed:
         row["reference"] = utterance.text
     if fields.include_greedy:

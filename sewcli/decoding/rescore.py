@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from sewcli.artifacts.decode_folder import DECODED, FAILED, HYPOTHESES, NBEST, read_hypotheses
 from sewcli.artifacts.digest import digest, model_marks
 from sewcli.base import log
 from sewcli.base.config import Config, build
@@ -31,9 +32,8 @@ from sewcli.base.files import (
     write_json,
     write_jsonl,
 )
-from sewcli.decoding.decode_folder import FAILED, HYPOTHESES, SUMMARY
 from sewcli.decoding.grid import Axis, Point, best_point, grid_search
-from sewcli.decoding.nbest import LN10, NBEST, Hypothesis, nbest_rows, read_nbest
+from sewcli.decoding.nbest import LN10, Hypothesis, nbest_rows, read_nbest
 from sewcli.lm.neural import Scores
 from sewcli.scoring.wer import word_errors
 from sewcli.text.agreement import TEXT, form_of
@@ -118,7 +118,7 @@ def require_lists(folder: Path) -> None:
     Raises:
         UsageError: it is none.
     """
-    if not (folder / SUMMARY).is_file():
+    if not (folder / DECODED).is_file():
         raise UsageError(
             "not-a-decode-folder",
             "not a decode folder",
@@ -139,9 +139,8 @@ def score_lists(folder: Path, scorer: TextScorer) -> Lists:
     if not lists:
         raise DataError("no-utterances", "no utterance here", where=folder / NBEST)
     names, hypotheses = [name for name, _ in lists], [found for _, found in lists]
-    rows = read_jsonl(folder / HYPOTHESES)
-    with as_expected(folder / HYPOTHESES):
-        references = {str(row["id"]): str(row["reference"]) for row in rows if row.get("reference") is not None}
+    rows = read_hypotheses(folder)
+    references = {row["id"]: truth for row in rows if (truth := row.get("reference")) is not None}
     inputs = _digest(folder / NBEST, scorer.folder)
     known = _known(out_folder(folder, scorer.name), inputs)
     if known is not None and all(h.text in known[0].get(name, ()) for name, found in lists for h in found):
@@ -173,7 +172,7 @@ def tune_weights(lists: Sequence[Lists]) -> tuple[RescoreWeights, dict[str, Any]
             raise DataError(
                 "no-reference", "no reference to tune with", where=own.folder, hint="tune on a split with transcripts"
             )
-        form = form_of(read_object(own.folder / SUMMARY).get(TEXT))
+        form = form_of(read_object(own.folder / DECODED).get(TEXT))
         references = {row: form(own.references[own.names[row]]) for row in spoken}
         pairs = [(references[row], h.text) for row in spoken for h in own.hypotheses[row]]
         counts = iter(word_errors([r for r, _ in pairs], [h for _, h in pairs]).utterances)
@@ -212,7 +211,7 @@ def rescore(lists: Lists, scorer: TextScorer, weights: RescoreWeights, tuned: di
         weights: of the parts.
         tuned: what tuning on these lists found; then the weights are written too.
     """
-    summary = read_object(lists.folder / SUMMARY)
+    summary = read_object(lists.folder / DECODED)
     out = out_folder(lists.folder, scorer.name)
     rows, nbest = [], []
     for name, found, nn, scores in zip(
@@ -224,7 +223,7 @@ def rescore(lists: Lists, scorer: TextScorer, weights: RescoreWeights, tuned: di
         row = {"id": name, "text": found[order[0]].text, "score": round(float(scores[order[0]]), 4)}
         reference = lists.references.get(name)
         rows.append(row | ({} if reference is None else {"reference": reference}))
-    with as_expected(lists.folder / SUMMARY):
+    with as_expected(lists.folder / DECODED):
         work = float(summary["model_seconds"]) + float(summary["decoder_seconds"]) + lists.seconds
         audio, decoder = float(summary["audio_seconds"]), str(summary["decoder"])
     summary |= {
@@ -240,7 +239,7 @@ def rescore(lists: Lists, scorer: TextScorer, weights: RescoreWeights, tuned: di
         write_jsonl(temporary / NBEST, nbest)
         if (lists.folder / FAILED).is_file():
             shutil.copyfile(lists.folder / FAILED, temporary / FAILED)
-        write_json(temporary / SUMMARY, summary)
+        write_json(temporary / DECODED, summary)
         if tuned is not None:
             write_json(temporary / WEIGHTS, {**weights.model_dump(), **tuned})
     log.info(f"{out}: {len(rows)} utterances; real-time factor {summary['real_time_factor']:.4f}")
@@ -257,7 +256,7 @@ def rescored(folder: Path, model: Path, name: str, weights: RescoreWeights) -> P
     """
     out = out_folder(folder, name)
     try:
-        summary = read_object(out / SUMMARY)
+        summary = read_object(out / DECODED)
         same = {key: summary[key] for key in RescoreWeights.model_fields} == weights.model_dump()
         return out if same and summary["inputs"] == _digest(folder / NBEST, model) else None
     except (DataError, KeyError, TypeError):  # none there, or not of this making
@@ -271,8 +270,8 @@ def out_folder(folder: Path, name: str) -> Path:
 
 def decoder_weights(folder: Path) -> RescoreWeights:
     """Those that the lists were found with; the neural model has none yet."""
-    summary = read_object(folder / SUMMARY)
-    with as_expected(folder / SUMMARY):
+    summary = read_object(folder / DECODED)
+    with as_expected(folder / DECODED):
         lm_weight, word_score = (float(summary.get(name) or 0.0) for name in ("lm_weight", "word_score"))
     return RescoreWeights(lm_weight=lm_weight, word_score=word_score, nn_weight=0.0)
 
@@ -314,7 +313,7 @@ def _digest(nbest: Path, model: Path) -> str:
 def _known(out: Path, inputs: str) -> tuple[dict[str, dict[str, float]], float] | None:
     """Neural scores by utterance and text of an earlier rescoring of the same lists by the same model, and its seconds."""
     try:
-        summary = read_object(out / SUMMARY)
+        summary = read_object(out / DECODED)
         if summary["inputs"] != inputs:
             return None
         scores = {row["id"]: {e["text"]: float(e["nn"]) for e in row["nbest"]} for row in read_jsonl(out / NBEST)}

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from sewcli.artifacts.digest import digest
+from sewcli.artifacts.folder_names import OWNER, choose
 from sewcli.base import log
 from sewcli.base.errors import DataError, SewError, UsageError
 from sewcli.base.files import os_errors_as_usage_errors, read_json, write_json
@@ -30,7 +31,6 @@ from sewcli.decoding.beam import BeamOptions
 from sewcli.decoding.emission_cache import KeptEmissions
 from sewcli.decoding.emission_source import EmissionSource, owner_of
 from sewcli.decoding.grid import Axis, Point, best_point, grid_search
-from sewcli.decoding.places import OWNER, choose
 from sewcli.decoding.plan import DecoderPlan, plan_decoder
 from sewcli.decoding.pool import Decoded, DecoderPool, default_jobs
 from sewcli.decoding.weights import DEFAULT, FILE, NAMED, Weights
@@ -40,7 +40,7 @@ from sewcli.scoring.wer import word_errors
 
 LM_WEIGHT = Axis("lm_weight", 0.0, 5.0, 1.0, 0.125)  # the box is wav2vec 2.0's
 WORD_SCORE = Axis("word_score", -5.0, 5.0, 2.5, 0.25)
-TRIALS, SUMMARY = "trials.jsonl", "tune.json"
+TRIALS, TUNING = "trials.jsonl", "tune.json"
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def tune(
             log.warn(f"{silent} utterances of {split} have no transcript or no audio, and are left out")
         of = owner_of(recogniser, data, split, plan.lm)
         table = _Table(
-            choose(out, data, f"-{plan.name}", of, lambda folder: [folder / SUMMARY]),
+            choose(out, data, f"-{plan.name}", of, lambda folder: [folder / TUNING]),
             digest(source.inputs, *sorted(kept.types), *plan.marks()),
             {OWNER: of, "model": str(model), "data": str(data), "split": split, **plan.settings()},
         )
@@ -225,12 +225,12 @@ class _Table:
         self.folder, self._path = folder, folder / TRIALS
         self._trials: dict[Weights, Trial] = {}
         hold(folder, busy="another sew tune is at work here", hint="wait for it, or give another --out")
-        if not _same(folder / SUMMARY, inputs):
-            if (folder / SUMMARY).exists():
+        if not _same(folder / TUNING, inputs):
+            if (folder / TUNING).exists():
                 log.info(f"{folder}: of another model, data or search; it is made anew")
             for name in (TRIALS, FILE):
                 (folder / name).unlink(missing_ok=True)
-            write_json(folder / SUMMARY, {"inputs": inputs, **settings})
+            write_json(folder / TUNING, {"inputs": inputs, **settings})
         self._read()
         if self._trials:
             log.info(f"{folder}: {len(self._trials)} trials are there already")

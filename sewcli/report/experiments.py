@@ -12,6 +12,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from sewcli.artifacts.decode_folder import DECODED, HYPOTHESES, SCORE, SHARDS
 from sewcli.base.config import read_yaml
 from sewcli.base.errors import DataError, SewError, UsageError
 from sewcli.base.files import TEMPORARY, is_there, read_object
@@ -20,8 +21,7 @@ from sewcli.report.results import Data, Decoded, Run, Score, checked, read_check
 if TYPE_CHECKING:
     from sewcli.models.config import ModelConfig
 
-CONFIG, METRICS, HYPOTHESES = "config.yaml", "metrics.jsonl", "hyps.jsonl"
-SHARDS = ".shards"
+CONFIG, METRICS = "config.yaml", "metrics.jsonl"
 PASSED_OVER = {"checkpoints", "tensorboard", "textgrids", "labelling"}  # many files, and no experiment
 PLAIN = ("greedy", "viterbi")  # decoders without a language model
 
@@ -158,14 +158,14 @@ def _experiment(folder: Path, name: str, decoded: Iterable[Path]) -> Experiment:
 
 def _add_decoding(exp: Experiment, folder: Path) -> None:
     try:
-        decoded = read_checked(Decoded, folder / "decode.json")
-        if not (folder / "score.json").is_file():
+        decoded = read_checked(Decoded, folder / DECODED)
+        if not (folder / SCORE).is_file():
             raise DataError("not-scored", "decoded, but not scored: sew score does it", where=folder)
-        score = read_checked(Score, folder / "score.json")
+        score = read_checked(Score, folder / SCORE)
     except SewError as error:
         exp.notes.append(f"{error.where}: {error.what}")
         return
-    if (folder / HYPOTHESES).stat().st_mtime_ns > (folder / "score.json").stat().st_mtime_ns:
+    if (folder / HYPOTHESES).stat().st_mtime_ns > (folder / SCORE).stat().st_mtime_ns:
         exp.notes.append(f"{folder}: its hypotheses are newer than its score: run sew score again")
     exp.decodings.append(Decoding(folder, decoded, score))
 

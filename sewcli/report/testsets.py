@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 from string import ascii_uppercase
-from typing import Any
 
+from sewcli.artifacts.decode_folder import HypothesisRow
 from sewcli.base import log
 from sewcli.base.errors import SewError
 from sewcli.data.utterances import Utterance, read_split, splits
@@ -90,7 +90,7 @@ def find_test_sets(experiments: Sequence[Experiment], data: Path | None = None) 
     their experiments.
     """
     found: dict[tuple[str, str], TestSet] = {}
-    waiting: dict[tuple[str, str], list[tuple[Experiment, Decoding, list[dict[str, Any]]]]] = {}
+    waiting: dict[tuple[str, str], list[tuple[Experiment, Decoding, list[HypothesisRow]]]] = {}
     for experiment in experiments:
         for decoding in experiment.decodings:
             try:
@@ -127,7 +127,7 @@ def differences(test_set: TestSet) -> list[Difference]:
 
 
 def _test_set(
-    split: str, corpus: str, candidates: list[tuple[Experiment, Decoding, list[dict[str, Any]]]], data: Path | None
+    split: str, corpus: str, candidates: list[tuple[Experiment, Decoding, list[HypothesisRow]]], data: Path | None
 ) -> TestSet:
     test_set = TestSet(split, Path(corpus))
     _find_corpus(test_set, data)

@@ -6,7 +6,7 @@ wav2vec 2.0's appendix.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,9 @@ def compare_folders(a: Path, b: Path, *, by_speaker: bool = False, data: Path | 
     }
 
 
-def _same_utterances(rows_a: Sequence[dict[str, Any]], rows_b: Sequence[dict[str, Any]], a: Path, b: Path) -> None:
+def _same_utterances(
+    rows_a: Sequence[Mapping[str, Any]], rows_b: Sequence[Mapping[str, Any]], a: Path, b: Path
+) -> None:
     references_a, references_b = ({row["id"]: row["reference"] for row in rows} for rows in (rows_a, rows_b))
     if only := references_a.keys() ^ references_b.keys():
         raise DataError(

@@ -11,9 +11,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from sewcli.artifacts.decode_folder import (
+    DECODED,
+    ERRORS,
+    HYPOTHESES,
+    SCORE,
+    UTTERANCES,
+    HypothesisRow,
+    read_hypotheses,
+)
 from sewcli.base import log
 from sewcli.base.errors import DataError, UsageError
-from sewcli.base.files import TEMPORARY, numbered_jsonl, read_json, read_jsonl, write_json, write_jsonl, write_text
+from sewcli.base.files import TEMPORARY, read_json, read_jsonl, write_json, write_jsonl, write_text
 from sewcli.base.lock import held
 from sewcli.data.manifests import is_pair, manifests
 from sewcli.data.utterances import read_cuts as cuts_of
@@ -24,9 +33,6 @@ from sewcli.scoring.significance import interval
 from sewcli.scoring.telephone import timed_words
 from sewcli.scoring.wer import Counts, WordErrors, character_errors, sum_counts, word_errors
 from sewcli.text.agreement import TEXT
-
-HYPOTHESES, DECODED, SCORE, UTTERANCES = "hyps.jsonl", "decode.json", "score.json", "utterances.jsonl"
-ERRORS = "errors.txt"
 
 
 def score_folder(
@@ -96,7 +102,7 @@ def compared_rows(rows: Sequence[Mapping[str, Any]], decoded: Mapping[str, Any])
     return compared([row["reference"] for row in rows], [row["text"] for row in rows], decoded.get(TEXT))
 
 
-def read_decoded(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def read_decoded(folder: Path) -> tuple[dict[str, Any], list[HypothesisRow]]:
     """The summary of a decode folder, and its hypotheses that have a reference.
 
     Raises:
@@ -181,7 +187,7 @@ def _nist(stm: Path, folder: Path, cuts: Mapping[str, Mapping[str, Any]], tool: 
     glm = stm.with_suffix(".glm")
     if not glm.is_file():
         log.warn(f"{stm}: no {glm.name} beside it; scored without NIST's map of spellings, which costs a few percent")
-    words = timed_words(list(read_jsonl(folder / HYPOTHESES)), cuts)
+    words = timed_words(read_hypotheses(folder), cuts)
     used, segments = nist.score(stm, glm if glm.is_file() else None, words, tool=tool)
     parts = {name: _nist_counts(of_it) for name, of_it in nist.by_part(segments).items()}
     return {"tool": used, **_nist_counts(segments), "parts": parts}
@@ -193,7 +199,7 @@ def _nist_counts(segments: Sequence[nist.SegmentCounts]) -> dict[str, Any]:
 
 
 def _report(
-    rows: Sequence[dict[str, Any]], errors: WordErrors, speakers: Sequence[str] | None, score: Mapping[str, Any]
+    rows: Sequence[Mapping[str, Any]], errors: WordErrors, speakers: Sequence[str] | None, score: Mapping[str, Any]
 ) -> Iterator[str]:
     """Lines of `errors.txt`: breakdowns, the words most often wrong, and every utterance with errors, the worst first."""
     name = RATES[score["unit"]]
@@ -218,7 +224,7 @@ def _report(
             yield from analysis.side_by_side(str(rows[n]["id"]), [("HYP", errors.alignments[n])])
 
 
-def _read(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
+def _read(folder: Path) -> tuple[dict[str, Any], list[HypothesisRow], int]:
     """As `read_decoded`, and how many hypotheses have no reference. One that is empty is one: whatever is heard is wrong."""
     if not (folder / HYPOTHESES).is_file():
         raise _no_hypotheses(folder)
@@ -230,18 +236,7 @@ def _read(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
             where=folder / DECODED,
             hint="decode it again",
         )
-    lines: dict[str, int] = {}
-    rows = []
-    for line, row in numbered_jsonl(folder / HYPOTHESES):
-        if fault := _fault(row, lines):
-            raise DataError(
-                "unexpected-content",
-                f"line {line}: {fault}",
-                where=folder / HYPOTHESES,
-                hint="correct it, or decode it again",
-            )
-        lines[row["id"]] = line
-        rows.append(row)
+    rows = read_hypotheses(folder)
     written = decoded.get("utterances")
     if type(written) is int and written != len(rows):
         raise DataError(
@@ -256,17 +251,6 @@ def _read(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
     return decoded, with_reference, len(rows) - len(with_reference)
 
 
-def _fault(row: Mapping[str, Any], lines: Mapping[str, int]) -> str | None:
-    """What is wrong with a line of the hypotheses; `lines` are those of the utterances before it."""
-    if not isinstance(row.get("id"), str) or not isinstance(row.get("text"), str):
-        return "without id or text, or one that is no string"
-    if not isinstance(row.get("reference", ""), str | None):
-        return f"the reference of {row['id']} is no string"
-    if row["id"] in lines:
-        return f"{row['id']} again, which is on line {lines[row['id']]} already"
-    return None
-
-
 def _no_hypotheses(folder: Path) -> UsageError:
     """Not a decode folder; one above decode folders, perhaps."""
     below = list(map(str, _decode_folders(folder)))
@@ -278,7 +262,7 @@ def _bounds(counts: Sequence[Counts], groups: Sequence[str] | None) -> tuple[flo
     return interval([c.errors for c in counts], [c.words for c in counts], groups)
 
 
-def _utterance_rows(rows: Sequence[dict[str, Any]], counts: Sequence[Counts]) -> list[dict[str, Any]]:
+def _utterance_rows(rows: Sequence[Mapping[str, Any]], counts: Sequence[Counts]) -> list[dict[str, Any]]:
     scored = [
         {
             "id": row["id"],

@@ -16,14 +16,14 @@ from typing import Any
 import torch
 
 from sewcli.artifacts.data_folder import RejectedRow, SplitEntry, is_done
+from sewcli.artifacts.decode_folder import DECODED, FAILED, HYPOTHESES, NBEST, DecodedSplit, alone, read_hypotheses
 from sewcli.artifacts.digest import model_digest, settings_digest
+from sewcli.artifacts.shards import Shard
 from sewcli.base import log
 from sewcli.base.errors import DataError
 from sewcli.base.files import as_expected, read_jsonl, read_object, sha256
 from sewcli.data.utterances import Utterance, read_named, read_split
 from sewcli.decoding.beam import BeamOptions
-from sewcli.decoding.decode_folder import FAILED, HYPOTHESES, SUMMARY, DecodedSplit, Shard, alone
-from sewcli.decoding.nbest import NBEST
 from sewcli.decoding.pipeline import decode
 from sewcli.decoding.rescore import RescoreWeights, decoder_weights, read_weights, rescore, rescored, score_lists
 from sewcli.decoding.weights import find_weights
@@ -209,7 +209,7 @@ class _Work:
         origin = {
             "model": str(self.model),
             "model_sha256": model_digest(resolve_model(self.model)),
-            "decoder": read_object(chosen / SUMMARY).get("decoder"),
+            "decoder": read_object(chosen / DECODED).get("decoder"),
             "lm": config.lm,
         }
         if config.lm not in BEST_PATHS:
@@ -253,10 +253,10 @@ def candidates_of(folder: Path, chosen: Path, utterances: dict[str, Utterance]) 
 
 
 def _candidates(folder: Path, chosen: Path, utterances: dict[str, Utterance]) -> list[Candidate]:
-    heard = {str(row["id"]): row for row in read_jsonl(folder / HYPOTHESES)}
+    heard = {row["id"]: row for row in read_hypotheses(folder)}
     taken = {str(row["id"]): row["nbest"][0] for row in read_jsonl(chosen / NBEST)} if chosen != folder else {}
     found = []
-    for row in read_jsonl(chosen / HYPOTHESES):
+    for row in read_hypotheses(chosen):
         name, own = str(row["id"]), heard[str(row["id"])]
         found.append(
             Candidate(

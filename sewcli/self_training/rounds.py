@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sewcli.artifacts.decode_folder import SCORE
 from sewcli.artifacts.digest import model_digest, settings_digest
 from sewcli.base import dist, log
 from sewcli.base.config import dump_yaml, merge, read_yaml
@@ -29,7 +30,7 @@ from sewcli.models.folder import open_source
 from sewcli.models.source import is_model
 from sewcli.models.source import resolve as resolve_model
 from sewcli.models.zoo import overridden
-from sewcli.scoring.score import SCORE, score_folder
+from sewcli.scoring.score import score_folder
 from sewcli.self_training.config import SelfTrainingConfig
 from sewcli.self_training.manifest import CUSTOM
 from sewcli.self_training.pseudo_labels import pseudo_label, require_models

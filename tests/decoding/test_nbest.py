@@ -7,10 +7,10 @@ import pytest
 from support.refusals import refused
 from support.speech_like import LETTERS, emission
 
+from sewcli.artifacts.decode_folder import Outcome, write_part, write_whole
 from sewcli.base.errors import DataError
 from sewcli.base.files import read_jsonl, write_jsonl
 from sewcli.decoding.beam import BeamDecoder, BeamOptions
-from sewcli.decoding.decode_folder import Outcome, write_part, write_whole
 from sewcli.decoding.nbest import LN10, Hypothesis, nbest_rows, read_nbest
 from sewcli.lm.files import LanguageModelFiles
 

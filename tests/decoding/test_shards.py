@@ -11,11 +11,11 @@ import pytest
 import soundfile
 import torch
 
+from sewcli.artifacts.decode_folder import DecodedSplit, part_of, shards_of
 from sewcli.base.errors import DataError
 from sewcli.base.files import read_json, read_jsonl, write_jsonl
 from sewcli.base.rng import numpy_rng
 from sewcli.data.utterances import read_split
-from sewcli.decoding.decode_folder import DecodedSplit, part_of, shards_of
 from sewcli.decoding.pipeline import decode, share
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import save_ctc

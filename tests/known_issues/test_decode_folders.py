@@ -11,13 +11,14 @@ import soundfile
 import torch
 from support.refusals import refused
 
+from sewcli.artifacts import unfinished
+from sewcli.artifacts.decode_folder import shards_of
 from sewcli.base.errors import UsageError
 from sewcli.base.files import read_json, read_jsonl, write_jsonl
 from sewcli.base.lock import writing
 from sewcli.base.rng import numpy_rng
 from sewcli.decoding import emission_cache as kept
-from sewcli.decoding import pipeline, unfinished
-from sewcli.decoding.decode_folder import shards_of
+from sewcli.decoding import pipeline
 from sewcli.decoding.pipeline import decode
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import save_ctc

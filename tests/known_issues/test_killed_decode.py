@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 from test_decode_folders import corpus_of, model_at
 
-from sewcli.decoding import unfinished
-from sewcli.decoding.unfinished import TIMES, Unfinished
+from sewcli.artifacts import unfinished
+from sewcli.artifacts.unfinished import TIMES, Unfinished
 from sewcli.scoring.score import find_folders
 
 SAVING = (  # every row at once, where the product saves every ten seconds
-    "import sys, torch; torch.set_num_threads(1); from sewcli.decoding import unfinished, emission_cache; "
-    "unfinished.SAVE_SECONDS = emission_cache.SAVE_SECONDS = 0.0; from sewcli.runtimes import torch_runtime; "
-    "torch_runtime.CPU_SECONDS = 1.5; from sewcli.cli.app import main; sys.argv[0] = 'sew'; main()"
+    "import sys, torch; torch.set_num_threads(1); from sewcli.artifacts import unfinished; "
+    "from sewcli.decoding import emission_cache; unfinished.SAVE_SECONDS = emission_cache.SAVE_SECONDS = 0.0; "
+    "from sewcli.runtimes import torch_runtime; torch_runtime.CPU_SECONDS = 1.5; "
+    "from sewcli.cli.app import main; sys.argv[0] = 'sew'; main()"
 )
 
 

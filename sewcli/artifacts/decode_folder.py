@@ -8,32 +8,55 @@ last). What is at work is `<i>-of-<n>.unfinished/` there (`unfinished.Unfinished
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
+from sewcli.artifacts.shards import Shard, shard_name
 from sewcli.base import log
 from sewcli.base.errors import DataError
-from sewcli.base.files import as_expected, atomic_folder, read_jsonl, read_object, write_json, write_jsonl
+from sewcli.base.files import (
+    as_expected,
+    atomic_folder,
+    numbered_jsonl,
+    read_jsonl,
+    read_object,
+    write_json,
+    write_jsonl,
+)
 from sewcli.base.lock import held
-from sewcli.data.utterances import Utterance
-from sewcli.decoding.nbest import NBEST
-from sewcli.decoding.unfinished import FIRST
 
-HYPOTHESES, FAILED, SUMMARY = "hyps.jsonl", "failed.jsonl", "decode.json"
-PART, PART_SUMMARY = "part.jsonl", "part.json"
+HYPOTHESES, NBEST, FAILED, DECODED = "hyps.jsonl", "nbest.jsonl", "failed.jsonl", "decode.json"
+SCORE, UTTERANCES, ERRORS = "score.json", "utterances.jsonl", "errors.txt"  # of `sew score`
+FIRST = "00001.json"  # of the files of a shard that is at work (`unfinished`)
+PART, PART_SUMMARY, SHARDS = "part.jsonl", "part.json", ".shards"
 
-Shard = tuple[int, int]
-"""(i, n): the i-th of n, from 1."""
+
+class HypothesisRow(TypedDict, total=False):
+    """A line of hyps.jsonl, which is in the corpus's order."""
+
+    id: str
+    text: str
+    score: float
+    """Of the search: natural logarithms and their weights."""
+    reference: str
+    """The transcript, where there is one."""
+    am: float
+    """Log-probability of the path in the emissions."""
+    greedy: str
+    greedy_score: float
+    """Text and log-probability of greedy decoding, for those who judge the hypotheses."""
+    nbest: list[dict[str, Any]]
+    """In a shard, whose lists have no file of their own; see `decoding.nbest`."""
 
 
 @dataclass(frozen=True)
 class Outcome:
     """Hypotheses (each with its `nbest`, when asked for) and failures as rows of their files, and how long it took."""
 
-    rows: list[dict[str, Any]]
+    rows: list[HypothesisRow]
     failures: list[dict[str, Any]]
     audio_seconds: float
     model_seconds: float
@@ -80,7 +103,7 @@ def write_whole(folder: Path, outcome: Outcome, settings: dict[str, Any]) -> Dec
             f"none of the {len(outcome.failures)} utterances could be decoded; {first['id']}: {first['reason']}",
             where=settings["split"],
         )
-    _write(folder, (HYPOTHESES, SUMMARY), outcome, settings, apart=True)
+    _write(folder, (HYPOTHESES, DECODED), outcome, settings, apart=True)
     figures = outcome.figures()
     log.info(
         f"{folder}: {figures['utterances']} utterances, {outcome.audio_seconds / 60:.1f} min of audio; real-time factor "
@@ -107,7 +130,7 @@ def finished(folder: Path, inputs: str, shard: Shard | None = None) -> DecodedSp
     return DecodedSplit(place, 0, part=shard is not None, new=False)
 
 
-def join(folder: Path, shard: Shard, utterances: Sequence[Utterance], inputs: str) -> DecodedSplit | None:
+def join(folder: Path, shard: Shard, order: Sequence[str], inputs: str) -> DecodedSplit | None:
     """Make the decode folder of all its shards, of which `shard` has just been finished; None while one is missing.
 
     Raises:
@@ -121,31 +144,63 @@ def join(folder: Path, shard: Shard, utterances: Sequence[Utterance], inputs: st
         summaries = [_part(folder, shard, inputs) for shard in shards]
         if any(summary is None for summary in summaries):
             return None
-        done = write_whole(folder, *_joined(folder, shards, utterances))
+        done = write_whole(folder, *_joined(folder, shards, order))
         if not done.failed:  # what failed is tried again by the same commands, and the rest is kept for them
             shutil.rmtree(shards_of(folder), ignore_errors=True)
         return done
 
 
+def read_hypotheses(folder: Path) -> list[HypothesisRow]:
+    """The lines of hyps.jsonl.
+
+    Raises:
+        DataError: missing, a broken line, one without id or text, or an id twice.
+    """
+    path, lines, rows = folder / HYPOTHESES, dict[str, int](), list[HypothesisRow]()
+    for line, row in numbered_jsonl(path):
+        if fault := _fault(row, lines):
+            hint = "correct it, or decode it again"
+            raise DataError("unexpected-content", f"line {line}: {fault}", where=path, hint=hint)
+        lines[row["id"]] = line
+        rows.append(cast(HypothesisRow, row))
+    return rows
+
+
+def has_references(folder: Path) -> bool:
+    """Whether there is anything to score with."""
+    return any(row.get("reference") for row in read_hypotheses(folder))
+
+
+def _fault(row: Mapping[str, Any], lines: Mapping[str, int]) -> str | None:
+    """What is wrong with a line of the hypotheses; `lines` are those of the utterances before it."""
+    if not isinstance(row.get("id"), str) or not isinstance(row.get("text"), str):
+        return "without id or text, or one that is no string"
+    if not isinstance(row.get("reference", ""), str | None):
+        return f"the reference of {row['id']} is no string"
+    if row["id"] in lines:
+        return f"{row['id']} again, which is on line {lines[row['id']]} already"
+    return None
+
+
 def shards_of(folder: Path) -> Path:
     """Where the shards of a decode folder are."""
-    return folder.with_name(f"{folder.name}.shards")
+    return folder.with_name(f"{folder.name}{SHARDS}")
 
 
 def part_of(folder: Path, shard: Shard) -> Path:
     """Where a shard of a decode folder is."""
-    return shards_of(folder) / f"{shard[0]}-of-{shard[1]}"
+    return shards_of(folder) / shard_name(shard)
 
 
 def unfinished_of(folder: Path, shard: Shard) -> Path:
     """Where the hypotheses of a shard, or of the whole, (1, 1), are while it is at work."""
-    return shards_of(folder) / f"{shard[0]}-of-{shard[1]}.unfinished"
+    return shards_of(folder) / f"{shard_name(shard)}.unfinished"
 
 
 def summaries(folder: Path) -> list[Path]:
     """The files that tell what a decode folder is of: its own, or those of a shard of it, finished or not."""
     shards = shards_of(folder)
-    return [folder / SUMMARY, *sorted(shards.glob(f"*/{PART_SUMMARY}"))[:1], *sorted(shards.glob(f"*/{FIRST}"))[:1]]
+    return [folder / DECODED, *sorted(shards.glob(f"*/{PART_SUMMARY}"))[:1], *sorted(shards.glob(f"*/{FIRST}"))[:1]]
 
 
 def tidy(folder: Path) -> None:
@@ -159,7 +214,7 @@ def _write(
 ) -> None:
     """Write the files of a folder; `apart`: n-best lists in their own, which in a shard stay with their hypotheses."""
     with atomic_folder(folder) as temporary:
-        rows = outcome.rows
+        rows: Sequence[Mapping[str, Any]] = outcome.rows
         if apart and any("nbest" in row for row in rows):
             write_jsonl(temporary / NBEST, ({"id": row["id"], "nbest": row["nbest"]} for row in rows))
             rows = [{name: value for name, value in row.items() if name != "nbest"} for row in rows]
@@ -169,10 +224,10 @@ def _write(
         write_json(temporary / names[1], settings | outcome.figures())
 
 
-def _joined(folder: Path, shards: list[Shard], utterances: Sequence[Utterance]) -> tuple[Outcome, dict[str, Any]]:
+def _joined(folder: Path, shards: list[Shard], order: Sequence[str]) -> tuple[Outcome, dict[str, Any]]:
     parts = [part_of(folder, shard) for shard in shards]
     summaries = [read_object(part / PART_SUMMARY) for part in parts]
-    place = {u.id: number for number, u in enumerate(utterances)}
+    place = {name: number for number, name in enumerate(order)}
     with as_expected(parts[0].parent):
         rows, failures = (
             sorted(
@@ -186,7 +241,9 @@ def _joined(folder: Path, shards: list[Shard], utterances: Sequence[Utterance]) 
             for kind in ("audio", "model", "decoder")
         }
         wall = max(float(summary["wall_seconds"]) for summary in summaries)
-    return Outcome(rows, failures, **sums, wall_seconds=wall), summaries[0] | {"shards": len(shards)}
+    return Outcome(cast(list[HypothesisRow], rows), failures, **sums, wall_seconds=wall), summaries[0] | {
+        "shards": len(shards)
+    }
 
 
 def _part(folder: Path, shard: Shard, inputs: str) -> dict[str, Any] | None:
@@ -194,7 +251,7 @@ def _part(folder: Path, shard: Shard, inputs: str) -> dict[str, Any] | None:
 
 
 def _summary(folder: Path, inputs: str) -> dict[str, Any] | None:
-    return _read_summary(folder, (HYPOTHESES, SUMMARY), inputs)
+    return _read_summary(folder, (HYPOTHESES, DECODED), inputs)
 
 
 def _read_summary(folder: Path, names: tuple[str, str], inputs: str) -> dict[str, Any] | None:

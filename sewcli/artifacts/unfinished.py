@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from sewcli.artifacts.decode_folder import HypothesisRow
 from sewcli.base.errors import DataError
 from sewcli.base.files import os_errors_as_usage_errors, read_json, remove_leftovers, write_json
 
 SAVE_SECONDS = 10.0  # between two saves
-FIRST = "00001.json"
 TIMES = ("audio_seconds", "model_seconds", "decoder_seconds", "wall_seconds")
 
 
@@ -29,14 +29,14 @@ class Unfinished:
     """
 
     def __init__(self, folder: Path, inputs: str, facts: dict[str, Any]) -> None:
-        self.rows: dict[str, dict[str, Any]] = {}
+        self.rows: dict[str, HypothesisRow] = {}
         self.times = dict.fromkeys(TIMES, 0.0)
         self._folder, self._facts = folder, {"inputs": inputs, **facts}
-        self._new: list[dict[str, Any]] = []
+        self._new: list[HypothesisRow] = []
         self._files, self._saved = 0, time.monotonic()
         self._read(inputs)
 
-    def add(self, row: dict[str, Any], times: dict[str, float]) -> None:
+    def add(self, row: HypothesisRow, times: dict[str, float]) -> None:
         """Take a row; `times` are those of all work so far, of which what is new is written with it."""
         self.rows[row["id"]] = row
         self._new.append(row)
