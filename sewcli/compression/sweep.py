@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sewcli.artifacts.experiment_folder import MODEL
 from sewcli.base import dist, log
 from sewcli.base.device import choose_device
 from sewcli.base.errors import PartialError
@@ -17,7 +18,6 @@ from sewcli.compression import distill
 from sewcli.compression.config import DistillConfig
 from sewcli.compression.student import require_depths
 from sewcli.compression.table import Decoding, compare, require_comparable, write_table
-from sewcli.training.loop import MODEL
 
 
 @dataclass

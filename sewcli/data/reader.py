@@ -15,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
+from sewcli.artifacts.experiment_folder import REJECTED
 from sewcli.base import dist
 from sewcli.base.errors import DataError
 from sewcli.base.files import numbered_jsonl, os_errors_as_usage_errors
 from sewcli.base.log import warn
 from sewcli.data.utterances import Utterance
 
-REJECTED = "rejected.jsonl"
 NAMED = 5  # warnings, of utterances that are left out at the start
 VALIDATION = "validation"  # what an utterance was meant for, when it is not training
 

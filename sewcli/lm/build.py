@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from sewcli.artifacts.data_folder import text_name
 from sewcli.base import log
 from sewcli.base.errors import DataError, UsageError
 from sewcli.corpora.lm_text import VOCABULARY
@@ -100,7 +101,7 @@ def build_ngram(
     lexicon_words = None if letters else _write_lexicon(model, alphabet, out)
     write_arpa(model, out)
     binary = build_binary(out)
-    dev = [path for path in sorted(data.glob("text_dev*.txt")) if path not in sources]
+    dev = [path for path in sorted(data.glob(text_name("dev*"))) if path not in sources]
     return {
         "model": str(out),
         "binary": str(binary) if binary else None,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sewcli.artifacts.experiment_folder import MODEL
 from sewcli.base.errors import UsageError
 from sewcli.text.tokens import FILE, Vocabulary
 
-MODEL = "model"  # of an experiment
 ENGLISH = "the 28 English letters of the published models"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from sewcli.artifacts.data_folder import text_name
 from sewcli.base import log
 from sewcli.base.texts import open_text
 from sewcli.corpora.lm_text import TEXT
@@ -20,7 +21,7 @@ REPORT_EVERY = 100_000  # sentences between two notes on the progress
 
 def default_texts(data: Path) -> list[Path]:
     """The training transcripts of a prepared corpus, and the text that it brings for language models."""
-    return [*sorted(data.glob("text_train*.txt")), *filter(Path.is_file, [data / FOLDER / TEXT])]
+    return [*sorted(data.glob(text_name("train*"))), *filter(Path.is_file, [data / FOLDER / TEXT])]
 
 
 def sentences(path: Path, *, piped: bool = False) -> Iterator[list[str]]:

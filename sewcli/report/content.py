@@ -14,10 +14,11 @@ from typing import Any
 import yaml
 
 from sewcli import __version__
+from sewcli.artifacts.experiment_folder import METRICS
 from sewcli.base.errors import DataError
 from sewcli.report.browser import Browser, browsers
 from sewcli.report.curves import Curves, read_curves
-from sewcli.report.experiments import METRICS, Experiment
+from sewcli.report.experiments import Experiment
 from sewcli.report.figures import FigureGroup, PaperFigure, curve_groups, paper_figure
 from sewcli.report.tables import Table, error_tables, pair_table, run_table, summary_table
 from sewcli.report.testsets import TestSet, find_test_sets

@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sewcli.artifacts.decode_folder import DECODED, HYPOTHESES, SCORE, SHARDS
+from sewcli.artifacts.experiment_folder import CHECKPOINTS, CONFIG, DATA, DECODE, METRICS, MODEL, TENSORBOARD
+from sewcli.artifacts.results import Data, Decoded, Run, Score, checked, read_checked
 from sewcli.base.config import read_yaml
 from sewcli.base.errors import DataError, SewError, UsageError
 from sewcli.base.files import TEMPORARY, is_there, read_object
-from sewcli.report.results import Data, Decoded, Run, Score, checked, read_checked
 
 if TYPE_CHECKING:
     from sewcli.models.config import ModelConfig
 
-CONFIG, METRICS = "config.yaml", "metrics.jsonl"
-PASSED_OVER = {"checkpoints", "tensorboard", "textgrids", "labelling"}  # many files, and no experiment
+PASSED_OVER = {CHECKPOINTS, TENSORBOARD, "textgrids", "labelling"}  # many files, and no experiment
 PLAIN = ("greedy", "viterbi")  # decoders without a language model
 
 Stage = Literal["pre-training", "fine-tuning", "distillation", "language model", ""]
@@ -103,7 +103,7 @@ def find_experiments(roots: Sequence[Path]) -> list[Experiment]:
             )
         for folder, files in _walk(root):
             if HYPOTHESES in files:
-                owner = folder.parents[1] if folder.parent.name == "decode" else folder.parent
+                owner = folder.parents[1] if folder.parent.name == DECODE else folder.parent
                 found.setdefault(owner, []).append(folder)
             elif CONFIG in files or METRICS in files:
                 found.setdefault(folder, [])
@@ -141,11 +141,11 @@ def _experiment(folder: Path, name: str, decoded: Iterable[Path]) -> Experiment:
     exp = Experiment(folder, name)
     exp.config = _noted(exp, folder / CONFIG, _read_config)
     exp.stage = next((stage for key, stage in STAGES.items() if key in exp.config), "")
-    train = _noted(exp, folder / "data.json", partial(read_checked, Data)).get("train")
+    train = _noted(exp, folder / DATA, partial(read_checked, Data)).get("train")
     exp.hours = train.get("hours") if train else None
     for place in decoded:
         _add_decoding(exp, place)
-    for part in sorted((folder / "decode").glob(f"*{SHARDS}")):
+    for part in sorted((folder / DECODE).glob(f"*{SHARDS}")):
         if there := len(list(part.glob("*-of-*"))):
             exp.notes.append(f"{part.name}: {there} shards are decoded, others are missing")
     _add_model(exp)
@@ -173,7 +173,7 @@ def _add_decoding(exp: Experiment, folder: Path) -> None:
 def _add_model(exp: Experiment) -> None:
     """Name and size of the model, from its config alone: the experiment's own, or the one that it decoded with."""
     named = [Path(str(decoding.decoded.get("model"))) for decoding in exp.decodings]
-    folder = next((path for path in (exp.folder / "model", *named) if is_there(path / "config.json")), None)
+    folder = next((path for path in (exp.folder / MODEL, *named) if is_there(path / "config.json")), None)
     if folder is None:
         exp.model = str(exp.config.get("model") or (named[0].name if named else "")) or None
         return

@@ -15,6 +15,7 @@ from typing import Any
 
 from sewcli.artifacts.decode_folder import SCORE
 from sewcli.artifacts.digest import model_digest, settings_digest
+from sewcli.artifacts.experiment_folder import DECODE, MODEL
 from sewcli.base import dist, log
 from sewcli.base.config import dump_yaml, merge, read_yaml
 from sewcli.base.device import choose_device
@@ -40,7 +41,6 @@ from sewcli.training.config import FinetuneConfig
 from sewcli.training.experiment import differences
 from sewcli.training.finetune import run as finetune
 from sewcli.training.finetune import validation_splits
-from sewcli.training.loop import MODEL
 from sewcli.training.recipes import compose
 
 CONFIG, MARK, LABELS = "selftrain.yaml", "round.json", "labels"
@@ -242,7 +242,7 @@ class _Run:
                 self.model,
                 Path(self.config.data),
                 list(self.config.test or ()),
-                out=folder / "decode",
+                out=folder / DECODE,
                 device=self._choose,
                 lm=None if name == "none" else name,
                 options=options,

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from sewcli.artifacts.experiment_folder import CHECKPOINTS
 from sewcli.base import dist, log
 from sewcli.base.rng import seed_torch
 from sewcli.models.folder import CARD
@@ -33,7 +34,7 @@ def average_run(task: Task, exp: Path, device: torch.device) -> None:
     """
     number = task.config.average
     if number:
-        chosen = checkpoint.last(exp / "checkpoints", number)
+        chosen = checkpoint.last(exp / CHECKPOINTS, number)
         steps = ", ".join(folder.name.removeprefix("step-") for folder in chosen)
         told = f"mean of updates {steps}"
         card = exp / FOLDER / CARD

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sewcli.artifacts.digest import digest
+from sewcli.artifacts.experiment_folder import CHECKPOINTS, CONFIG, DATA
 from sewcli.base import dist, log
 from sewcli.base.config import dump_yaml
 from sewcli.base.errors import PartialError, UsageError
@@ -46,7 +47,7 @@ def open_experiment(exp: Path, config: LoopConfig) -> None:
     Raises:
         UsageError: another run lives in this folder, or is at work in it.
     """
-    path = exp / "config.yaml"
+    path = exp / CONFIG
     if dist.is_main():
         hold(exp, busy="another process is training in this folder", hint="wait for it, or give this run its own --exp")
     _warn_of_warmup(config)
@@ -76,7 +77,7 @@ def keep_fingerprint(exp: Path, now: dict[str, Any]) -> None:
     Raises:
         UsageError: they are not the same.
     """
-    path = exp / "data.json"
+    path = exp / DATA
     if path.exists():
         if read_json(path) != now:
             raise UsageError(
@@ -131,7 +132,7 @@ def _check_same_run(exp: Path, there: LoopConfig, config: LoopConfig) -> None:
     changed = [key for key in found if not key.startswith(FREE)]
     hint = "give the new run its own --exp, or run the old config to go on, or remove the folder"
     if changed == ["updates"]:
-        done = newest_step(exp / "checkpoints")
+        done = newest_step(exp / CHECKPOINTS)
         reason = _why_not(there.updates, config, done)
         if reason is None:
             log.info(f"{exp}: {config.updates} updates in all in place of {there.updates}")

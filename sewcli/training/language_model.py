@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sewcli.artifacts.data_folder import text_name
 from sewcli.base import dist, log
 from sewcli.base.device import choose_device
 from sewcli.base.errors import UsageError
@@ -236,7 +237,7 @@ def texts_of(config: LanguageModelConfig) -> tuple[list[Path], list[Path]]:
     """
     folder = Path(config.data.dir)
     train = [Path(name) for name in config.data.train] or default_texts(folder)
-    valid = [Path(name) for name in config.data.valid] or sorted(folder.glob("text_dev*.txt"))
+    valid = [Path(name) for name in config.data.valid] or sorted(folder.glob(text_name("dev*")))
     valid = [path for path in valid if not path.is_file() or path.stat().st_size]
     if not train:
         raise UsageError(

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import torch
 
+from sewcli.artifacts.experiment_folder import CHECKPOINTS, MODEL
 from sewcli.base import dist, log
 from sewcli.base.errors import DataError, PoliteStop
 from sewcli.base.files import remove_leftovers, restore_interrupted_swap
@@ -32,7 +33,6 @@ from sewcli.training.stop import StopFlag, stop_signals
 from sewcli.training.task import Task
 from sewcli.training.updater import Updater
 
-MODEL = "model"  # folder of the best model in an experiment's
 MAX_BAD_UPDATES = 3  # updates in a row whose loss or gradient is not finite
 
 
@@ -77,7 +77,7 @@ def train(task: Task, exp: Path, device: torch.device) -> TrainingState:
 
 
 def _resume(task: Task, exp: Path, optimizer: torch.optim.Optimizer) -> TrainingState:
-    latest = checkpoint.newest(exp / "checkpoints")
+    latest = checkpoint.newest(exp / CHECKPOINTS)
     if latest is None:
         return TrainingState()
     state = checkpoint.load(latest, task.model, optimizer)
@@ -274,7 +274,7 @@ class _Run:
         self.state = replace(self.state, scaler=self.updater.scaler.state_dict() or None)
         self._flush()  # rows up to a checkpoint are on disk before it
         if self.metrics is not None and self.state != self.saved:
-            folder, keep = self.exp / "checkpoints", self.task.config.checkpoint.keep
+            folder, keep = self.exp / CHECKPOINTS, self.task.config.checkpoint.keep
             checkpoint.save(folder, self.state, self.task.model, self.optimizer, keep=keep)
             self.saved = self.state
         dist.barrier()

@@ -14,11 +14,11 @@ from typing import Any
 
 import torch
 
+from sewcli.artifacts.experiment_folder import METRICS, TENSORBOARD
 from sewcli.base.errors import DataError
 from sewcli.base.files import os_errors_as_usage_errors, read_jsonl, write_jsonl
 from sewcli.base.log import warn
 
-FILE = "metrics.jsonl"
 PAST = 4000  # rows kept from before
 
 
@@ -26,7 +26,7 @@ class Metrics:
     """Appends rows to an experiment's `metrics.jsonl`, after dropping those beyond the update it resumes from."""
 
     def __init__(self, folder: Path, *, resumed_at: int, tensorboard: bool) -> None:
-        self.path = folder / FILE
+        self.path = folder / METRICS
         self.past: list[dict[str, Any]] = []
         """The last rows of the run that this one goes on with."""
         self._resume(resumed_at)
@@ -35,7 +35,7 @@ class Metrics:
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter
 
-            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=resumed_at + 1)
+            self._board = SummaryWriter(str(folder / TENSORBOARD), purge_step=resumed_at + 1)
 
     def add(self, row: dict[str, Any]) -> None:
         """Keep a row (its values may be tensors on a device) for the next `flush`."""
