@@ -101,7 +101,7 @@ def known_wer(folder: Path) -> dict[str, Any] | None:
     for path in sorted(found, key=lambda path: (not is_test[path], named[path])):
         try:
             return {"wer": float(read_json(path)["wer"]), "wer_of": named[path]}
-        except (SewError, KeyError, TypeError, ValueError):  # somebody's half-written file is no reason not to measure
+        except (SewError, KeyError, TypeError, ValueError):  # a half-written file is no reason not to measure
             continue
     return None
 

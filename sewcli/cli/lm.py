@@ -147,8 +147,8 @@ def score(
     """Tell how well a language model predicts texts: perplexity, and unknown words (OOV), text by text.
 
     Of n-gram models the figures are those of KenLM's `query`: ends of sentences count as words, and
-    the perplexity is told with unknown words (at the price of <unk>) and without. Of neural models
-    (needs the extra `hub`) it is told a word, which compares with those, and a token.
+    the perplexity is given with unknown words (at the price of <unk>) and without. Of neural models
+    (needs the extra `hub`) it is given per word, which compares with those, and per token.
 
         sew lm score 4gram
         sew lm score books.arpa.gz data/librispeech/text_dev-clean.txt

@@ -28,7 +28,7 @@ def pseudo_label(
     ] = None,
     rescore: Annotated[
         Path | None,
-        typer.Option(help="A neural language model, which chooses anew among the best 100.", show_default="no"),
+        typer.Option(help="A neural language model, which rescores the best 100.", show_default="no"),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Data folder to write.", show_default="DATA-pseudo")] = None,
     keep: Annotated[

@@ -29,7 +29,7 @@ def quantize(
     Linear layers, the position convolution and the scores of attention (SEW-D's positions too) become
     int8; the wave extractor, norms, sums, softmax and what it multiplies stay fp32. Nothing is trained: the
     ranges of activations come from some clips of audio, which need no transcripts but should sound like
-    what is to be heard. OUT is a model folder that `sew decode` and `sew transcribe` take as any other; it
+    what it will transcribe. OUT is a model folder that `sew decode` and `sew transcribe` take as any other; it
     says how far its logits are from fp32 on clips it has not seen. How much time it saves depends on the
     processor: with VNNI twice as much as without. Needs pip install 'sewcli\\[quantize]'.
 

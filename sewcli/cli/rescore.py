@@ -1,4 +1,4 @@
-"""`sew rescore`: n-best lists ordered anew with a neural language model."""
+"""`sew rescore`: n-best lists reordered with a neural language model."""
 
 from __future__ import annotations
 

@@ -25,9 +25,7 @@ def selftrain(
         list[str] | None, typer.Option(metavar="SPLIT", help="Split to label (may be repeated).")
     ] = None,
     lm: Annotated[str | None, typer.Option(help="A name in DATA/lm or a file.", show_default="4gram")] = None,
-    rescore: Annotated[
-        str | None, typer.Option(help="A neural language model, which chooses anew among the best 100.")
-    ] = None,
+    rescore: Annotated[str | None, typer.Option(help="A neural language model, which rescores the best 100.")] = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="Label and fine-tune so often.", show_default="1")] = None,
     final: Annotated[
         str | None,

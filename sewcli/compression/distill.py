@@ -2,7 +2,7 @@
 
 It is a `Task` of the one loop, so checkpoints, resuming and several GPUs are those of every training here. The teacher is no
 part of the task's model: it runs in inference mode, no optimizer sees it, and it is in no checkpoint. It hears each batch
-unmasked, and anew each time (docs/compression.md says what keeping its outputs would cost).
+unmasked, and again each time (docs/compression.md says what keeping its outputs would cost).
 Shapes: waves (B, S), logits (B, T, V), features (B, T, C).
 """
 

@@ -214,7 +214,7 @@ def _clips(data: Path, split: str | None, count: int, seed: int) -> list[np.ndar
             "no-usable-utterance",
             "no utterance can be read",
             where=data,
-            hint="--data with audio of the kind that is to be heard",
+            hint="--data with audio of the kind that the model will transcribe",
         )
     return waves
 

@@ -1,7 +1,7 @@
 """What every corpus does once its transcripts are read: check all audio, write lhotse cuts, and keep account of it.
 
 A split is done when `prep.json`, written last, holds its counts together with the fingerprint of its input files and
-the digests of its output files. A split that is done and unchanged is passed over; anything else is made anew. Nothing
+the digests of its output files. A split that is done and unchanged is passed over; anything else is made again. Nothing
 written depends on the time or on the number of threads, so a run that was killed ends in the same bytes.
 """
 

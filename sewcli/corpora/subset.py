@@ -130,7 +130,7 @@ def require_drawable(out: Path, coming: Sequence[str], names: Sequence[str]) -> 
         return
     try:
         there = _splits(out)
-    except UsageError:  # nothing is prepared yet, or what is there is damaged and will be made anew
+    except UsageError:  # nothing is prepared yet, or what is there is damaged and will be made again
         there = {}
     splits = {**there, **{split: SplitEntry() for split in coming}}
     for name in names:
@@ -139,7 +139,7 @@ def require_drawable(out: Path, coming: Sequence[str], names: Sequence[str]) -> 
 
 
 def refresh(out: Path) -> Splits:
-    """Draw again, with their own hours and seeds, the subsets whose source splits were prepared anew.
+    """Draw again, with their own hours and seeds, the subsets whose source splits were prepared again.
 
     Returns:
         The entries of all subsets, by name.

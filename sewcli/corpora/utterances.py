@@ -108,7 +108,7 @@ class Split:
     read: Callable[[Path], ParsedTranscripts]
     published: Published | None
     choice: str = ""
-    """What of the folder is read, when not all of it: another choice is prepared anew."""
+    """What of the folder is read, when not all of it: another choice is prepared again."""
     rate: int | None = SAMPLE_RATE
     """What its sound files must have, in Hz. None: any form of sound is taken; what is not a mono WAV or FLAC file at 16 kHz
     is converted to one at `audio/<split>/<recording>.flac` (`-A.flac`, `-B.flac` of one channel)."""

@@ -203,5 +203,5 @@ def _check_complete(folder: Path, cuts: list[Path]) -> None:
             "shards-missing",
             f"{len(gaps)} shards are missing ({shown})",
             where=folder,
-            hint="copy them again, or number the shards anew",
+            hint="copy them again, or number the shards again",
         )

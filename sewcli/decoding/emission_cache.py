@@ -178,7 +178,7 @@ class KeptEmissions:
                 "kept-emissions-differ",
                 "these emissions are of other weights or cuts",
                 where=folder,
-                hint="sew decode --keep-emissions float32 makes them anew",
+                hint="sew decode --keep-emissions float32 makes them again",
             )
         with as_expected(indices[0][0] / INDEX):
             self.types = {str(index["type"]) for _, index in indices}

@@ -1,4 +1,4 @@
-"""Rescoring: the n-best lists of a beam search, ordered anew with a neural language model's word in it.
+"""Rescoring: the n-best lists of a beam search, reordered with a neural language model's word in it.
 
 total = am + lm_weight * lm / ln 10 + nn_weight * nn + word_score * words, where am, lm and nn are natural logarithms: of the
 path in the emissions, of the text by the n-gram model and of the text by the neural one (not divided by its length). So

@@ -227,7 +227,7 @@ class _Table:
         hold(folder, busy="another sew tune is at work here", hint="wait for it, or give another --out")
         if not _same(folder / TUNING, inputs):
             if (folder / TUNING).exists():
-                log.info(f"{folder}: of another model, data or search; it is made anew")
+                log.info(f"{folder}: of another model, data or search; it is made again")
             for name in (TRIALS, FILE):
                 (folder / name).unlink(missing_ok=True)
             write_json(folder / TUNING, {"inputs": inputs, **settings})

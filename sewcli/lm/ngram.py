@@ -287,7 +287,7 @@ def _gathered(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def _pruned(model: NgramModel, counts: Sequence[Counts], store: Store) -> NgramModel:
-    """Without what is not kept, rows and words numbered anew."""
+    """Without what is not kept, rows and words numbered again."""
     if all(table.kept is None for table in counts):
         return model
     size, words = len(model.words), model.words

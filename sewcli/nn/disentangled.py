@@ -25,7 +25,7 @@ class DisentangledAttention(HeadProjections):
     Args:
         width, heads: E and H.
         dropout: on the attention weights.
-        position_dropout: on the table of positions, drawn anew in each layer.
+        position_dropout: on the table of positions, drawn again in each layer.
         buckets: half of N; offsets up to `buckets` / 2 have one each, farther ones share them, logarithmically.
         max_positions: offsets from here on share the last bucket.
         head_width: D, where it is not E / H.

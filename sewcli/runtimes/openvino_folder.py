@@ -144,7 +144,7 @@ def graph_of(weights: Path) -> Graph:
         try:
             found = open_graph(folder)
         except DataError as error:
-            log.warn(f"{error.where}: {error.what}; the graph is made anew")
+            log.warn(f"{error.where}: {error.what}; the graph is made again")
         else:
             os.utime(folder)
             return found

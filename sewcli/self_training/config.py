@@ -1,6 +1,6 @@
 """What self-training is made of: rounds of labelling and fine-tuning, each with settings of its own verb.
 
-Sources: Xu et al. 2021 (one round, the pre-trained model fine-tuned anew on true and made labels; the final model may be
+Sources: Xu et al. 2021 (one round, the pre-trained model fine-tuned again on true and made labels; the final model may be
 another one), Xu et al. 2020 (Iterative pseudo-labelling: the model goes on from round to round).
 """
 

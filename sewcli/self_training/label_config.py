@@ -80,7 +80,7 @@ class LabelConfig(Config):
     lm: str = "4gram"
     """Language model of the search: a name in the data folder's lm/, or a file; none is greedy decoding."""
     rescore: str | None = None
-    """A neural language model (`sew lm train`), which chooses anew among the search's best texts."""
+    """A neural language model (`sew lm train`), which rescores the search's best texts."""
     search: SearchConfig = SearchConfig()
     filter: FilterConfig = FilterConfig()
 

@@ -1,6 +1,6 @@
 """One model out of a run's last checkpoints: the mean of their weights, in float64.
 
-BatchNorm statistics belong to the weights that made them, and their mean belongs to none: they are measured anew with
+BatchNorm statistics belong to the weights that made them, and their mean belongs to none: they are measured again with
 the averaged weights, on the batches of the run's first updates. Counters are those of the newest checkpoint.
 """
 

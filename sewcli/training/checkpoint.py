@@ -98,7 +98,7 @@ def newest(folder: Path) -> Path | None:
             "no-whole-checkpoint",
             f"no checkpoint is whole ({faults[0].split(': ', 1)[1]})",
             where=folder,
-            hint="restore a copy, or remove this folder to start the run anew",
+            hint="restore a copy, or remove this folder to start the run again",
         )
     return None
 

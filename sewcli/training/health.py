@@ -49,7 +49,7 @@ OFF_LETTERS = (
     "(time_mask.probability=0, channel_mask.probability=0, overrides.layer_drop=0), see that the model is a pre-trained one "
     "and that its encoder learns (freeze_updates), and look at the transcripts (sew check)"
 )
-ANEW = "start anew with another --exp: a collapsed run does not come back"
+ANEW = "start again with another --exp: a collapsed run does not come back"
 
 
 @dataclass(frozen=True)

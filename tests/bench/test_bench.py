@@ -71,7 +71,7 @@ def test_the_mark_sees_what_was_held_and_is_gone() -> None:
     held = np.ones(64 << 20, dtype=np.uint8)
     del held
     assert mark.above() > 60 << 20
-    assert MemoryMark(CPU).above() < 32 << 20  # a new mark begins anew
+    assert MemoryMark(CPU).above() < 32 << 20  # a new mark begins again
 
 
 def test_products_have_a_peak() -> None:

@@ -112,7 +112,7 @@ def test_parts(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_other_folders_beside_it_change_nothing(corpus: Path, tmp_path: Path) -> None:
-    """A part that is done stays done when another is unpacked beside it; a new call of its own makes it anew."""
+    """A part that is done stays done when another is unpacked beside it; a new call of its own makes it again."""
     out = tmp_path / "data"
     prep("swbd_fisher", corpus, out=out, part=["train-swbd"], jobs=1)
     before = (out / "cuts_train-swbd.jsonl.gz").read_bytes()

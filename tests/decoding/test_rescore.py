@@ -131,7 +131,7 @@ def test_scores_are_kept_for_other_weights_and_not_for_another_model(
     (scorer.folder / "config.json").write_text('{"changed": true}')
     score_lists(folder, scorer)
     assert scorer.calls == 2
-    (out_folder(folder, scorer.name) / "nbest.jsonl").write_text('{"id": "u0"')  # damaged: scored anew
+    (out_folder(folder, scorer.name) / "nbest.jsonl").write_text('{"id": "u0"')  # damaged: scored again
     (scorer.folder / "config.json").write_text("{}")
     assert score_lists(folder, scorer).nn == first.nn and scorer.calls == 3
 

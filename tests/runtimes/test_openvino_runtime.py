@@ -106,7 +106,7 @@ def test_the_cache_is_hit_missed_and_healed(
         (first.folder / name).write_bytes(content[: len(content) // 2])
         made.clear()
         assert graph_of(folder).numbers == "fp32" and len(made) == 1, name
-        assert "made anew" in capfd.readouterr().err
+        assert "made again" in capfd.readouterr().err
     other = folder.with_name("other")
     shutil.copytree(folder, other, dirs_exist_ok=True)
     write_json(other / "config.json", {**read_json(other / "config.json"), "layerdrop": 0.3})
