@@ -68,6 +68,8 @@ def prep(
         sew prep librispeech --mini
         sew prep librilight /corpora/librispeech_finetuning    # into data/librispeech
         sew prep librilight /corpora/LibriSpeech --part 1h=1h.lst --part 10h=10h.lst
+        sew prep tedlium3 /corpora/TEDLIUM_release-3
+        sew prep voxpopuli /corpora/voxpopuli
         sew prep swbd_fisher /corpora/LDC --shard 1/8          # of eight machines; afterwards once without --shard
     """
     from sewcli.corpora.recipes import prepare_corpus, prepare_corpus_shard
@@ -176,7 +178,13 @@ def _of_corpus(name: str) -> Any:
     return run
 
 
+def _help_of(name: str) -> str:
+    """The help of `prep`, with the examples of one corpus."""
+    lines = (prep.__doc__ or "").splitlines()
+    return "\n".join(line for line in lines if "    sew prep " not in line or f"sew prep {name}" in line)
+
+
 for _name in CORPORA:
-    app.command(_name, help=prep.__doc__, rich_help_panel="Published corpora")(_of_corpus(_name))
+    app.command(_name, help=_help_of(_name), rich_help_panel="Published corpora")(_of_corpus(_name))
 for _name, (_run, _help) in own_data.commands().items():
     app.command(_name, help=_help, rich_help_panel="Your own data")(_run)
