@@ -228,7 +228,7 @@ def load(
 
     options = BeamOptions(beam=beam, lm_weight=lm_weight, word_score=word_score)
     transcriber = Transcriber(
-        resolve(_model_of(Path(model))),
+        resolve(model),
         str(lm) if lm else None,
         Path(lexicon) if lexicon else None,
         options,
@@ -303,10 +303,11 @@ def align(
     from sewcli.alignment.corpus import align_corpus
     from sewcli.base.device import choose_device
     from sewcli.data.utterances import require_splits
+    from sewcli.models.source import locate
 
     names = require_splits(Path(data), splits, default_prefix="")
     return align_corpus(
-        _model_of(Path(model)), Path(data), names, out=Path(out), forms=formats, device=partial(choose_device, device)
+        locate(model), Path(data), names, out=Path(out), forms=formats, device=partial(choose_device, device)
     )
 
 
@@ -330,12 +331,11 @@ def decode(
     from sewcli.base.device import choose_device
     from sewcli.decoding.beam import BeamOptions
     from sewcli.decoding.pipeline import decode as run
+    from sewcli.models.source import locate
 
     options = BeamOptions(beam=beam, lm_weight=lm_weight, word_score=word_score)
     chosen = partial(choose_device, device)
-    return run(
-        _model_of(Path(model)), Path(data), splits, out=Path(out), device=chosen, lm=lm, options=options, jobs=jobs
-    )
+    return run(locate(model), Path(data), splits, out=Path(out), device=chosen, lm=lm, options=options, jobs=jobs)
 
 
 def score(folder: str | Path, *, by_speaker: bool = False) -> dict[str, Any]:
@@ -361,11 +361,6 @@ def finetune(exp: str | Path, config: Mapping[str, Any], *, device: str = "auto"
     from sewcli.training.finetune import run
 
     run(build(FinetuneConfig, config), Path(exp), device)
-
-
-def _model_of(given: Path) -> Path:
-    """`exp/NAME/model` of `exp/NAME`."""
-    return given / "model" if (given / "model" / "config.json").is_file() else given
 
 
 def _name(audio: str | Path | np.ndarray) -> str:

@@ -50,7 +50,7 @@ def subjects(models: Sequence[str], runtimes: Sequence[str], precisions: Sequenc
     """
     found = []
     for model in dict.fromkeys(models):
-        folder, random = (_existing(model), False) if is_model(model) else (_made(model, place), True)
+        folder, random = (resolve(model), False) if is_model(model) else (_made(model, place), True)
         found += [Subject(model, folder, runtime, kind, random) for runtime in runtimes for kind in precisions]
     return found
 
@@ -104,12 +104,6 @@ def known_wer(folder: Path) -> dict[str, Any] | None:
         except (SewError, KeyError, TypeError, ValueError):  # a half-written file is no reason not to measure
             continue
     return None
-
-
-def _existing(model: str) -> Path:
-    path = resolve(model)
-    inner = path / "model"
-    return inner if not (path / "config.json").is_file() and (inner / "config.json").is_file() else path
 
 
 def _made(name: str, place: Path) -> Path:

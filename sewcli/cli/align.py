@@ -79,9 +79,9 @@ def align(
     from sewcli.alignment.k2.worker import K2
     from sewcli.alignment.split import CHECKED, FAILED
     from sewcli.base.device import choose_device
-    from sewcli.cli.decode import folder_of, recogniser, splits_of
+    from sewcli.cli.decode import folder_of, splits_of
 
-    chosen = recogniser(model)
+    chosen = options.recogniser(model)
     corpus = data or options.DATA
     names = splits_of(corpus, split)
     with ExitStack() as stack:

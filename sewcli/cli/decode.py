@@ -14,10 +14,10 @@ from sewcli.base import dist
 from sewcli.base.errors import PartialError, UsageError
 from sewcli.cli import options
 from sewcli.cli.score import show_scores
+from sewcli.decoding.best_path import BEST_PATHS, language_model
 from sewcli.decoding.weights import DEFAULT, find_weights
 
 PREFERRED = "test-clean"
-SINGLE = ("none", "viterbi")  # searches that end with one hypothesis
 
 
 class SearchName(StrEnum):
@@ -103,31 +103,29 @@ def decode(
         torchrun --nproc-per-node 8 -m sewcli.cli.app decode --lm 4gram
     """
     mine = shard_of(shard)
-    if nbest and lm in SINGLE and not lexicon_free:
+    if nbest and lm in BEST_PATHS and not lexicon_free:
         raise UsageError(
             "options-conflict", f"--lm {lm} finds one text only, not {nbest}", hint="sew decode --lm 4gram --nbest 100"
         )
-    if search is SearchName.EXHAUSTIVE and lm in SINGLE and not lexicon_free:
+    if search is SearchName.EXHAUSTIVE and lm in BEST_PATHS and not lexicon_free:
         raise UsageError(
             "options-conflict",
             f"--lm {lm} has no beam to search in",
             hint="leave out --search, or: sew decode --lm 4gram",
         )
     papers = search is SearchName.WAV2LETTER
-    if papers and (lm in SINGLE or lexicon_free):
+    if papers and (lm in BEST_PATHS or lexicon_free):
         raise UsageError(
             "options-conflict",
             "--search wav2letter is a beam search over a lexicon, with a model of words",
             hint="sew decode --lm 4gram --search wav2letter, without --lexicon-free",
         )
-    if lm in SINGLE:
+    if lm in BEST_PATHS:
         options.warn_without_effect(context, "without a language model", "weights")
-    if lm in SINGLE and not lexicon_free:
+    if lm in BEST_PATHS and not lexicon_free:
         options.warn_without_effect(context, f"with --lm {lm}, which has no beam", "beam")
     tuned = find_weights(weights)
-    chosen = (
-        recogniser(model) if model else options.newest_model("ForCTC", hint="first run: sew finetune, or give --model")
-    )
+    chosen = options.recogniser(model)
     corpus = data or options.DATA
 
     from sewcli.artifacts.decode_folder import FAILED, has_references
@@ -142,7 +140,7 @@ def decode(
         splits_of(corpus, split),
         out=out or folder_of(chosen) / "decode",
         device=partial(choose_device, device),
-        lm=None if lm == "none" else lm,
+        lm=language_model(lm),
         options=BeamOptions(
             beam=beam,
             lm_weight=tuned.lm_weight,
@@ -184,32 +182,6 @@ def shard_of(given: str | None) -> tuple[int, int]:
             hint="leave it out",
         )
     return options.shard(given)
-
-
-def recogniser(given: Path) -> Path:
-    """`exp/NAME/model` of `exp/NAME`; names of the zoo, which have no weights, are refused."""
-    if given.exists():
-        inner = given / "model"
-        if given.is_file() or (given / "config.json").is_file():
-            return given
-        if (inner / "config.json").is_file():
-            return inner
-        from sewcli.models.foreign import hint_for
-
-        hint = hint_for(given) or "name an experiment or a model folder, such as exp/NAME/model"
-        raise UsageError("no-model", "no model in this folder", where=given, hint=hint)
-
-    from sewcli.models.zoo import lookup
-
-    try:
-        lookup(str(given))
-    except UsageError:
-        return given
-    raise UsageError(
-        "model-without-weights",
-        f"{given} is a model of the zoo, without weights",
-        hint=f"train one: sew finetune --model {given} --set extractor_gradient=1; then: sew decode --model exp/{given}-ft",
-    )
 
 
 def splits_of(data: Path, wanted: Sequence[str] | None) -> list[str]:

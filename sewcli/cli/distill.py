@@ -10,7 +10,7 @@ import typer
 
 from sewcli.base.errors import UsageError
 from sewcli.cli import options, show
-from sewcli.cli.decode import folder_of, recogniser, splits_of
+from sewcli.cli.decode import folder_of, splits_of
 from sewcli.cli.options import given
 
 
@@ -61,10 +61,11 @@ def distill(
           --set divergence_weight=0 --set ctc_weight=1        # the same layers, and no teacher
     """
     from sewcli.compression.config import DistillConfig
+    from sewcli.decoding.best_path import language_model
     from sewcli.models.source import is_model
     from sewcli.training.recipes import compose
 
-    chosen = recogniser(teacher)
+    chosen = options.recogniser(teacher)
     depths = _depths(layers)
     start = student or str(chosen)
     new = not is_model(start)
@@ -99,10 +100,8 @@ def distill(
     corpus = Path(resolved.data.dir)
     name = f"{_name(chosen)}-distill" + (f"-{_name(Path(start))}" if student else "")
     name += "" if resolved.init == "alternate" or new else f"-{resolved.init}"
-    decoding = Decoding(
-        corpus, splits_of(corpus, split), None if lm == "none" else lm, lambda m: folder_of(m) / "decode"
-    )
-    others = {_name(recogniser(path)): recogniser(path) for path in beside or []}
+    decoding = Decoding(corpus, splits_of(corpus, split), language_model(lm), lambda m: folder_of(m) / "decode")
+    others = {_name(options.recogniser(path)): options.recogniser(path) for path in beside or []}
     done = sweep(resolved, depths, exp or options.EXPERIMENTS / name, device, decoding, others, dry=dry_run)
     show.text("".join(done.dry_runs))
     if done.rows:

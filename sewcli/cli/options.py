@@ -88,6 +88,17 @@ DATA = Path("data/librispeech")
 EXPERIMENTS = Path("exp")
 
 
+def recogniser(given: str | Path | None) -> Path:
+    """Where the recogniser is that `--model` names, or the newest below `exp/`.
+
+    Raises:
+        UsageError: no model in that folder, a name of the zoo, or none given and none trained.
+    """
+    from sewcli.models.source import locate
+
+    return locate(given) if given else newest_model("ForCTC", hint="first run: sew finetune, or give --model")
+
+
 def newest_model(ending: str, *, hint: str) -> Path:
     """The model folder below `exp/` that was written last and whose architecture ends with `ending`.
 

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from sewcli.cli import options, show
-from sewcli.cli.decode import recogniser
 
 
 class Among(StrEnum):
@@ -61,7 +60,7 @@ def prune(
     wish = Wish(magnitude, scope.value, heads, feedforward, drop_layers)
     with writing(out):
         row = run(
-            recogniser(model),
+            options.recogniser(model),
             out,
             wish,
             data=data or options.DATA,

@@ -12,7 +12,7 @@ import typer
 from sewcli.base import dist
 from sewcli.base.errors import PartialError
 from sewcli.cli import options, show
-from sewcli.cli.decode import recogniser, shard_of
+from sewcli.cli.decode import shard_of
 
 if TYPE_CHECKING:
     from sewcli.self_training.label_config import LabelConfig
@@ -75,9 +75,7 @@ def pseudo_label(
         show.text(dump_yaml(config))
         _check(config, corpus, split, without, model)
         return
-    chosen = (
-        recogniser(model) if model else options.newest_model("ForCTC", hint="first run: sew finetune, or give --model")
-    )
+    chosen = options.recogniser(model)
 
     from sewcli.base.device import choose_device
     from sewcli.data.utterances import require_splits
@@ -113,7 +111,7 @@ def _check(config: LabelConfig, corpus: Path, split: list[str], without: list[st
     from sewcli.self_training.pseudo_labels import require_models
 
     if model:
-        recogniser(model)
+        options.recogniser(model)
     if corpus == options.DATA and not corpus.is_dir():
         log.warn(f"{corpus}: nothing is prepared here yet, so splits and the language model are not checked")
         return

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from sewcli.cli import options, show
-from sewcli.cli.decode import recogniser
 
 
 def quantize(
@@ -46,7 +45,7 @@ def quantize(
 
     with writing(out):
         facts = run(
-            resolve(recogniser(model)),
+            resolve(options.recogniser(model)),
             out,
             data=data or options.DATA,
             split=split,

@@ -56,6 +56,7 @@ def selftrain(
         sew selftrain --untranscribed train-rest --set label.filter.keep=0.8 --set begin=last --set labelled_times=8
     """
     from sewcli.base.config import dump_yaml
+    from sewcli.models.source import of_experiment
     from sewcli.self_training.config import SelfTrainingConfig
     from sewcli.self_training.rounds import check_plan, self_train, started_from
     from sewcli.self_training.table import cells
@@ -66,7 +67,7 @@ def selftrain(
     start = start or options.newest_model("ForCTC", hint="first run: sew finetune, or give --model")
     label = options.given(lm=lm, rescore=rescore)
     flags = options.given(
-        model=_inner(str(start)),
+        model=str(of_experiment(Path(start))),
         data=str(data) if data else None,
         untranscribed=tuple(untranscribed) if untranscribed else None,
         rounds=rounds,
@@ -84,9 +85,3 @@ def selftrain(
         return
     titles, lines = cells(rows)
     show.table([*show.names(titles[0]), *show.figures(*titles[1:])], lines)
-
-
-def _inner(model: str) -> str:
-    """`exp/NAME/model` of `exp/NAME`."""
-    inner = Path(model) / "model"
-    return str(inner) if (inner / "config.json").is_file() and not (Path(model) / "config.json").is_file() else model

@@ -15,7 +15,7 @@ from sewcli.base import log, standard
 from sewcli.base.errors import DataError, PartialError, UsageError, nearest
 from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.cli import options
-from sewcli.cli.decode import recogniser as find
+from sewcli.decoding.best_path import language_model
 from sewcli.decoding.weights import DEFAULT, find_weights
 
 if TYPE_CHECKING:
@@ -120,11 +120,11 @@ def transcribe(
         raise UsageError(
             "file-for-folder", "a file, where --out needs a folder", where=out, hint="--out DIR, or > FILE in its place"
         )
-    if lm == "none":
+    if language_model(lm) is None:
         options.warn_without_effect(context, "without --lm", "weights", "lexicon")
     if not any(is_pipe(recording.source) for recording in recordings):
         options.warn_without_effect(context, "on files, whose rates are known", "rate")
-    chosen = find(model) if model else options.newest_model("ForCTC", hint="give --model, a folder or a Hub id")
+    chosen = options.recogniser(model)
 
     from sewcli.base.device import choose_device
     from sewcli.decoding.beam import BeamOptions
@@ -134,9 +134,7 @@ def transcribe(
 
     search = BeamOptions(lm_weight=tuned.lm_weight, word_score=tuned.word_score)
     by = options.runtime_options(chosen, runtime, precision, device)
-    recogniser = Transcriber(
-        resolve(chosen), None if lm == "none" else lm, lexicon, search, lambda: choose_device(device), by
-    )
+    recogniser = Transcriber(resolve(chosen), language_model(lm), lexicon, search, lambda: choose_device(device), by)
     _tell_of_inputs(vain, recordings, out)
     target: Folder | Stdout = Stdout(formats[0], sys.stdout, labelled=len(recordings) > 1)
     if out:

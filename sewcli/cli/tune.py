@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sewcli.cli import options, show
-from sewcli.cli.decode import folder_of, recogniser
+from sewcli.cli.decode import folder_of
 
 if TYPE_CHECKING:
     from sewcli.decoding.tune import Trial, Tuned
@@ -55,9 +55,7 @@ def tune(
         sew tune --model exp/sew-d-mid-ft --split dev-other --lm 4gram --beam 500
         sew decode --lm 4gram --weights exp/sew-d-mid-ft/tune/librispeech-dev-other-4gram-beam50
     """
-    chosen = (
-        recogniser(model) if model else options.newest_model("ForCTC", hint="first run: sew finetune, or give --model")
-    )
+    chosen = options.recogniser(model)
     corpus = data or options.DATA
 
     from sewcli.base import log

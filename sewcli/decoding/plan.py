@@ -15,11 +15,11 @@ from typing import Any
 from sewcli.base.errors import UsageError
 from sewcli.base.files import sha256
 from sewcli.decoding.beam import EXHAUSTIVE, BeamDecoder, BeamOptions, Search
+from sewcli.decoding.best_path import GREEDY, VITERBI
 from sewcli.decoding.lexicon_free import LexiconFreeDecoder
 from sewcli.lm.files import find_model, model_name, resolve
 from sewcli.text.tokens import Vocabulary
 
-GREEDY, VITERBI = "greedy", "viterbi"  # the searches for the best path
 HASHED_UP_TO = 1 << 30  # bytes of a language model; a larger one is known by its size and time
 
 

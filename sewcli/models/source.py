@@ -15,9 +15,11 @@ from typing import Any, Literal
 from sewcli.base.errors import UsageError
 from sewcli.base.files import is_there
 from sewcli.models.config import ModelConfig
+from sewcli.models.foreign import hint_for
 from sewcli.models.processor_files import FILES as PROCESSOR
 from sewcli.models.tensors import Tensors
 from sewcli.models.weights import FILES
+from sewcli.models.zoo import lookup
 from sewcli.text.tokenizer_files import FILES as TOKENIZER
 from sewcli.text.tokens import Vocabulary
 
@@ -49,14 +51,15 @@ class Source:
 
 
 def resolve(reference: str | Path) -> Path:
-    """The folder or file of a model, fetched first when it is a Hub id such as `asapp/sew-tiny-100k-ft-ls100h`.
+    """The folder or file of a model: of an experiment its `model/`; of a Hub id such as `asapp/sew-tiny-100k` what it fetches.
 
     Raises:
-        UsageError: there is no such thing, or the Hub cannot be reached.
+        UsageError: there is no such thing, it is a name of the zoo, or the Hub cannot be reached.
     """
-    path = Path(reference)
+    path = of_experiment(Path(reference))
     if is_there(path):
         return path
+    _refuse_zoo(str(reference))
     if not is_hub_id(str(reference)):
         raise UsageError(
             "model-not-found",
@@ -65,6 +68,40 @@ def resolve(reference: str | Path) -> Path:
             hint="a folder that `sew` or transformers wrote, a fairseq .pt file, or a Hub id such as asapp/sew-tiny-100k",
         )
     return _fetch(str(reference))
+
+
+def locate(reference: str | Path) -> Path:
+    """As `resolve`, with nothing fetched: a Hub id, or what is not there, as it is given.
+
+    Raises:
+        UsageError: a folder without a model, or a name of the zoo.
+    """
+    path = of_experiment(Path(reference))
+    if path.is_dir() and not (path / "config.json").is_file():
+        training = "its training has not kept a model yet" if (path / "config.yaml").is_file() else None
+        hint = training or hint_for(path) or "name an experiment or a model folder, such as exp/NAME/model"
+        raise UsageError("no-model", "no model in this folder", where=path, hint=hint)
+    if not is_there(path):
+        _refuse_zoo(str(reference))
+    return path
+
+
+def of_experiment(path: Path) -> Path:
+    """`exp/NAME/model` of `exp/NAME`, where it is there; any other path as it is."""
+    inner = path / "model"
+    return inner if (inner / "config.json").is_file() and not (path / "config.json").is_file() else path
+
+
+def _refuse_zoo(name: str) -> None:
+    try:
+        lookup(name)
+    except UsageError:
+        return
+    raise UsageError(
+        "model-without-weights",
+        f"{name} is a model of the zoo, without weights",
+        hint=f"train one: sew finetune --model {name} --set extractor_gradient=1; then: sew decode --model exp/{name}-ft",
+    )
 
 
 def is_model(reference: str | Path) -> bool:

@@ -13,11 +13,11 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from sewcli.base.config import Config
+from sewcli.decoding.best_path import BEST_PATHS
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 AtLeastOne = Annotated[int, Field(ge=1)]
-BEST_PATHS = ("none", "viterbi")  # searches that end with one hypothesis
 Measure = Literal["confidence", "margin", "agreement", "score"]
 
 

@@ -34,7 +34,8 @@ from sewcli.models.source import resolve as resolve_model
 from sewcli.scoring.agreement import compared
 from sewcli.scoring.wer import word_errors
 from sewcli.self_training.filters import Candidate, filter_labels
-from sewcli.self_training.label_config import BEST_PATHS, LabelConfig
+from sewcli.decoding.best_path import BEST_PATHS, language_model
+from sewcli.self_training.label_config import LabelConfig
 from sewcli.self_training.manifest import (
     WORK,
     Provenance,
@@ -169,7 +170,7 @@ class _Work:
             [split],
             out=self.out / WORK,
             device=self.device,
-            lm=None if self.config.lm == "none" else self.config.lm,
+            lm=language_model(self.config.lm),
             options=options,
             jobs=search.jobs,
             shard=self.shard,

@@ -25,6 +25,7 @@ from sewcli.base.lock import hold
 from sewcli.data.utterances import read_split, require_splits
 from sewcli.data.utterances import splits as find_splits
 from sewcli.decoding.beam import BeamOptions
+from sewcli.decoding.best_path import language_model
 from sewcli.decoding.pipeline import decode
 from sewcli.decoding.weights import find_weights
 from sewcli.models.folder import open_source
@@ -237,14 +238,14 @@ class _Run:
         rates: dict[str, dict[str, float]] = {}
         weights = find_weights(label.search.weights)
         options = BeamOptions(beam=label.search.beam, lm_weight=weights.lm_weight, word_score=weights.word_score)
-        for name in dict.fromkeys(("none", label.lm)):
+        for name in dict.fromkeys((None, language_model(label.lm))):
             done = decode(
                 self.model,
                 Path(self.config.data),
                 list(self.config.test or ()),
                 out=folder / DECODE,
                 device=self._choose,
-                lm=None if name == "none" else name,
+                lm=name,
                 options=options,
                 jobs=label.search.jobs,
             )
@@ -252,7 +253,7 @@ class _Run:
                 there = (decoded.folder / SCORE).is_file() and not decoded.new
                 score = read_object(decoded.folder / SCORE) if there else score_folder(decoded.folder)
                 with as_expected(decoded.folder / SCORE):
-                    rates.setdefault(split, {})["greedy" if name == "none" else "lm"] = float(score["wer"])
+                    rates.setdefault(split, {})["lm" if name else "greedy"] = float(score["wer"])
         return rates
 
     @property

@@ -9,11 +9,11 @@ from support.refusals import refused
 from wild_folders import KINDS, build
 
 from sewcli.base.errors import SewError
-from sewcli.cli.decode import recogniser
 from sewcli.lm.kenlm import check_file
 from sewcli.lm.lexicon import read_lexicon
 from sewcli.models.folder import load_ctc
 from sewcli.models.processor_files import wants_normalised
+from sewcli.models.source import locate
 from sewcli.text.token_roles import Roles
 from sewcli.text.tokens import Vocabulary
 
@@ -33,7 +33,7 @@ def folder(whole: Path, tmp_path: Path) -> Path:
 def refusal(folder: Path) -> str:
     """What is said of it."""
     with pytest.raises(SewError) as caught:
-        load_ctc(recogniser(folder))
+        load_ctc(locate(folder))
     return f"{caught.value.what} {caught.value.where} {caught.value.hint}"
 
 
