@@ -141,8 +141,9 @@ def _rows(scores: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
 
 
 def _system(folder: Path) -> Path:
-    """The experiment that a decode folder is of; one that stands by itself is its own."""
-    return folder.parent.parent if folder.parent.name == "decode" and folder.parent.parent.name else folder
+    """The experiment that a decode folder is of: `exp/NAME` of `exp/NAME/decode/...`; elsewhere the folder around it."""
+    around = folder.parent.parent if folder.parent.name == "decode" else folder.parent
+    return around if around.name else folder
 
 
 def _between(bounds: tuple[float, float]) -> str:
