@@ -41,11 +41,11 @@ from sewcli.base.lock import writing
 from sewcli.base.memory import keep_freed_memory
 from sewcli.data.utterances import Utterance, read_named
 from sewcli.decoding.beam import BeamOptions
+from sewcli.decoding.best_path import VITERBI
 from sewcli.decoding.emission_cache import FloatType
 from sewcli.decoding.emission_source import EmissionSource, Stream, owner_of
 from sewcli.decoding.greedy import collapse, greedy, greedy_score
 from sewcli.decoding.nbest import Hypothesis, nbest_rows
-from sewcli.decoding.best_path import VITERBI
 from sewcli.decoding.plan import plan_decoder
 from sewcli.decoding.pool import Decoded, DecoderPool, default_jobs
 from sewcli.decoding.viterbi import best_path

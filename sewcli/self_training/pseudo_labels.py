@@ -24,6 +24,7 @@ from sewcli.base.errors import DataError
 from sewcli.base.files import as_expected, read_jsonl, read_object, sha256
 from sewcli.data.utterances import Utterance, read_named, read_split
 from sewcli.decoding.beam import BeamOptions
+from sewcli.decoding.best_path import BEST_PATHS, language_model
 from sewcli.decoding.pipeline import decode
 from sewcli.decoding.rescore import RescoreWeights, decoder_weights, read_weights, rescore, rescored, score_lists
 from sewcli.decoding.weights import find_weights
@@ -34,7 +35,6 @@ from sewcli.models.source import resolve as resolve_model
 from sewcli.scoring.agreement import compared
 from sewcli.scoring.wer import word_errors
 from sewcli.self_training.filters import Candidate, filter_labels
-from sewcli.decoding.best_path import BEST_PATHS, language_model
 from sewcli.self_training.label_config import LabelConfig
 from sewcli.self_training.manifest import (
     WORK,
