@@ -18,7 +18,6 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
-    SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -74,14 +73,13 @@ def progress(description: str, total: int | None, *, done: int = 0) -> Iterator[
         yield _Silence()
     elif stderr.is_terminal:
         columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
             TimeRemainingColumn(),
+            TextColumn("left"),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}", markup=False),
             TextColumn("{task.fields[note]}", markup=False),
+            BarColumn(),
+            TimeElapsedColumn(),
         )
         with Progress(*columns, console=stderr, transient=False) as bars:
             task = bars.add_task(description, total=total, completed=done, note="")
