@@ -43,6 +43,8 @@ class SplitEntry(TypedDict, total=False):
     """Of the input."""
     root: str | None
     """What paths in the cuts are relative to; None where they are absolute."""
+    given: list[str]
+    """Of one's own data: the files or folders that were given."""
     text_rules: str | None
     """What became of the transcripts of one's own data, by name; None where the corpus has rules of its own."""
     inputs: str

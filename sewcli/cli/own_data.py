@@ -172,13 +172,14 @@ def prep_own(
     out = out or options.DATA.with_name(_name(inputs[0]))
     reader = import_module(f"sewcli.corpora.own.{name}")
     settings = Settings(audio, _columns(column or []), allow_pipes)
-    folder = inputs[0] if inputs[0].is_dir() else inputs[0].absolute().parent
-    splits = find_splits(reader.read(inputs, settings), folder, wishes=wishes, language=language)
+    splits = find_splits(reader.read(inputs, settings), inputs, wishes=wishes, language=language)
     if mine:
         done = preparation.prepare_shard(out, splits, mine, jobs=jobs or os.cpu_count() or 1)
         info(f"shard {shard}: {sum(done.values()):,} sound files done; run the plain command when all shards are")
         return
-    if not language and not any(candidate.language for split in splits for candidate in split.read(folder).candidates):
+    if not language and not any(
+        candidate.language for split in splits for candidate in split.read(split.folder).candidates
+    ):
         info("the language is not known: --language NAME writes it into the cuts")
     summaries = prepare_splits(name, splits, out, subsets=subsets, jobs=jobs, force=force, root=root)
     report(summaries, out, as_json=json)

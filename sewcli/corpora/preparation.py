@@ -78,6 +78,7 @@ def prepare(
     for folder in (out, out / LEDGER, out / SCORE):
         remove_leftovers(folder)
     _drop_vanished(out)
+    _drop_drawn_before(out, splits)
     for split in splits:
         inputs = fingerprint(split.folder, f"{split.choice}\n{root or ''}", split.inputs)
         if not force and _is_done(out, split, inputs):
@@ -190,6 +191,7 @@ def _prepare_split(out: Path, corpus: str, split: Split, inputs: str, jobs: int,
         "reasons": dict(sorted(Counter(_kind(rejection.reason) for rejection in rejections).items())),
         "folder": str(split.folder.absolute()),
         "root": str(root.absolute()) if root else None,
+        "given": list(split.given),
         "text_rules": split.text_rules,
         "inputs": inputs,
         "outputs": outputs | output_digests(out, _score_names(split)),
@@ -277,6 +279,19 @@ def _drop_vanished(out: Path) -> None:
         warn(f"{name}: its folder {splits[name].get('folder')} is gone, so its cuts are removed from {out}")
     _forget(out, vanished)
     for name in vanished:
+        sounds.forget(out, name)
+
+
+def _drop_drawn_before(out: Path, splits: Sequence[Split]) -> None:
+    """Forget splits of the same data under names that it has no more: their cuts are in others now."""
+    given = {path for split in splits for path in split.given}
+    entries = known_splits(out, own_format=True)
+    old = [name for name, entry in entries.items() if given.intersection(entry.get("given", ()))]
+    gone = [name for name in old if name not in {split.name for split in splits}]
+    for name in gone:
+        info(f"{name}: no split of these data any more, so its cuts are removed from {out}")
+    _forget(out, gone)
+    for name in gone:
         sounds.forget(out, name)
 
 

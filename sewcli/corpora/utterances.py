@@ -120,6 +120,8 @@ class Split:
     """What it is scored against, by suffix: these files, one after the other, become `score/<split><suffix>`."""
     inputs: Sequence[Path] | None = None
     """Its input files, where they are not all that is below `folder`."""
+    given: tuple[str, ...] = ()
+    """What one's own data were read from: other splits that come of it are no longer true."""
     text_rules: str | None = None
     """The name of the rules that made its texts, where they were chosen."""
 

@@ -1,7 +1,7 @@
 """A folder or file that holds no lhotse cuts: what it seems to be, and the command that makes cuts of it.
 
-`sew` reads lhotse's manifests; lhotse has a reader for Kaldi's data folders and for most published corpora. Saying "no prepared
-corpus" to someone who has a corpus in another form would send them the wrong way.
+`--data` takes lhotse's manifests, and `sew prep` makes them of other forms. Saying "no prepared corpus" to someone who has a
+corpus in another form would send them the wrong way.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from sewcli.data import shar
 
 OTHER_FORMS = (".json", ".json.gz", ".yaml", ".yaml.gz", ".yml", ".arrow")
 TABLES = (".tsv", ".csv")
+SUBTITLES = (".srt", ".vtt")
+TEXTS = (".txt", ".lab", ".textgrid")
 SOUNDS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".sph", ".aac", ".webm")
 HEAD = 4096  # bytes of a file that are looked at
 MOST = 2000  # entries of a folder that are looked at
@@ -56,7 +58,7 @@ def foreign_row(row: dict[str, object]) -> str | None:
     if "recording_id" in row:
         return "a supervision, not a cut: lhotse cut simple -r RECORDINGS -s SUPERVISIONS cuts_SPLIT.jsonl.gz"
     if "audio_filepath" in row:
-        return "a line of a NeMo manifest, not a lhotse cut: make cuts of it with lhotse's Python interface"
+        return "a line of a NeMo manifest, not a lhotse cut: first run sew prep nemo"
     return None
 
 
@@ -68,16 +70,11 @@ def _of_folder(data: Path) -> Iterator[tuple[str, str]]:
     if found & {"wav.scp", "segments", "utt2spk"}:
         if "wav.scp" not in found:
             yield "a Kaldi data folder without wav.scp", "without it nothing says where the audio is"
-        out = f"{data.name}-lhotse"
-        yield (
-            "a Kaldi data folder, not lhotse cuts",
-            f"lhotse kaldi import {data} 16000 {out} (the rate of its audio), and give {out}",
-        )
+        yield "a Kaldi data folder, not lhotse cuts", _first("kaldi", data)
     if found & {"dataset_info.json", "state.json", "dataset_dict.json"}:
         yield (
             "a folder of Hugging Face datasets, not lhotse cuts",
-            "write its audio to files and make cuts: lhotse.CutSet.from_huggingface_dataset, then CutSet.save_audios "
-            "and to_file('cuts_train.jsonl.gz')",
+            _first("hf", data),
         )
     tables = [name for name in names if name.endswith(TABLES)]
     if tables:
@@ -88,7 +85,7 @@ def _of_folder(data: Path) -> Iterator[tuple[str, str]]:
     if lone:
         yield (
             f"{lone[0]} without its partner: audio and transcripts are recordings and supervisions of the same name",
-            "lhotse cut simple -r RECORDINGS -s SUPERVISIONS cuts_SPLIT.jsonl.gz",
+            "sew prep cuts RECORDINGS SUPERVISIONS, or lhotse cut simple -r RECORDINGS -s SUPERVISIONS cuts_SPLIT.jsonl.gz",
         )
     if others := [name for name in names if name.endswith((".jsonl", ".jsonl.gz")) and not name.startswith(".")]:
         yield (
@@ -101,14 +98,18 @@ def _of_folder(data: Path) -> Iterator[tuple[str, str]]:
     if nemo := next((name for name in names if name.endswith(".json") and _is_nemo(data / name)), None):
         yield (
             f"{nemo} is a NeMo manifest, not lhotse cuts",
-            "make lhotse recordings and supervisions of it (RecordingSet, SupervisionSet) in lhotse's Python interface",
+            _first("nemo", data / nemo),
         )
     if below := next((name for name in names if _has_cuts(data / name)), None):
         yield "the cuts are one level below", f"give {data / below}"
     if any(name.lower().endswith(SOUNDS) for name in names):
+        endings = {Path(name.lower()).suffix for name in names}
+        form = "subtitles" if endings & set(SUBTITLES) else "pairs" if endings & set(TEXTS) else None
         yield (
             "sound files and no manifest",
-            "with transcripts: sew prep librispeech (SPEAKER/CHAPTER/*.trans.txt beside the audio), or lhotse cuts; "
+            _first(form, data)
+            if form
+            else "with transcripts: sew prep table, pairs, subtitles or librispeech (see sew prep --help); "
             "without: sew transcribe",
         )
 
@@ -122,16 +123,13 @@ def _table(file: Path) -> tuple[str, str]:
         return f"{file.name} cannot be read ({error.strerror})", "look at its permissions"
     columns = {name.strip().strip('"') for name in header.replace(",", "\t").split("\t")}
     if {"path", "sentence"} <= columns:
-        place = file.absolute().parent
-        return (
-            f"Common Voice ({file.name}), not lhotse cuts",
-            f"lhotse prepare commonvoice -l {place.name} {place.parent} {place.name}-lhotse, and give {place.name}-lhotse",
-        )
-    return (
-        f"a table ({file.name}), not lhotse cuts",
-        "lhotse prepare CORPUS if it is a published corpus (lhotse prepare --help); or a Kaldi data folder "
-        "(wav.scp, text, utt2spk) and lhotse kaldi import",
-    )
+        return f"Common Voice ({file.name}), not lhotse cuts", _first("commonvoice", file.absolute().parent)
+    return f"a table ({file.name}), not lhotse cuts", _first("table", file)
+
+
+def _first(form: str, given: Path) -> str:
+    """The command that comes first, for one's own data in a form of `sew prep`."""
+    return f"first run: sew prep {form} {given} --out data/NAME, and give data/NAME"
 
 
 def _is_nemo(file: Path) -> bool:

@@ -204,16 +204,16 @@ def sounds(folder: Path) -> None:
 
 
 FOREIGN = {
-    kaldi: ("a Kaldi data folder", "lhotse kaldi import {0} 16000"),
-    common_voice: ("Common Voice (train.tsv)", "lhotse prepare commonvoice -l corpus"),
-    table: ("a table (train.csv)", "lhotse kaldi import"),
-    huggingface: ("Hugging Face datasets", "CutSet.from_huggingface_dataset"),
-    nemo: ("manifest.json is a NeMo manifest", "RecordingSet"),
+    kaldi: ("a Kaldi data folder", "sew prep kaldi {0}"),
+    common_voice: ("Common Voice (train.tsv)", "sew prep commonvoice {0}"),
+    table: ("a table (train.csv)", "sew prep table {0}/train.csv"),
+    huggingface: ("Hugging Face datasets", "sew prep hf {0}"),
+    nemo: ("manifest.json is a NeMo manifest", "sew prep nemo {0}/manifest.json"),
     yaml: ("cuts_train.yaml is not JSON lines", "lhotse copy {0}/cuts_train.yaml {0}/cuts_train.jsonl.gz"),
     lone: ("x_recordings_train.jsonl.gz without its partner", "lhotse cut simple"),
     unnamed: ("there is train.jsonl.gz", "{0}/train.jsonl.gz"),
     below: ("one level below", "give {0}/data"),
-    sounds: ("sound files and no manifest", "sew prep librispeech"),
+    sounds: ("sound files and no manifest", "sew prep table, pairs, subtitles"),
 }
 
 

@@ -21,7 +21,7 @@ LOOKED_FOR = 200  # files; where none of so many is there, paths are meant other
 
 def find_splits(
     read: Iterable[Row | Refused],
-    folder: Path,
+    inputs: Sequence[Path],
     *,
     wishes: Sequence[HoldOut] | None = None,
     language: str | None = None,
@@ -31,7 +31,7 @@ def find_splits(
 
     Args:
         read: what the reader yields.
-        folder: where the data are.
+        inputs: the files and folders that it reads.
         wishes: what to hold out, as `splits.assign`.
         language: what is spoken, where the data do not say.
         rules: what becomes of the texts, a name of `texts.RULES`.
@@ -39,7 +39,8 @@ def find_splits(
     Raises:
         DataError: no utterance. UsageError: none of the sound files is there, or a wish cannot be met.
     """
-    rule = text_rule(rules)
+    rule, folder = text_rule(rules), inputs[0] if inputs[0].is_dir() else inputs[0].absolute().parent
+    given = tuple(sorted(str(path.absolute()) for path in inputs))
     rows: list[Row] = []
     refused: list[Refused] = []
     for found in read:
@@ -47,7 +48,7 @@ def find_splits(
     if not rows:
         first = f", the first: {refused[0].rejection.reason}" if refused else ""
         raise DataError("no-utterances", f"no utterance ({len(refused)} rows were refused{first})", where=folder)
-    _require_files(rows, folder)
+    _require_files(rows)
     usable: list[Row] = []
     changes: list[tuple[str, ...]] = []
     for row in rows:
@@ -69,11 +70,13 @@ def find_splits(
         aside = [r.rejection for r in refused if (r.split if r.split in names else fallback) == name]
         counts = Counter(rule for row in mine for rule in changed[row.id])
         listing = ParsedTranscripts([_candidate(row) for row in mine], aside, changes=counts)
-        splits.append(_split(name, folder, listing, mine, rules))
+        splits.append(_split(name, folder, given, listing, mine, rules))
     return splits
 
 
-def _split(name: str, folder: Path, listing: ParsedTranscripts, rows: Sequence[Row], rules: str) -> Split:
+def _split(
+    name: str, folder: Path, given: tuple[str, ...], listing: ParsedTranscripts, rows: Sequence[Row], rules: str
+) -> Split:
     digest = hashlib.sha256(repr((listing, rules)).encode(errors="surrogateescape")).hexdigest()
     return Split(
         name,
@@ -84,6 +87,7 @@ def _split(name: str, folder: Path, listing: ParsedTranscripts, rows: Sequence[R
         rate=None,
         language=None,
         inputs=tuple(sorted({row.audio for row in rows if row.content is None})),
+        given=given,
         text_rules=rules,
     )
 
@@ -138,7 +142,7 @@ def _recordings(rows: Sequence[Row]) -> dict[Path, str]:
     }
 
 
-def _require_files(rows: Sequence[Row], folder: Path) -> None:
+def _require_files(rows: Sequence[Row]) -> None:
     looked = [row for row in rows if row.content is None][:LOOKED_FOR]
     if looked and not any(row.audio.exists() for row in looked):
         raise UsageError(

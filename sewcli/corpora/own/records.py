@@ -205,7 +205,12 @@ def _lines(path: Path) -> Iterator[tuple[int, str | None]]:
     try:
         require_regular(path)
         with open(path, "rb") as raw:
-            packed = raw.peek(2)[:2] == b"\x1f\x8b"
+            head = raw.peek(4)
+        if head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+            raise DataError(
+                "a-workbook", "an Excel workbook, not a table of text", where=path, hint="save it as CSV UTF-8"
+            )
+        packed = head.startswith(b"\x1f\x8b")
         with gzip.open(path, "rb") if packed else open(path, "rb") as file:
             for number, line in enumerate(file, start=1):
                 if number == 1 and line.startswith((b"\xff\xfe", b"\xfe\xff")):

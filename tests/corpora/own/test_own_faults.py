@@ -1,6 +1,11 @@
 """One's own data as they come, damaged: what is not prepared is listed with the reason, and everything else is prepared."""
 
+import gzip
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -317,3 +322,48 @@ def test_a_parquet_row_without_sound(tmp_path: Path, sew_here) -> None:
     done = sew_here("prep", "hf", tmp_path / "train.parquet", "--out", tmp_path / "out", "--hold-out", "none")
     assert (done.returncode, len(cuts(tmp_path / "out"))) == (4, 4), done.stderr
     assert rejected(tmp_path / "out") == {"gone": "neither sound in the row, nor a file that it names"}
+
+
+def test_a_draw_that_is_given_up_leaves_no_cuts_behind(clips: Path, tmp_path: Path, sew_here) -> None:
+    table, out = _table(tmp_path / "t.csv", []), tmp_path / "out"
+    assert sew_here("prep", "table", table, "--audio", clips, "--out", out).returncode == 0
+    assert {cut["split"] for cut in cuts(out).values()} == {"train", "dev", "test"}
+    assert sew_here("prep", "table", table, "--audio", clips, "--out", out, "--hold-out", "none").returncode == 0
+    assert {cut["split"] for cut in cuts(out).values()} == {"train"}
+    assert sorted(path.name for path in (out / "audio").iterdir()) == ["train"]
+
+
+def test_tables_in_other_encodings_and_workbooks_are_named(tmp_path: Path, sew_here) -> None:
+    for content, told in (
+        ("path\ttext".encode("utf-16"), "UTF-16"),
+        (b"PK\x03\x04xlsx", "an Excel workbook"),
+        (b"", "an empty table"),
+    ):
+        (tmp_path / "t.csv").write_bytes(content)
+        done = sew_here("prep", "table", tmp_path / "t.csv", "--out", tmp_path / "out")
+        assert done.returncode == 3 and told in done.stderr, done.stderr
+
+
+def test_sew_check_finds_nothing_in_what_was_prepared(tmp_path: Path, sew_here) -> None:
+    arguments = write_table(tmp_path / "data")
+    assert sew_here("prep", "table", *arguments, "--out", tmp_path / "out").returncode == 0
+    done = sew_here("check", tmp_path / "out", "--allow", "vocabulary")  # of English letters, unless DATA has its own
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {line.split()[0] for line in done.stdout.splitlines() if "warning" in line} <= {"vocabulary"}
+
+
+def test_killed_while_converting_and_run_again(tmp_path: Path) -> None:
+    arguments = write_table(tmp_path / "data")
+    command = [sys.executable, "-m", "sewcli", "prep", "table", *arguments, "-j", "1", "--out"]
+    assert subprocess.run([*command, tmp_path / "whole"], check=False, capture_output=True).returncode == 0
+    with subprocess.Popen([*command, tmp_path / "out"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as run:
+        while run.poll() is None and len(list((tmp_path / "out" / "audio").rglob("*.flac"))) < 3:
+            time.sleep(0.002)
+        run.send_signal(signal.SIGKILL)
+    assert run.returncode == -signal.SIGKILL
+    assert subprocess.run([*command, tmp_path / "out"], check=False, capture_output=True).returncode == 0
+    for name in ("cuts_train.jsonl.gz", "cuts_test.jsonl.gz", "audio/train/utt00.flac"):
+        made, whole = ((tmp_path / out / name).read_bytes() for out in ("out", "whole"))
+        if name.endswith(".gz"):
+            made, whole = gzip.decompress(made).replace(b"/out/", b"/whole/"), gzip.decompress(whole)
+        assert made == whole
