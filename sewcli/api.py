@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from sewcli.alignment.split import AlignedSplit
     from sewcli.artifacts.decode_folder import DecodedSplit
+    from sewcli.lm.bias import Bias
     from sewcli.text.tokens import Vocabulary
     from sewcli.transcription.transcriber import Transcriber
 
@@ -106,7 +107,13 @@ class Recogniser:
         return self._transcriber.vocabulary
 
     def transcribe(
-        self, audio: str | Path | np.ndarray, *, rate: int = SAMPLE_RATE, channels: Channels = "mix"
+        self,
+        audio: str | Path | np.ndarray,
+        *,
+        rate: int = SAMPLE_RATE,
+        channels: Channels = "mix",
+        words: str | Path | None = None,
+        boost: str | Path | None = None,
     ) -> list[Segment]:
         """The segments of a recording of any length, in order of time.
 
@@ -114,12 +121,19 @@ class Recogniser:
             audio: a sound file, or samples (S,) or (S, channels) between -1 and 1.
             rate: Hz of an array.
             channels: mix: one transcript of the mean of all channels; split: one of each.
+            words: as in `load`, for this recording; with `boost` in place of those that were loaded.
+            boost: likewise.
 
         Raises:
-            DataError: a file that cannot be read as sound, or is cut off.
-            UsageError: an array of another shape.
+            DataError: a file that cannot be read, or sound that is cut off.
+            UsageError: an array of another shape, or words or phrases without a language model.
         """
-        return list(self.stream(audio, rate=rate, channels=channels))
+        chosen = self.biased(words=words, boost=boost) if words or boost else self
+        return list(chosen.stream(audio, rate=rate, channels=channels))
+
+    def biased(self, *, words: str | Path | None = None, boost: str | Path | None = None) -> Recogniser:
+        """The same model with other words and phrases (files as in `load`), for many recordings."""
+        return Recogniser(self._transcriber.biased(_bias(words, boost)))
 
     def stream(
         self, audio: str | Path | np.ndarray, *, rate: int = SAMPLE_RATE, channels: Channels = "mix"
@@ -196,6 +210,8 @@ def load(
     *,
     lm: str | Path | None = None,
     lexicon: str | Path | None = None,
+    words: str | Path | None = None,
+    boost: str | Path | None = None,
     beam: int = 50,
     lm_weight: float = 2.0,
     word_score: float = -1.0,
@@ -209,6 +225,8 @@ def load(
         model: an experiment (`exp/NAME`), a model folder, a fairseq file, a graph of `sew quantize`, or a Hub id.
         lm: a KenLM `.bin`, `.arpa` or `.arpa.gz` for a beam search; None is greedy.
         lexicon: its words and their spellings; None looks beside it.
+        words: a file of words that it lacks: `WORD`, `WORD<TAB>PROBABILITY` or with a spelling behind another tab.
+        boost: a file of phrases to find likelier: `PHRASE` or `PHRASE<TAB>WEIGHT`.
         beam: hypotheses kept at each frame.
         lm_weight: of the language model's log10 probabilities.
         word_score: added for every word.
@@ -234,6 +252,7 @@ def load(
         options,
         partial(choose_device, device),
         RuntimeOptions(runtime, precision),
+        _bias(words, boost),
     )
     return Recogniser(transcriber)
 
@@ -318,6 +337,8 @@ def decode(
     *,
     out: str | Path,
     lm: str | None = None,
+    words: str | Path | None = None,
+    boost: str | Path | None = None,
     beam: int = 50,
     lm_weight: float = 2.0,
     word_score: float = -1.0,
@@ -326,7 +347,7 @@ def decode(
 ) -> list[DecodedSplit]:
     """Decode splits of a prepared corpus, as `sew decode`; the hypotheses are in each folder's `hyps.jsonl`.
 
-    jobs: decoder processes; 0 searches in this one.
+    jobs: decoder processes; 0 searches in this one. words, boost: files as in `load`.
     """
     from sewcli.base.device import choose_device
     from sewcli.decoding.beam import BeamOptions
@@ -335,7 +356,17 @@ def decode(
 
     options = BeamOptions(beam=beam, lm_weight=lm_weight, word_score=word_score)
     chosen = partial(choose_device, device)
-    return run(locate(model), Path(data), splits, out=Path(out), device=chosen, lm=lm, options=options, jobs=jobs)
+    return run(
+        locate(model),
+        Path(data),
+        splits,
+        out=Path(out),
+        device=chosen,
+        lm=lm,
+        options=options,
+        bias=_bias(words, boost),
+        jobs=jobs,
+    )
 
 
 def score(folder: str | Path, *, by_speaker: bool = False) -> dict[str, Any]:
@@ -361,6 +392,12 @@ def finetune(exp: str | Path, config: Mapping[str, Any], *, device: str = "auto"
     from sewcli.training.finetune import run
 
     run(build(FinetuneConfig, config), Path(exp), device)
+
+
+def _bias(words: str | Path | None, boost: str | Path | None) -> Bias:
+    from sewcli.lm.bias import Bias
+
+    return Bias(Path(words) if words else None, Path(boost) if boost else None)
 
 
 def _name(audio: str | Path | np.ndarray) -> str:

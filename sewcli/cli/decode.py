@@ -57,6 +57,8 @@ def decode(
         typer.Option(help="exhaustive: all symbols, as flashlight; wav2letter: the papers' decoder exactly."),
     ] = SearchName.SEW,
     weights: options.SearchWeights = DEFAULT,
+    words: options.Words = None,
+    boost: options.Boost = None,
     nbest: Annotated[
         int | None,
         typer.Option(
@@ -87,6 +89,11 @@ def decode(
     --search wav2letter is what the papers decoded with: also all symbols and 25, but the silence
     between words is the blank, and a last word that the model did not end with a boundary is
     lost; its word error rates are a little higher than those of the other two.
+    --words FILE gives the search words that the language model does not know, without a new model: a
+    word a line, perhaps with its probability (else that of the model's median word) and its spelling
+    behind tabs. --boost FILE makes phrases likelier: a line `PHRASE<TAB>WEIGHT` multiplies the
+    probability of each of its words by 10^WEIGHT (by 10 where none is given), only where all of them are
+    said. Other files are other folders of results.
     --nbest 100 adds nbest.jsonl, up to 100 texts an utterance with the parts of their scores, for
     rescoring (a wider --beam finds more of them). Audio that cannot be read is listed in
     failed.jsonl; the rest is done all the same, and the exit code is then 4. Shards may run side by
@@ -98,6 +105,7 @@ def decode(
         sew decode --lm 4gram --beam 500 --nbest 100 --keep-emissions float32
         sew decode --lm 6gram-letter --lexicon-free
         sew decode --lm 4gram --beam 50 --search wav2letter       # as the papers' + LM columns
+        sew decode --lm 4gram --words names.txt --boost phrases.txt
         sew decode --runtime openvino                             # see docs/runtimes.md
         sew decode --model exp/sew-d-mid-ft --shard 1/8           # of eight jobs
         torchrun --nproc-per-node 8 -m sewcli.cli.app decode --lm 4gram
@@ -132,6 +140,7 @@ def decode(
     from sewcli.base.device import choose_device
     from sewcli.decoding.beam import EXHAUSTIVE, WAV2LETTER, BeamOptions
     from sewcli.decoding.pipeline import decode
+    from sewcli.lm.bias import Bias
     from sewcli.scoring.score import score_folder
 
     done = decode(
@@ -149,6 +158,7 @@ def decode(
             lexicon_free=lexicon_free,
             **(WAV2LETTER if papers else EXHAUSTIVE if search is SearchName.EXHAUSTIVE else {}),
         ),
+        bias=Bias(words, boost),
         runtime=options.runtime_options(chosen, runtime, precision, device),
         jobs=jobs,
         shard=mine,

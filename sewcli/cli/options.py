@@ -67,6 +67,22 @@ SearchWeights = Annotated[
         help="Of the search: a name, what `sew tune` wrote, or numbers: on log10 probabilities, and for every word.",
     ),
 ]
+Words = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Words that the language model lacks: WORD, with a probability and a spelling behind tabs or without.",
+        show_default="none",
+    ),
+]
+Boost = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Phrases to find likelier: PHRASE, with a weight behind a tab or without: 1 is ten times a word.",
+        show_default="none",
+    ),
+]
 Runtime = Annotated[
     RuntimeName, typer.Option("--runtime", help="What computes the model; auto: openvino for a graph, else torch.")
 ]

@@ -66,6 +66,8 @@ def transcribe(
         Path | None, typer.Option(help="Its words and their spellings.", show_default="the one beside it")
     ] = None,
     weights: options.SearchWeights = DEFAULT,
+    words: options.Words = None,
+    boost: options.Boost = None,
     rate: Annotated[
         int, typer.Option(min=1000, max=1_000_000, help="Hz of raw samples that come through a pipe.")
     ] = SAMPLE_RATE,
@@ -88,6 +90,9 @@ def transcribe(
     the probabilities that the model gives their letters. Captions (srt, vtt)
     have at most two lines of 42 characters and last at most 7 s.
 
+    With --lm, --words FILE gives the search words that the language model does
+    not know, and --boost FILE makes phrases likelier, as in `sew decode`.
+
     With --out, a recording whose files are there already, made with the same
     model and settings, is passed over. What cannot be read is listed at the
     end; the rest is done all the same, and the exit code is then 4.
@@ -100,6 +105,7 @@ def transcribe(
         sew transcribe talk.mp3 --model exp/sew-tiny-ft
         sew transcribe interviews/ 'calls/*.wav' --out text --format text,srt
         sew transcribe talk.mp3 --model exp/sew-d-mid-int8        # of `sew quantize`
+        sew transcribe talk.mp3 --lm lm/4gram.bin --words names.txt --boost phrases.txt
         sew transcribe call.sph --channels split -f ctm --lm lm/4gram.bin
         arecord -q -f S16_LE -r 16000 -c 1 | sew transcribe -
         ffmpeg -v error -i film.mkv -f wav - | sew transcribe - -f srt
@@ -128,13 +134,22 @@ def transcribe(
 
     from sewcli.base.device import choose_device
     from sewcli.decoding.beam import BeamOptions
+    from sewcli.lm.bias import Bias
     from sewcli.models.source import resolve
     from sewcli.transcription.output import Folder, Stdout
     from sewcli.transcription.transcriber import Transcriber, transcribe
 
     search = BeamOptions(lm_weight=tuned.lm_weight, word_score=tuned.word_score)
     by = options.runtime_options(chosen, runtime, precision, device)
-    recogniser = Transcriber(resolve(chosen), language_model(lm), lexicon, search, lambda: choose_device(device), by)
+    recogniser = Transcriber(
+        resolve(chosen),
+        language_model(lm),
+        lexicon,
+        search,
+        lambda: choose_device(device),
+        by,
+        Bias(words, boost),
+    )
     _tell_of_inputs(vain, recordings, out)
     target: Folder | Stdout = Stdout(formats[0], sys.stdout, labelled=len(recordings) > 1)
     if out:

@@ -29,6 +29,8 @@ def tune(
         bool, typer.Option("--lexicon-free", help="Of the search without a lexicon, with a model of letters.")
     ] = False,
     beam: options.Beam = 50,
+    words: options.Words = None,
+    boost: options.Boost = None,
     trials: Annotated[int, typer.Option(min=1, help="Pairs of weights to try at most.")] = 128,
     out: Annotated[
         Path | None, typer.Option(help="Gets a folder for this search.", show_default="tune/ beside the model")
@@ -63,6 +65,7 @@ def tune(
     from sewcli.data.utterances import require_splits
     from sewcli.decoding.beam import BeamOptions
     from sewcli.decoding.tune import tune
+    from sewcli.lm.bias import Bias
 
     names = require_splits(corpus, [split] if split else None, default_prefix="dev")
     home = folder_of(chosen)
@@ -72,6 +75,7 @@ def tune(
         PREFERRED if PREFERRED in names else names[0],
         lm=lm,
         options=BeamOptions(beam=beam, lexicon_free=lexicon_free),
+        bias=Bias(words, boost),
         out=out or home / "tune",
         emissions=home / "decode",
         device=partial(choose_device, device),
@@ -83,7 +87,10 @@ def tune(
         log.warn(edge)
     free = " --lexicon-free" if lexicon_free else ""
     wide = f" --beam {beam}" if beam != BeamOptions().beam else ""
-    log.info(f"use them: sew decode --model {chosen} --data {corpus} --lm {lm}{free}{wide} --weights {tuned.folder}")
+    files = "".join(f" --{name} {path}" for name, path in (("words", words), ("boost", boost)) if path)
+    log.info(
+        f"use them: sew decode --model {chosen} --data {corpus} --lm {lm}{free}{wide}{files} --weights {tuned.folder}"
+    )
 
 
 def _show(tuned: Tuned, *, as_json: bool) -> None:

@@ -9,7 +9,10 @@ flashlight reads a raw pointer and says nothing of bad input; what it must not b
 from __future__ import annotations
 
 import math
+import statistics
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -18,8 +21,11 @@ from pydantic import model_validator
 from sewcli.base import log
 from sewcli.base.config import Config
 from sewcli.base.errors import DataError
+from sewcli.decoding.bias import new_entries, word_patterns
 from sewcli.decoding.nbest import LN10, Hypothesis
+from sewcli.decoding.phrase_graph import PhraseGraph
 from sewcli.decoding.weights import Weights
+from sewcli.lm.bias import NO_BIAS, Bias
 from sewcli.lm.files import LanguageModelFiles
 from sewcli.lm.kenlm import load_lm
 from sewcli.lm.lexicon import Entry, read_lexicon
@@ -255,16 +261,21 @@ class BeamDecoder(Search):
         files: the language model and its lexicon.
         vocabulary: symbols of the emissions.
         options: settings of the search.
+        bias: words and phrases beside them.
 
     Raises:
-        DataError: the model or the lexicon cannot be read, or the model knows less than half of the lexicon's words.
+        DataError: a file cannot be read, the model knows less than half of the lexicon's words, or no phrase can be said.
     """
 
-    def __init__(self, files: LanguageModelFiles, vocabulary: Vocabulary, options: BeamOptions) -> None:
+    def __init__(
+        self, files: LanguageModelFiles, vocabulary: Vocabulary, options: BeamOptions, bias: Bias = NO_BIAS
+    ) -> None:
         from flashlight.lib.text.decoder import SmearingMode, Trie
         from flashlight.lib.text.dictionary import Dictionary
 
-        entries = read_lexicon(files.lexicon, vocabulary)
+        listed = read_lexicon(files.lexicon, vocabulary)
+        new = new_entries(listed, bias.words, vocabulary)
+        entries = [*listed, *new]
         self._texts = _texts(entries, vocabulary)
         self._words = Dictionary()
         for word in dict.fromkeys(entry.word for entry in entries):
@@ -272,7 +283,10 @@ class BeamDecoder(Search):
         self._unknown = self._words.index_size()
         self._words.add_entry(UNKNOWN)
         self._lm = load_lm(files.model, self._words)
-        scores = self._word_scores(files, entries)
+        scores = self._word_scores(files, listed)
+        if bias:
+            self._lm = self._biased(new, bias.boost, vocabulary)
+            scores = self._first_scores(entries)
         self._trie = Trie(len(vocabulary), silence_of(vocabulary))  # the symbol of the root, which no search looks at
         for entry in entries:
             self._trie.insert(list(entry.spelling), self._words.get_index(entry.word), scores[entry.word])
@@ -287,10 +301,9 @@ class BeamDecoder(Search):
         return " ".join(self._texts[self._words.get_entry(word)] for word in labels if word >= 0)
 
     def _word_scores(self, files: LanguageModelFiles, entries: list[Entry]) -> dict[str, float]:
-        """log10 p(word | <s>) of each word, for the look-ahead; tells whether lexicon and model know each other."""
-        start = self._lm.start(False)
-        unknown = self._lm.score(start, self._unknown)[1]
-        scores = {entry.word: self._lm.score(start, self._words.get_index(entry.word))[1] for entry in entries}
+        """Those of `_first_scores`; tells whether lexicon and model know each other."""
+        unknown = self._lm.score(self._lm.start(False), self._unknown)[1]
+        scores = self._first_scores(entries)
         strangers = [word for word, score in scores.items() if score == unknown]
         if strangers:
             error = _not_one_text(files, strangers, len(scores))
@@ -298,6 +311,28 @@ class BeamDecoder(Search):
                 raise error
             log.warn(str(error))
         return scores
+
+    def _first_scores(self, entries: list[Entry]) -> dict[str, float]:
+        """log10 p(word | <s>) of each word, for the look-ahead."""
+        start = self._lm.start(False)
+        return {entry.word: self._lm.score(start, self._words.get_index(entry.word))[1] for entry in entries}
+
+    def _biased(self, new: Mapping[Entry, float | None], boost: Path | None, vocabulary: Vocabulary) -> Any:
+        """The language model with new words and phrases."""
+        from sewcli.decoding.biased_lm import BiasedLM
+
+        alone = self._lm.start(True)  # without a context
+        scores = [self._lm.score(alone, index)[1] for index in range(self._words.index_size())]
+        unknown = scores[self._unknown]
+        typical = statistics.median(score for score in scores if score != unknown)
+        moved = {
+            index: (typical if log10 is None else log10) - unknown
+            for entry, log10 in new.items()
+            if scores[index := self._words.get_index(entry.word)] == unknown
+        }
+        texts = [self._texts[self._words.get_entry(index)] for index in range(self._unknown)]
+        graph = PhraseGraph(word_patterns(boost, texts, vocabulary))
+        return BiasedLM(self._lm, moved, [*texts, UNKNOWN], graph)
 
     def _new_decoder(self) -> Any:
         from flashlight.lib.text.decoder import LexiconDecoder, LexiconDecoderOptions

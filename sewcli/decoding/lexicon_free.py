@@ -13,7 +13,9 @@ import numpy as np
 
 from sewcli.base.errors import DataError
 from sewcli.decoding.beam import IMPOSSIBLE, BeamOptions, Search
+from sewcli.decoding.bias import letter_patterns
 from sewcli.decoding.greedy import collapse
+from sewcli.decoding.phrase_graph import START, PhraseGraph
 from sewcli.lm.kenlm import load_lm
 from sewcli.lm.letters import letter_names
 from sewcli.lm.lexicon import BOUNDARY
@@ -28,12 +30,15 @@ class LexiconFreeDecoder(Search):
         model: an n-gram model of the vocabulary's symbols; None searches without one.
         vocabulary: symbols of the emissions.
         options: settings of the search.
+        boost: a file of phrases that it finds likelier.
 
     Raises:
-        DataError: the model cannot be read, or does not know the letters.
+        DataError: a file cannot be read, the model does not know the letters, or no phrase can be said.
     """
 
-    def __init__(self, model: Path | None, vocabulary: Vocabulary, options: BeamOptions) -> None:
+    def __init__(
+        self, model: Path | None, vocabulary: Vocabulary, options: BeamOptions, boost: Path | None = None
+    ) -> None:
         from flashlight.lib.text.decoder import ZeroLM
         from flashlight.lib.text.dictionary import Dictionary
 
@@ -47,7 +52,9 @@ class LexiconFreeDecoder(Search):
             tokens.add_entry(f"no such {UNKNOWN}")
             self._lm = load_lm(model, tokens)
             self._require_letters(model, vocabulary)
-        super().__init__(vocabulary, options, scored=model is not None)
+        if boost is not None:
+            self._lm = _boosted(self._lm, boost, vocabulary)
+        super().__init__(vocabulary, options, scored=model is not None or boost is not None)
 
     def _new_decoder(self) -> Any:
         from flashlight.lib.text.decoder import LexiconFreeDecoder as Decoder
@@ -94,3 +101,11 @@ class LexiconFreeDecoder(Search):
                 where=model,
                 hint="letters must be in the same case: sew lm ngram --unit letter, from text in the case of the transcripts",
             )
+
+
+def _boosted(model: Any, boost: Path, vocabulary: Vocabulary) -> Any:
+    from sewcli.decoding.biased_lm import BiasedLM
+
+    graph = PhraseGraph(letter_patterns(boost, vocabulary))
+    begin = START if vocabulary.boundary is None else graph.step(START, vocabulary.boundary)[0]
+    return BiasedLM(model, {}, range(len(vocabulary) + 1), graph, begin)

@@ -49,6 +49,7 @@ from sewcli.decoding.nbest import Hypothesis, nbest_rows
 from sewcli.decoding.plan import plan_decoder
 from sewcli.decoding.pool import Decoded, DecoderPool, default_jobs
 from sewcli.decoding.viterbi import best_path
+from sewcli.lm.bias import NO_BIAS, Bias
 from sewcli.models.source import resolve as resolve_model
 from sewcli.runtimes.recogniser import AUTO, Recogniser, RuntimeOptions
 from sewcli.text.agreement import TEXT, mismatches, text_facts
@@ -64,6 +65,7 @@ def decode(
     device: Callable[[], torch.device],
     lm: str | None = None,
     options: BeamOptions | None = None,
+    bias: Bias = NO_BIAS,
     runtime: RuntimeOptions = AUTO,
     jobs: int | None = None,
     shard: Shard = (1, 1),
@@ -82,6 +84,7 @@ def decode(
         device: tells where the model runs; asked after the decoder processes are forked, which a GPU in use forbids.
         lm: None is greedy, `viterbi` the best path by dynamic programming; a name in `data/lm/` or a path is a beam search.
         options: of the beam search.
+        bias: words and phrases for it, beside the language model.
         runtime: by what the model is computed, and how exactly.
         jobs: decoder processes; 0 decodes in this one, None takes a few.
         shard: (i, n) decodes the i-th of n equal shares of each split, and joins them when it is the last.
@@ -100,7 +103,7 @@ def decode(
     keep_freed_memory()
     recogniser = Recogniser(resolve_model(model), device, runtime)
     vocabulary = recogniser.vocabulary
-    plan = plan_decoder(lm, data, vocabulary, options or BeamOptions())
+    plan = plan_decoder(lm, data, vocabulary, options or BeamOptions(), bias)
     marks = [*plan.marks(), *(["include_greedy"] if include_greedy else []), *sorted(skip)]
     wholes = {split: [u for u in read_named(data, split) if u.id not in skip] for split in splits}
     for split, utterances in wholes.items():

@@ -34,6 +34,7 @@ from sewcli.decoding.grid import Axis, Point, best_point, grid_search
 from sewcli.decoding.plan import DecoderPlan, plan_decoder
 from sewcli.decoding.pool import Decoded, DecoderPool, default_jobs
 from sewcli.decoding.weights import DEFAULT, FILE, NAMED, Weights
+from sewcli.lm.bias import NO_BIAS, Bias
 from sewcli.models.source import resolve as resolve_model
 from sewcli.runtimes.recogniser import Recogniser
 from sewcli.scoring.wer import word_errors
@@ -85,6 +86,7 @@ def tune(
     *,
     lm: str | None,
     options: BeamOptions,
+    bias: Bias = NO_BIAS,
     out: Path,
     emissions: Path,
     device: Callable[[], torch.device],
@@ -99,6 +101,7 @@ def tune(
         split: of it, with transcripts; not the one that results are told of.
         lm: a name in `data/lm/` or a path.
         options: of the search; its own weights are not looked at.
+        bias: words and phrases for it, beside the language model.
         out: gets a folder for this search.
         emissions: where `sew decode` keeps emissions; what is missing there is made once.
         device: tells where the model runs, if it has to.
@@ -116,7 +119,7 @@ def tune(
     plain = options.model_copy(
         update={"lm_weight": start.lm_weight, "word_score": 0.0 if len(axes) == 1 else start.word_score}
     )
-    plan = plan_decoder(lm, data, recogniser.vocabulary, plain)
+    plan = plan_decoder(lm, data, recogniser.vocabulary, plain, bias)
     if plan.build is None or plan.lm is None:
         raise UsageError(
             "options-conflict", "without a language model there are no weights to tune", hint="sew tune --lm 4gram"

@@ -122,16 +122,25 @@ def read_lexicon(path: str | Path, vocabulary: Vocabulary) -> list[Entry]:
     with open_text(path) as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                entries[_entry(line, vocabulary, path, number)] = None
+                entries[entry_of(line, vocabulary, path, number)] = None
     if not entries:
         raise DataError("lexicon-empty", "no words in this lexicon", where=path)
+    check_homographs(entries, path, vocabulary)
+    return list(entries)
+
+
+def check_homographs(entries: Iterable[Entry], path: str | Path, vocabulary: Vocabulary) -> None:
+    """Refuse more words of one spelling than a decoder can hold: it would drop some without an error.
+
+    Raises:
+        DataError: there are.
+    """
     spelling, count = Counter(entry.spelling for entry in entries).most_common(1)[0]
     if count > MAX_HOMOGRAPHS:
         letters = " ".join(vocabulary.tokens[i] for i in spelling)
         raise DataError(
             "too-many-homographs", f"{count} words are spelled {letters!r}; at most {MAX_HOMOGRAPHS} can be", where=path
         )
-    return list(entries)
 
 
 def words_of(path: str | Path) -> list[str]:
@@ -144,7 +153,12 @@ def words_of(path: str | Path) -> list[str]:
         return [fields[0] for fields in map(str.split, lines) if fields]
 
 
-def _entry(line: str, vocabulary: Vocabulary, path: str | Path, number: int) -> Entry:
+def entry_of(line: str, vocabulary: Vocabulary, path: str | Path, number: int) -> Entry:
+    """A line of a lexicon, `WORD<TAB>W O R D |`.
+
+    Raises:
+        DataError: no spelling, a symbol outside the vocabulary, or no boundary at its end.
+    """
     word, *symbols = line.split()
     if not symbols:
         raise DataError(

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +31,8 @@ from sewcli.base.errors import DataError, SewError, UsageError
 from sewcli.base.memory import keep_freed_memory
 from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.decoding.beam import BeamDecoder, BeamOptions
+from sewcli.decoding.plan import require_use
+from sewcli.lm.bias import NO_BIAS, Bias
 from sewcli.lm.files import LanguageModelFiles, check_model, model_name, resolve
 from sewcli.runtimes.recogniser import AUTO, Recogniser, RuntimeOptions
 from sewcli.text.tokens import Vocabulary
@@ -55,6 +58,7 @@ class Transcriber:
         options: of the beam search.
         device: chooses where the model runs.
         runtime: by what it is computed, and how exactly.
+        bias: words and phrases of the beam search.
 
     Raises:
         SewError: the model, the language model or the lexicon cannot be read, or do not fit.
@@ -68,18 +72,35 @@ class Transcriber:
         options: BeamOptions,
         device: Callable[[], torch.device],
         runtime: RuntimeOptions = AUTO,
+        bias: Bias = NO_BIAS,
     ) -> None:
         keep_freed_memory()
+        require_use(bias, beam=lm is not None)
         recogniser = Recogniser(weights, device, runtime)
         self.config, self.vocabulary = recogniser.config, recogniser.vocabulary
         self.model = recogniser.start()
-        files = _language_model(lm, lexicon, self.vocabulary) if lm else None
-        beam = BeamDecoder(files, self.vocabulary, options) if files else None
+        self._files = _language_model(lm, lexicon, self.vocabulary) if lm else None
+        self._options, self._weights = options, weights
         self.times = FrameTimes.of(self.config)
-        self.reader = SegmentDecoder(self.vocabulary, self.times, beam)
-        self._weights = weights
-        search = [sorted(options.model_dump().items()), *map(_state, (files.model, files.lexicon))] if files else []
-        self._settings: list[object] = [search, *recogniser.options.marks()]
+        self.reader = self._reader(bias)
+        files = [self._files.model, self._files.lexicon] if self._files else []
+        search = [sorted(options.model_dump().items()), *map(_state, files)] if files else []
+        self._settings: list[object] = [search, *bias.marks(), *recogniser.options.marks()]
+
+    def biased(self, bias: Bias) -> Transcriber:
+        """The same recogniser with other words and phrases.
+
+        Raises:
+            SewError: it has no beam search, or the files cannot be read.
+        """
+        require_use(bias, beam=self._files is not None)
+        other = copy(self)
+        other.reader = other._reader(bias)
+        return other
+
+    def _reader(self, bias: Bias) -> SegmentDecoder:
+        beam = BeamDecoder(self._files, self.vocabulary, self._options, bias) if self._files else None
+        return SegmentDecoder(self.vocabulary, self.times, beam)
 
     @cached_property
     def digest(self) -> str:
