@@ -162,6 +162,9 @@ def _prep() -> None:
     """Check a corpus or your own recordings to the last sample; write cuts, texts and counts.
 
     What can be read: corpora as they were published, and your own data in the usual forms.
+
+        sew prep librispeech /corpora/LibriSpeech
+        sew prep table recordings.tsv --audio clips/ --out data/mine
     """
 
 
