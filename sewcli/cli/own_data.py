@@ -49,6 +49,33 @@ Pipes = Annotated[
 ]
 
 
+Rules = Annotated[
+    str,
+    typer.Option(
+        "--text-rules",
+        metavar="PRESET",
+        help="What becomes of the texts: letters (no punctuation, one case, digits in words), keep-case, keep-punctuation, "
+        "as-is, or phones (symbols between blanks).",
+    ),
+]
+Digits = Annotated[
+    str | None,
+    typer.Option(
+        metavar="words|keep|aside",
+        help="Digits: in the language's words, as they are, or their utterances set aside.",
+        show_default="by the preset: words where the language is known, otherwise aside",
+    ),
+]
+Symbols = Annotated[
+    Path | None,
+    typer.Option(
+        "--vocabulary",
+        help="The symbols to write: vocab.json, or a text file with one a line, digraphs too. Texts with others are set aside.",
+        show_default="those of the training texts; in English, A to Z and '",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class Reader:
     """A form of input: what is given, and which options of its own it has."""
@@ -130,6 +157,9 @@ _OWN: dict[str, tuple[Any, Any]] = {
 }
 _SHARED: dict[str, tuple[Any, Any]] = {
     "language": (Language, None),
+    "text_rules": (Rules, "letters"),
+    "digits": (Digits, None),
+    "vocabulary": (Symbols, None),
     "hold_out": (HoldOut, None),
     "subset": (Subset, None),
     "shard": (Shard, None),
@@ -149,6 +179,9 @@ def prep_own(
     column: list[str] | None = None,
     allow_pipes: bool = False,
     language: str | None = None,
+    text_rules: str = "letters",
+    digits: str | None = None,
+    vocabulary: Path | None = None,
     hold_out: list[str] | None = None,
     subset: list[str] | None = None,
     shard: str | None = None,
@@ -159,10 +192,12 @@ def prep_own(
 ) -> None:
     """Prepare one's own data with the reader `name`; for the rest see `sew prep NAME --help`."""
     from sewcli.corpora import preparation
+    from sewcli.corpora.own.alphabet import chosen_symbols, tell_changes, write_alphabet
     from sewcli.corpora.own.prepare import find_splits
     from sewcli.corpora.own.settings import Settings
     from sewcli.corpora.own.splits import parse_hold_out
     from sewcli.corpora.recipes import prepare_splits
+    from sewcli.text.presets import PHONES
 
     for path in inputs:
         if not path.exists():
@@ -172,7 +207,16 @@ def prep_own(
     out = out or options.DATA.with_name(_name(inputs[0]))
     reader = import_module(f"sewcli.corpora.own.{name}")
     settings = Settings(audio, _columns(column or []), allow_pipes)
-    splits = find_splits(reader.read(inputs, settings), inputs, wishes=wishes, language=language)
+    symbols = chosen_symbols(vocabulary, text_rules, language)
+    splits = find_splits(
+        reader.read(inputs, settings),
+        inputs,
+        wishes=wishes,
+        language=language,
+        rules=text_rules,
+        digits=digits,
+        vocabulary=symbols,
+    )
     if mine:
         done = preparation.prepare_shard(out, splits, mine, jobs=jobs or os.cpu_count() or 1)
         info(f"shard {shard}: {sum(done.values()):,} sound files done; run the plain command when all shards are")
@@ -182,6 +226,8 @@ def prep_own(
     ):
         info("the language is not known: --language NAME writes it into the cuts")
     summaries = prepare_splits(name, splits, out, subsets=subsets, jobs=jobs, force=force, root=root)
+    tell_changes(summaries)
+    write_alphabet(out, splits, symbols, phones=text_rules == PHONES)
     report(summaries, out, as_json=json)
 
 
@@ -213,7 +259,9 @@ def _help(name: str, reader: Reader) -> str:
     Sound may be of any format, rate and number of channels: what is not a mono
     WAV or FLAC file at 16 kHz is converted once, into OUT/audio. Each utterance
     that cannot be used is listed in OUT/rejected.jsonl with the reason (the
-    exit code is then 4). Texts stay as they are (Unicode NFC, single blanks).
+    exit code is then 4). What the rules change in texts is counted and shown. The
+    symbols of the training texts become OUT/vocab.json, which finetune, check, lm
+    and decode read.
     Splits are the data's own, or drawn by speaker. Run it again at any time:
     what is done and has not changed is passed over.
 

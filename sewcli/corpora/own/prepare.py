@@ -6,15 +6,16 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 from sewcli.base.errors import DataError, UsageError
 from sewcli.corpora.own.leaks import set_leaks_aside
 from sewcli.corpora.own.rows import Refused, Row
 from sewcli.corpora.own.splits import TRAIN, HoldOut, assign
-from sewcli.corpora.own.texts import AS_IS, Text, text_rule
 from sewcli.corpora.utterances import MIX, ParsedTranscripts, RawUtterance, Split
+from sewcli.text.presets import AS_IS, Text, TextRules, Unusable
+from sewcli.text.tokens import Vocabulary
 
 LOOKED_FOR = 200  # files; where none of so many is there, paths are meant otherwise
 
@@ -26,6 +27,8 @@ def find_splits(
     wishes: Sequence[HoldOut] | None = None,
     language: str | None = None,
     rules: str = AS_IS,
+    digits: str | None = None,
+    vocabulary: Vocabulary | None = None,
 ) -> list[Split]:
     """The splits of somebody's own data.
 
@@ -34,13 +37,16 @@ def find_splits(
         inputs: the files and folders that it reads.
         wishes: what to hold out, as `splits.assign`.
         language: what is spoken, where the data do not say.
-        rules: what becomes of the texts, a name of `texts.RULES`.
+        rules, digits: what becomes of the texts, as `TextRules` takes it, each in its own language.
+        vocabulary: what texts may be written with; others are set aside.
 
     Raises:
         DataError: no utterance. UsageError: none of the sound files is there, or a wish cannot be met.
     """
-    rule, folder = text_rule(rules), inputs[0] if inputs[0].is_dir() else inputs[0].absolute().parent
+    folder = inputs[0] if inputs[0].is_dir() else inputs[0].absolute().parent
     given = tuple(sorted(str(path.absolute()) for path in inputs))
+    rule_of = lru_cache(lambda spoken: TextRules(rules, spoken, digits))
+    rule_of(language or "")
     rows: list[Row] = []
     refused: list[Refused] = []
     for found in read:
@@ -52,9 +58,10 @@ def find_splits(
     usable: list[Row] = []
     changes: list[tuple[str, ...]] = []
     for row in rows:
-        made = rule(row.text)
+        spoken = row.language or language or ""
+        made = _within(rule_of(spoken)(row.text), vocabulary)
         if isinstance(made, Text):
-            usable.append(replace(row, text=made.text, language=row.language or language or ""))
+            usable.append(replace(row, text=made.text, language=spoken))
             changes.append(made.changes)
         else:
             refused.append(row.reject(made.reason))
@@ -70,8 +77,13 @@ def find_splits(
         aside = [r.rejection for r in refused if (r.split if r.split in names else fallback) == name]
         counts = Counter(rule for row in mine for rule in changed[row.id])
         listing = ParsedTranscripts([_candidate(row) for row in mine], aside, changes=counts)
-        splits.append(_split(name, folder, given, listing, mine, rules))
+        splits.append(_split(name, folder, given, listing, mine, rule_of(language or "").name))
     return splits
+
+
+def _within(made: Text | Unusable, vocabulary: Vocabulary | None) -> Text | Unusable:
+    outside = vocabulary.outside(made.text) if vocabulary and isinstance(made, Text) else []
+    return Unusable(f"symbols outside the vocabulary: {' '.join(map(repr, outside))}") if outside else made
 
 
 def _split(

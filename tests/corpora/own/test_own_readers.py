@@ -26,7 +26,7 @@ EXPECTED = {
 @pytest.mark.parametrize("reader", WRITERS)
 def test_the_same_words_give_the_same_cuts(reader: str, tmp_path: Path, sew_here) -> None:
     arguments = WRITERS[reader](tmp_path / "data")
-    done = sew_here("prep", reader, *arguments, "--out", tmp_path / "out", "-j", 2)
+    done = sew_here("prep", reader, *arguments, "--out", tmp_path / "out", "--text-rules", "as-is", "-j", 2)
     assert (done.returncode, rejected(tmp_path / "out")) == (0, {}), done.stderr
     found = cuts(tmp_path / "out")
     by_text = {(cut["speaker"], cut["text"]): cut for cut in found.values()}
