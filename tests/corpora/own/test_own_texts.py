@@ -65,7 +65,7 @@ def test_given_symbols_and_digraphs(tmp_path: Path, sew_here) -> None:
     (tmp_path / "symbols.txt").write_text("\n".join(["ou", *"abcdefghijlmnopqrstuvçéù'"]), encoding="utf-8")
     done = sew_here(
         "prep", "table", table(tmp_path / "in", "fr"), "--language", "fr", "--vocabulary", tmp_path / "symbols.txt",
-        "--out", tmp_path / "out", "--digits", "aside",
+        "--out", tmp_path / "out", "--digits", "aside", "--hold-out", "none",
     )  # fmt: skip
     assert done.returncode == 4, done.stderr
     assert sorted(texts(tmp_path / "out").values()) == ["c'est l'été", "où ça"]
