@@ -89,13 +89,20 @@ def _texts(splits: Sequence[Split], rejected: set[str]) -> Iterator[tuple[str, s
 
 
 def tell_changes(summaries: Splits) -> None:
-    """Say how many texts the rules changed, and how many utterances were set aside for which reason."""
+    """Say how many texts the rules changed, and for which reasons most utterances were set aside."""
     changes: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
     for summary in summaries.values():
         changes.update(summary.get("changes") or {})
+        for reason, count in (summary.get("reasons") or {}).items():
+            reasons[reason.split(": ")[0]] += count
     if changes:
         total = sum(summary["utterances"] for summary in summaries.values())
         info(
             f"texts changed, of {total:,}: "
             + ", ".join(f"{name} in {count:,}" for name, count in changes.most_common())
         )
+    if reasons:
+        info("set aside: " + ", ".join(f"{count:,} {name}" for name, count in reasons.most_common(SHOWN)))
+    if reasons["digits"]:
+        info("digits are written in words where the language has them here (--language); --digits keep leaves them")

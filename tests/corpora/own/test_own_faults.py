@@ -16,6 +16,12 @@ from own_corpus import CORPUS, RATE, cuts, rejected, table_of, write_clips, writ
 from sewcli.base.files import read_json
 
 
+@pytest.fixture
+def sew_here(sew_here):
+    """`sew`, and what it prepares keeps its texts: here they hold digits in no language."""
+    return lambda verb, *given: sew_here(verb, *given, *(["--text-rules", "as-is"] if verb == "prep" else []))
+
+
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("own-clips")
