@@ -179,7 +179,7 @@ def test_a_second_run_does_nothing_and_a_changed_table_all(tmp_path: Path, sew_h
     third = sew_here("prep", "table", *arguments, "--out", tmp_path / "out")
     assert third.returncode == 0 and (tmp_path / "out" / "cuts_train.jsonl.gz").read_bytes() != bytes_before
     entry = read_json(tmp_path / "out" / "prep.json")["splits"]["train"]
-    assert (entry["text_rules"], entry["rejected"]) == ("as-is", 0)
+    assert (entry["text_rules"], entry["rejected"]) == ("as-is keep", 0)
 
 
 def test_shards_add_up_to_one_run(tmp_path: Path, sew_here) -> None:
