@@ -18,6 +18,13 @@ from sewcli.cli.prep_work import Force, Jobs, Out, Root, Shard, Subset, report, 
 from sewcli.corpora.places import CORPORA, recipe_of
 
 MINI = Path("data/mini")
+TITLES = {
+    "librispeech": "LibriSpeech, mini LibriSpeech, or speech in its layout.",
+    "librilight": "Libri-light: 10 min, 1 h, 10 h with text; small, medium, large without.",
+    "tedlium3": "TED-LIUM release 3, legacy.",
+    "voxpopuli": "VoxPopuli, English with transcripts.",
+    "swbd_fisher": "Switchboard and Fisher, RT-03S, Hub5 Eval2000.",
+}
 
 
 def prep(
@@ -188,6 +195,8 @@ def _help_of(name: str) -> str:
 
 
 for _name in CORPORA:
-    app.command(_name, help=_help_of(_name), rich_help_panel="Published corpora")(_of_corpus(_name))
+    app.command(_name, help=_help_of(_name), short_help=TITLES[_name], rich_help_panel="Published corpora")(
+        _of_corpus(_name)
+    )
 for _name, (_run, _help) in own_data.commands().items():
     app.command(_name, help=_help, rich_help_panel="Your own data")(_run)

@@ -52,7 +52,9 @@ def test_version(tmp_path: Path) -> None:
     assert shown.returncode == 0 and shown.stdout == f"sew {__version__}\n"
 
 
-@pytest.mark.parametrize("verb", [*VERBS, "lm ngram", "lm train", "lm score"])
+@pytest.mark.parametrize(
+    "verb", [*VERBS, "lm ngram", "lm train", "lm score", "prep librispeech", "prep table", "prep cuts"]
+)
 def test_every_verb_explains_itself(verb: str, tmp_path: Path) -> None:
     shown = sew(*verb.split(), "--help", cwd=tmp_path)
     assert shown.returncode == 0 and f"Usage: sew {verb}" in shown.stdout
