@@ -43,6 +43,14 @@ class Channels(StrEnum):
     SPLIT = "split"
 
 
+class CaseName(StrEnum):
+    """Of a transcript."""
+
+    AS_IS = "as-is"
+    LOWER = "lower"
+    SENTENCE = "sentence"
+
+
 def transcribe(
     context: typer.Context,
     files: Annotated[
@@ -61,6 +69,9 @@ def transcribe(
     channels: Annotated[
         Channels, typer.Option(help="mix: the mean of all channels; split: a transcript of each.")
     ] = Channels.MIX,
+    case: Annotated[
+        CaseName, typer.Option(help="lower, sentence (a capital begins each line), or as the model writes.")
+    ] = CaseName.AS_IS,
     lm: Annotated[str, typer.Option(help="none (greedy), or a language model: .bin, .arpa or .arpa.gz.")] = "none",
     lexicon: Annotated[
         Path | None, typer.Option(help="Its words and their spellings.", show_default="the one beside it")
@@ -88,7 +99,9 @@ def transcribe(
 
     Words have times, as in `sew align`, and confidences: the geometric mean of
     the probabilities that the model gives their letters. Captions (srt, vtt)
-    have at most two lines of 42 characters and last at most 7 s.
+    have at most two lines of 42 characters (16 of Chinese, Japanese or Korean)
+    and last at most 7 s. --case sentence is easier to read than capitals; no
+    names are capitalised, and scripts without case stay as they are.
 
     With --lm, --words FILE gives the search words that the language model does
     not know, and --boost FILE makes phrases likelier, as in `sew decode`.
@@ -153,7 +166,9 @@ def transcribe(
     _tell_of_inputs(vain, recordings, out)
     target: Folder | Stdout = Stdout(formats[0], sys.stdout, labelled=len(recordings) > 1)
     if out:
-        target = Folder(out, formats, f"{recogniser.digest} {channels}", force)
+        target = Folder(
+            out, formats, f"{recogniser.digest} {channels}{'' if case is CaseName.AS_IS else f' {case}'}", force
+        )
     report = transcribe(
         recogniser,
         recordings,
@@ -161,9 +176,14 @@ def transcribe(
         mode=channels.value,
         pipe=cast(io.BufferedIOBase, sys.stdin.buffer),
         rate=rate,
+        case=case.value,
         quiet=out is None and sys.stdout.isatty(),
     )
     if report.recordings or report.skipped:
+        for each in report.files if len(report.files) > 1 else ():
+            if each.audio_seconds:
+                factor = each.wall_seconds / each.audio_seconds
+                log.info(f"{each.name}: {each.audio_seconds:.1f} s of audio, real-time factor {factor:.4f}")
         log.info(_summary(report))
     if failed := [*vain, *report.failures]:
         names = ", ".join(str(error.where) for error in failed[:LISTED])

@@ -1,8 +1,8 @@
 """Words as captions that can be read: SubRip (SRT) and WebVTT.
 
-At most two lines of 42 characters and 7 seconds on the screen, at least 1 second where the next caption leaves it, as on
-television. A caption ends at a pause, or where it is full. Lines end between words; in scripts without blanks (Chinese, Thai)
-between any two characters, and a word longer than a line is parted.
+At most two lines of 42 characters (16 full-width ones) and 7 seconds on the screen, at least 1 second where the next caption
+leaves it, as on television. A caption ends at a pause, or where it is full. Lines end between words; in scripts without blanks
+(Chinese, Thai) between any two characters, and a word longer than a line is parted.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sewcli.alignment.writers import Span
-from sewcli.transcription.units import units
+from sewcli.transcription.units import text_width, units
 
-WIDTH, LINES = 42, 2  # characters of a line, lines of a caption
+WIDTH, LINES = 42, 2  # columns of a line, lines of a caption
 LONGEST, SHORTEST = 7.0, 1.0  # seconds
 PAUSE = 0.7  # seconds between words that end a caption once it holds a line
 AFTER = 0.3  # seconds that a caption stays when its last word is said
@@ -89,7 +89,7 @@ def _lines(pieces: Sequence[_Piece]) -> list[str]:
     lines: list[str] = []
     for piece in pieces:
         between = "" if piece.follows else " "
-        if lines and len(lines[-1]) + len(between) + len(piece.span.text) <= WIDTH:
+        if lines and text_width(lines[-1] + between + piece.span.text) <= WIDTH:
             lines[-1] += between + piece.span.text
         else:
             lines.append(piece.span.text)

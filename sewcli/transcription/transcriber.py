@@ -36,6 +36,7 @@ from sewcli.lm.bias import NO_BIAS, Bias
 from sewcli.lm.files import LanguageModelFiles, check_model, model_name, resolve
 from sewcli.runtimes.recogniser import AUTO, Recogniser, RuntimeOptions
 from sewcli.text.tokens import Vocabulary
+from sewcli.transcription.case import Case, caser
 from sewcli.transcription.inputs import Recording
 from sewcli.transcription.output import Folder, Stdout, TranscriptWriter
 from sewcli.transcription.segments import LONGEST, Segment, Segmenter
@@ -154,6 +155,15 @@ class Listener:
                 yield line
 
 
+@dataclass(frozen=True)
+class FileTime:
+    """Seconds of a recording, and that it took."""
+
+    name: str
+    audio_seconds: float
+    wall_seconds: float
+
+
 @dataclass
 class Report:
     """What a run did."""
@@ -164,6 +174,7 @@ class Report:
     audio_seconds: float = 0.0
     wall_seconds: float = 0.0
     failures: list[SewError] = field(default_factory=list)
+    files: list[FileTime] = field(default_factory=list)
 
 
 def transcribe(
@@ -175,6 +186,7 @@ def transcribe(
     window: float | None = None,
     pipe: io.BufferedIOBase | None = None,
     rate: int = SAMPLE_RATE,
+    case: Case = "as-is",
     quiet: bool = False,
 ) -> Report:
     """Transcribe recordings one after the other; one that cannot be read is told and passed over.
@@ -187,12 +199,13 @@ def transcribe(
         window: seconds of audio that the model hears at a time; None: 24, and 10 of a pipe.
         pipe: what `-` reads.
         rate: Hz of raw samples in the pipe.
+        case: of the transcripts.
         quiet: no progress bar.
 
     Raises:
         UsageError: a transcript cannot be written.
     """
-    report, began = Report(), time.perf_counter()
+    report, began, in_case = Report(), time.perf_counter(), caser(case, recogniser.vocabulary)
     lengths = {recording.source: _seconds(recording) for recording in recordings}
     total = None if None in lengths.values() else round(sum(filter(None, lengths.values())))
     with _bar("transcribe (seconds of audio)", total, quiet) as bar:
@@ -212,7 +225,7 @@ def transcribe(
                 open_stream(recording.source, mode=mode, pipe=pipe, rate=rate, is_stopped=is_interrupted) as stream,
                 target.writer(recording, stream.channels if mode == "split" else None) as writer,
             ):
-                _write_down(recogniser, recording, stream, writer, layout, report, bar, is_interrupted)
+                _write_down(recogniser, recording, stream, writer, layout, report, bar, is_interrupted, in_case)
             report.recordings += 1
 
         for recording in recordings:
@@ -244,6 +257,7 @@ def _write_down(
     report: Report,
     bar: log.Meter,
     is_interrupted: Callable[[], bool],
+    in_case: Callable[[Line], Line],
 ) -> None:
     """One recording, from its first block to the end of its transcripts."""
     name, began, before = name_of(recording.source), time.perf_counter(), report.audio_seconds
@@ -254,7 +268,7 @@ def _write_down(
     def put(number: int, lines: Iterator[Line]) -> None:
         for line in lines:
             report.words += len(line.words)
-            writer.line(number, line)
+            writer.line(number, in_case(line))
 
     for block in stream.blocks:
         for number, listener in enumerate(listeners):
@@ -270,6 +284,7 @@ def _write_down(
         put(number, listener.close())
     writer.close(seconds)
     bar.advance(round(seconds) - shown)
+    report.files.append(FileTime(name, seconds, time.perf_counter() - began))
 
 
 def _language_model(lm: str, lexicon: Path | None, vocabulary: Vocabulary) -> LanguageModelFiles:

@@ -12,23 +12,26 @@ from itertools import accumulate, pairwise
 from sewcli.alignment.writers import Span
 from sewcli.text.spacing import in_unspaced_script
 
+WIDE = 42 / 16  # columns of a full-width character: subtitles have 42 letters a line, or 16 Chinese characters
+JOINERS = "\u200c\u200d"
+VIRAMA = 9  # its combining class in Unicode: in Hindi, Khmer and others
+
 
 def units(word: Span, width: int) -> list[Span]:
-    """A word as pieces of at most `width` characters.
+    """A word as pieces at most `width` columns wide.
 
     Characters of a script without blanks stand alone, each with the marks that combine with it; anything else stays together,
     unless it is longer.
     """
     pieces: list[str] = []
     alone = True
-    for character in word.text:
-        own = in_unspaced_script(character)
-        marks = bool(pieces) and unicodedata.category(character).startswith("M")
-        if marks or (pieces and not own and not alone and len(pieces[-1]) < width):
-            pieces[-1] += character
+    for cluster in _clusters(word.text):
+        own = in_unspaced_script(cluster[0])
+        if pieces and not own and not alone and text_width(pieces[-1] + cluster) <= width:
+            pieces[-1] += cluster
         else:
-            pieces.append(character)
-        alone = own or (marks and alone)
+            pieces.append(cluster)
+        alone = own
     if len(pieces) == 1:
         return [word]
     edges = [0, *accumulate(map(len, pieces))]
@@ -36,6 +39,32 @@ def units(word: Span, width: int) -> list[Span]:
         Span(piece, *_times(word, begin, end), word.confidence)
         for piece, (begin, end) in zip(pieces, pairwise(edges), strict=True)
     ]
+
+
+def text_width(text: str) -> float:
+    """How wide a text is at most, in columns: WIDE of full-width characters, 1 of others, also of marks."""
+    return len(text) if text.isascii() else sum(WIDE if unicodedata.east_asian_width(c) in "WF" else 1.0 for c in text)
+
+
+def _clusters(text: str) -> list[str]:
+    """Characters, each with what is written on it or is one sign with it."""
+    found: list[str] = []
+    for character in text:
+        if found and (_continues(character) or _joins(found[-1][-1])):
+            found[-1] += character
+        else:
+            found.append(character)
+    return found
+
+
+def _continues(character: str) -> bool:
+    """Whether it is written on the character before it: a mark, a joiner."""
+    return unicodedata.category(character)[0] == "M" or character in JOINERS
+
+
+def _joins(character: str) -> bool:
+    """Whether what follows is one sign with it, as after a virama."""
+    return character == "\u200d" or unicodedata.combining(character) == VIRAMA
 
 
 def _times(word: Span, begin: int, end: int) -> tuple[float, float]:
