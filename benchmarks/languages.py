@@ -30,6 +30,9 @@ PREP = {  # what is typed after `sew prep`, in the folder of the recordings
     "hi": ("commonvoice", "."),
     "zh": ("subtitles", "train", "dev", "test"),
 }
+WORDS = ("--lm", "4gram"), ("--order", "4")  # how to decode with it, and how to make it
+LETTERS = ("--lm", "6gram-letter", "--lexicon-free"), ("--order", "6", "--unit", "letter")  # where blanks part no words
+LMS = {"fr": WORDS, "ka": WORDS, "hi": WORDS, "zh": LETTERS}
 SETTINGS = (  # of a micro model on one core; the recipe is meant for published models on a GPU
     *("batch.seconds=24", "batch.micro_seconds=24", "optim.lr=1e-3", "extractor_gradient=1", "freeze_updates=0"),
     *("valid_from=0", "valid_every=300", "time_mask.probability=0.1", "channel_mask.probability=0"),
@@ -73,9 +76,10 @@ def journey(name: str, model: Path, work: Path, updates: int) -> dict[str, Any]:
     sets = [word for setting in SETTINGS for word in ("--set", setting)]
     options = ("--config", "small-data", "--updates", updates, *sets)
     sew("finetune", "finetune", "--model", model, "--data", data, "--exp", exp, *options)
-    sew("lm", "lm", "ngram", "--order", 4, "--data", data)
-    for lm in ("none", "4gram"):
-        sew("decode", "decode", "--model", exp / "model", "--data", data, "--split", "test", "--lm", lm)
+    search, estimate = LMS[name]
+    sew("lm", "lm", "ngram", *estimate, "--data", data)
+    for lm in (("--lm", "none"), search):
+        sew("decode", "decode", "--model", exp / "model", "--data", data, "--split", "test", *lm)
     splits = read_splits(data)
     vocabulary = json.loads((data / "vocab.json").read_text(encoding="utf-8"))
     return {
@@ -84,24 +88,24 @@ def journey(name: str, model: Path, work: Path, updates: int) -> dict[str, Any]:
         "symbols": sum(1 for symbol in vocabulary if not symbol.startswith("<") and symbol != "|"),
         "hours": round(sum(split["hours"] for split in splits.values()), 2),
         "set_aside": sum(split["rejected"] for split in splits.values()),
-        "rates": {lm: rates(exp, lm) for lm in ("none", "4gram")},
+        "rates": {"greedy": rates(exp, greedy=True), "lm": rates(exp, greedy=False)},
         "minutes": {step: round(value, 1) for step, value in minutes.items()},
     }
 
 
-def rates(exp: Path, lm: str) -> dict[str, float]:
+def rates(exp: Path, *, greedy: bool) -> dict[str, float]:
     """WER and CER of the test split, in percent."""
-    (folder,) = (path for path in (exp / "decode").glob("*test*") if ("greedy" in path.name) == (lm == "none"))
+    (folder,) = (path for path in (exp / "decode").glob("*test*") if ("greedy" in path.name) == greedy)
     score = read_json(folder / "score.json")
     return {key: round(100 * score[key], 2) for key in ("wer", "cer") if score.get(key) is not None}
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """The results as Markdown."""
-    lines = ["| language | input | symbols | hours | CER greedy | CER 4-gram | WER greedy | WER 4-gram | minutes |"]
+    lines = ["| language | input | symbols | hours | CER greedy | CER n-gram | WER greedy | WER n-gram | minutes |"]
     lines.append("|---|---|---:|---:|---:|---:|---:|---:|---:|")
     for row in rows:
-        greedy, lm = row["rates"]["none"], row["rates"]["4gram"]
+        greedy, lm = row["rates"]["greedy"], row["rates"]["lm"]
         cells = [row["language"], row["input"], row["symbols"], row["hours"]]
         cells += [found.get(rate, "-") for rate in ("cer", "wer") for found in (greedy, lm)]
         lines.append("| " + " | ".join(map(str, [*cells, f"{sum(row['minutes'].values()):.0f}"])) + " |")
