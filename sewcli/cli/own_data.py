@@ -15,7 +15,7 @@ import typer
 from sewcli.base.errors import UsageError
 from sewcli.base.log import info
 from sewcli.cli import options
-from sewcli.cli.prep_work import Force, Jobs, Root, Shard, Subset, report, subset_wish
+from sewcli.cli.prep_work import Force, Jobs, Root, Shard, report
 
 Out = Annotated[Path | None, typer.Option(help="Where to write.", show_default="data/NAME, by the input's name")]
 Audio = Annotated[
@@ -55,15 +55,7 @@ Rules = Annotated[
         "--text-rules",
         metavar="PRESET",
         help="What becomes of the texts: letters (no punctuation, one case, digits in words), keep-case, keep-punctuation, "
-        "as-is, or phones (symbols between blanks).",
-    ),
-]
-Digits = Annotated[
-    str | None,
-    typer.Option(
-        metavar="words|keep|aside",
-        help="Digits: in the language's words, as they are, or their utterances set aside.",
-        show_default="by the preset: words where the language is known, otherwise aside",
+        "as-is, or phones (symbols between blanks); letters+keep keeps digits, letters+aside sets their utterances aside.",
     ),
 ]
 Symbols = Annotated[
@@ -158,10 +150,8 @@ _OWN: dict[str, tuple[Any, Any]] = {
 _SHARED: dict[str, tuple[Any, Any]] = {
     "language": (Language, None),
     "text_rules": (Rules, "letters"),
-    "digits": (Digits, None),
     "vocabulary": (Symbols, None),
     "hold_out": (HoldOut, None),
-    "subset": (Subset, None),
     "shard": (Shard, None),
     "root": (Root, None),
     "jobs": (Jobs, None),
@@ -180,10 +170,8 @@ def prep_own(
     allow_pipes: bool = False,
     language: str | None = None,
     text_rules: str = "letters",
-    digits: str | None = None,
     vocabulary: Path | None = None,
     hold_out: list[str] | None = None,
-    subset: list[str] | None = None,
     shard: str | None = None,
     root: Path | None = None,
     jobs: int | None = None,
@@ -203,7 +191,7 @@ def prep_own(
         if not path.exists():
             raise UsageError("no-such-file", "no such file or folder", where=path)
     wishes = None if hold_out is None else [] if hold_out == ["none"] else parse_hold_out(hold_out)
-    mine, subsets = options.shard(shard) if shard else None, [subset_wish(wish) for wish in subset or []]
+    mine = options.shard(shard) if shard else None
     out = out or options.DATA.with_name(_name(inputs[0]))
     reader = import_module(f"sewcli.corpora.own.{name}")
     settings = Settings(audio, _columns(column or []), allow_pipes)
@@ -214,7 +202,6 @@ def prep_own(
         wishes=wishes,
         language=language,
         rules=text_rules,
-        digits=digits,
         vocabulary=symbols,
     )
     if mine:
@@ -225,9 +212,9 @@ def prep_own(
         candidate.language for split in splits for candidate in split.read(split.folder).candidates
     ):
         info("the language is not known: --language NAME writes it into the cuts")
-    summaries = prepare_splits(name, splits, out, subsets=subsets, jobs=jobs, force=force, root=root)
+    summaries = prepare_splits(name, splits, out, jobs=jobs, force=force, root=root)
     tell_changes(summaries)
-    write_alphabet(out, splits, symbols, phones=text_rules == PHONES)
+    write_alphabet(out, splits, symbols, phones=text_rules.startswith(PHONES))
     report(summaries, out, as_json=json)
 
 

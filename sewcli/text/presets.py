@@ -93,8 +93,14 @@ class TextRules:
             raise UsageError(
                 "no-number-words",
                 f"no number words in {repr(self.language) if self.language else 'an unknown language'}",
-                hint="--language with a code that num2words knows (fr, de, ...), or --digits keep or aside",
+                hint=f"--language with a code that num2words knows (fr, de, ...), or {self.preset}+keep or {self.preset}+aside",
             )
+
+    @classmethod
+    def parse(cls, rules: str, language: str = "") -> TextRules:
+        """`letters`, or with what becomes of digits: `letters+keep`."""
+        preset, plus, digits = rules.partition("+")
+        return cls(preset, language, digits if plus else None)
 
     @property
     def code(self) -> str:

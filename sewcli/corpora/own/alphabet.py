@@ -26,8 +26,8 @@ def chosen_symbols(file: Path | None, rules: str, language: str | None) -> Vocab
     """
     if file:
         return Vocabulary.read(file)
-    main = TextRules(rules, language or "").code.split("_", maxsplit=1)[0]
-    return Vocabulary.letters() if rules == LETTERS and main == ENGLISH else None
+    main = TextRules.parse(rules, language or "").code.split("_", maxsplit=1)[0]
+    return Vocabulary.letters() if rules.startswith(LETTERS) and main == ENGLISH else None
 
 
 def write_alphabet(out: Path, splits: Sequence[Split], given: Vocabulary | None, *, phones: bool) -> Vocabulary:
@@ -105,4 +105,6 @@ def tell_changes(summaries: Splits) -> None:
     if reasons:
         info("set aside: " + ", ".join(f"{count:,} {name}" for name, count in reasons.most_common(SHOWN)))
     if reasons["digits"]:
-        info("digits are written in words where the language has them here (--language); --digits keep leaves them")
+        info(
+            "digits are written in words where the language has them here (--language); --text-rules letters+keep leaves them"
+        )

@@ -27,7 +27,6 @@ def find_splits(
     wishes: Sequence[HoldOut] | None = None,
     language: str | None = None,
     rules: str = AS_IS,
-    digits: str | None = None,
     vocabulary: Vocabulary | None = None,
 ) -> list[Split]:
     """The splits of somebody's own data.
@@ -37,7 +36,7 @@ def find_splits(
         inputs: the files and folders that it reads.
         wishes: what to hold out, as `splits.assign`.
         language: what is spoken, where the data do not say.
-        rules, digits: what becomes of the texts, as `TextRules` takes it, each in its own language.
+        rules: what becomes of the texts, as `TextRules.parse` reads it, each in its own language.
         vocabulary: what texts may be written with; others are set aside.
 
     Raises:
@@ -45,7 +44,7 @@ def find_splits(
     """
     folder = inputs[0] if inputs[0].is_dir() else inputs[0].absolute().parent
     given = tuple(sorted(str(path.absolute()) for path in inputs))
-    rule_of = lru_cache(lambda spoken: TextRules(rules, spoken, digits))
+    rule_of = lru_cache(lambda spoken: TextRules.parse(rules, spoken))
     rule_of(language or "")
     rows: list[Row] = []
     refused: list[Refused] = []

@@ -65,7 +65,7 @@ def test_given_symbols_and_digraphs(tmp_path: Path, sew_here) -> None:
     (tmp_path / "symbols.txt").write_text("\n".join(["ou", *"abcdefghijlmnopqrstuvçéù'"]), encoding="utf-8")
     done = sew_here(
         "prep", "table", table(tmp_path / "in", "fr"), "--language", "fr", "--vocabulary", tmp_path / "symbols.txt",
-        "--out", tmp_path / "out", "--digits", "aside", "--hold-out", "none",
+        "--out", tmp_path / "out", "--text-rules", "letters+aside", "--hold-out", "none",
     )  # fmt: skip
     assert done.returncode == 4, done.stderr
     assert sorted(texts(tmp_path / "out").values()) == ["c'est l'été", "où ça"]
@@ -74,7 +74,7 @@ def test_given_symbols_and_digraphs(tmp_path: Path, sew_here) -> None:
 
 @pytest.mark.parametrize(
     ("option", "value", "message"),
-    [("--text-rules", "leters", "did you mean 'letters'"), ("--digits", "spell", "words, keep, aside")],
+    [("--text-rules", "leters", "did you mean 'letters'"), ("--text-rules", "letters+spell", "words, keep, aside")],
 )
 def test_unknown_rules_are_refused(option: str, value: str, message: str, tmp_path: Path, sew_here) -> None:
     done = sew_here("prep", "table", table(tmp_path / "in", "fr"), option, value, "--out", tmp_path / "out")
