@@ -37,11 +37,13 @@ def hold(folder: Path, *, busy: str, hint: str, shared: bool = False) -> None:
     if path in _HELD:
         return
     descriptor = _open(path)
+    until = time.monotonic() + GRACE
     try:
-        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise UsageError("folder-locked", busy, where=folder, hint=hint) from None
+        while not _lock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX):
+            if time.monotonic() > until:
+                os.close(descriptor)
+                raise UsageError("folder-locked", busy, where=folder, hint=hint)
+            time.sleep(0.05)
     except OSError as error:  # some network file systems have no locks
         log.warn(f"{path}: no lock to be had ({error.strerror}); do not run two processes in one folder")
     _HELD[path] = descriptor
@@ -110,6 +112,15 @@ def _take(path: Path, busy: str, hint: str, wait: bool) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def _lock(descriptor: int, kind: int) -> bool:
+    """Whether the lock is this process's now."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _open(path: Path) -> int:
