@@ -35,6 +35,7 @@ from sewcli.text.tokens import Vocabulary
 STEP = 320  # samples a frame
 FIRST = 680  # sample in the middle of the first frame: two convolutions of three over windows of 25 ms, 10 ms apart
 SEED = 1
+BLANK = Vocabulary.letters().blank
 SILENCE = 0
 ROUNDS = 14  # of aligning and estimating
 QUIET = 0.15  # share of the frames that are silence at first
@@ -87,7 +88,7 @@ def main() -> None:
     model = CTCModel(config.model_copy(update=changed), len(vocabulary))
     learn(model, learned, len(vocabulary), given.updates, given.lr, began)
     with torch.no_grad():  # a last frame without a partner has no state, only the bias: it shall be blank, as ties are
-        model.head.bias[Vocabulary.blank] = model.head.bias.max()
+        model.head.bias[BLANK] = model.head.bias.max()
     save_ctc(model, vocabulary, given.out)
     (given.out / NAMES).write_text("".join(f"{said.name}\n" for said in learned))
     shifts = range(0, 2 * STEP, STEP // 4)
@@ -181,7 +182,7 @@ def marks(said: Said, vocabulary: Vocabulary) -> np.ndarray:
         label = vocabulary.boundary if states[state] == SILENCE else int(states[state])
         begin, end = begins[state], min(begins[state + 1], begins[state] + 6 * STEP)
         if wanted and wanted[-1][0] == label:
-            wanted.append((Vocabulary.blank, begin))
+            wanted.append((BLANK, begin))
         wanted.append((label, (begin + end - STEP) / 2))
     labels, middles = (np.array(column) for column in zip(*wanted, strict=True))
     middles = spread(middles, FIRST, len(said.wave) - FIRST - APART)
@@ -212,7 +213,7 @@ def shares(found: np.ndarray, start: int, frames: int, size: int) -> Tensor:
     """How much of each frame every label has (T, V), of a wave that is cut off before the sample `start`."""
     first = (start + FIRST - STEP // 2) // GRAIN
     places = first + np.arange(frames * (STEP // GRAIN))
-    labels = np.where(places < len(found), found[np.minimum(places, len(found) - 1)], Vocabulary.blank)
+    labels = np.where(places < len(found), found[np.minimum(places, len(found) - 1)], BLANK)
     return functional.one_hot(torch.from_numpy(labels), size).float().view(frames, -1, size).mean(dim=1)
 
 

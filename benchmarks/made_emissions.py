@@ -48,6 +48,7 @@ EASE, HARDNESS, SPREAD = (
 MISSED, LOST = 6.5, 5.6  # nats from what is said to the blank, likewise
 HEARD = 0.012  # share of the blank frames where a symbol that nobody said may be heard
 SEED = 1
+BLANK = Vocabulary.letters().blank
 
 
 def main() -> None:
@@ -116,7 +117,7 @@ class Recogniser:
         hard *= self._hardness
         top = SURE + 0.5
         spike[:, index] = top
-        spike[:, Vocabulary.blank] = top - rng.normal(MISSED - LOST * hard, SPREAD)
+        spike[:, BLANK] = top - rng.normal(MISSED - LOST * hard, SPREAD)
         for other in rng.permutation(self._alike[index])[:3]:
             spike[:, other] = top - rng.normal(EASE - HARDNESS * hard, SPREAD)
         return frames
@@ -124,16 +125,16 @@ class Recogniser:
     def _quiet(self, rng: np.random.Generator, count: int) -> np.ndarray:
         frames = rng.normal(0.0, 1.2, (count, len(self._vocabulary)))
         frames[:, list(range(1, 4))] -= 8.0  # symbols that no text has
-        frames[:, Vocabulary.blank] = SURE + 2.0 * np.log(len(self._vocabulary) / 32) + rng.normal(0.0, 0.5, count)
+        frames[:, BLANK] = SURE + 2.0 * np.log(len(self._vocabulary) / 32) + rng.normal(0.0, 0.5, count)
         for frame in np.flatnonzero(rng.random(count) < HEARD):
-            frames[frame, rng.choice(self._heard)] = frames[frame, Vocabulary.blank] - rng.normal(2.0, SPREAD)
+            frames[frame, rng.choice(self._heard)] = frames[frame, BLANK] - rng.normal(2.0, SPREAD)
         return frames
 
     def _neighbours(self, index: int) -> list[int]:
         """Symbols of the same length that differ in one letter, and in it only as letters of one group do."""
         own, tokens = self._vocabulary.tokens[index], self._vocabulary.tokens
         if own in SPECIAL:
-            return [Vocabulary.blank] if own != "|" else []
+            return [BLANK] if own != "|" else []
         found = []
         for other in self._heard:
             if len(tokens[other]) == len(own):
