@@ -40,7 +40,7 @@ def check(
         Path | None,
         typer.Option(
             help="A vocab.json, a text file with a symbol a line, or a model folder.",
-            show_default="the model's; letters where it has none",
+            show_default="the model's, else DATA/vocab.json, else English letters",
         ),
     ] = None,
     allow: Annotated[
@@ -110,7 +110,7 @@ def check(
     listed = out or (data.parent if data.is_file() else data) / LIST
     require_splits(data, split, default_prefix="")
     _require_writable(listed)
-    labels = labels_of(model, vocab)
+    labels = labels_of(model, vocab, data)
     checked = check_corpus(data, labels, wanted=split, sample=sample, seed=seed, jobs=jobs or os.cpu_count() or 1)
     rows = [finding.row(allow or ()) for finding in checked.findings]
     write_jsonl(listed, rows)

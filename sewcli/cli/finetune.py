@@ -37,11 +37,13 @@ def finetune(
 
     Recipes by the amount of labels: 10m, 1h, 10h, 100h, 960h, 10m-stable to 100h-stable for models that
     degenerate, vox-10m to vox-960h for LARGE. Each takes the split of LibriSpeech or Libri-Light that it
-    is named by, and refuses half or twice as many hours; --set data.train names other labels. Without
-    --config all train splits are taken, at the rate and for the updates of 100 hours (sew recipes).
+    is named by, and refuses half or twice as many hours; --set data.train names other labels. small-data is
+    for ten minutes to ten hours of your own. Without --config all train splits are taken, at the rate and
+    for the updates of 100 hours (sew recipes).
 
         sew finetune --model exp/sew-d-mid/model --config 10h                        # the split 10h
         sew finetune --model exp/sew-d-mid/model --data data/mine --config 10h --set data.train=train
+        sew finetune --model facebook/wav2vec2-xls-r-300m --data data/mine --config small-data --exp exp/mine
         sew finetune --model sew-tiny --set extractor_gradient=1   # from nothing, to compare
         sew finetune --set data.train=10h*8,data/pseudo/train-960  # true labels 8 times, and those of sew pseudo-label
     """
@@ -68,7 +70,8 @@ def finetune(
     if config is None:
         log.info(
             f"no --config: {resolved.updates:,} updates at a rate of {resolved.optim.lr:g}, which the papers take for 100 "
-            "hours of labels; --config 10m, 1h or 10h for less (with --set data.train=... for labels of your own)"
+            "hours of labels; --config 10m, 1h or 10h for less (with --set data.train=... for labels of your own), or "
+            "--config small-data for 10 minutes to 10 hours of your own"
         )
 
     from sewcli.training.finetune import run

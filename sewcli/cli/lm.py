@@ -48,7 +48,7 @@ def ngram(
         list[Path] | None,
         typer.Argument(
             metavar="[TEXT]...",
-            help="Text files, a sentence a line, .gz too.",
+            help="Text files, a sentence a line, .gz too, in place of the transcripts.",
             show_default="the training transcripts, DATA/text_train*.txt, and DATA/lm/text.txt.gz",
         ),
     ] = None,
@@ -94,9 +94,10 @@ def ngram(
     The text takes the form of the recogniser's texts: its case, NFC, plain blanks. The symbols come from
     --vocab, else from the prepared corpus, so any alphabet will do. Words that they cannot spell are
     listed, and more than a few are an error. Scripts without blanks between words and phones need
-    --unit letter.
+    --unit letter. TEXT beside one's own data takes the rules of its transcripts (--text-rules of `sew prep`).
 
         sew lm ngram --order 4
+        sew lm ngram --data data/mine data/mine/text_train.txt books.txt
         sew lm ngram --order 4 --prune 0,0,1 --memory 8 librispeech-lm-norm.txt.gz
         sew lm ngram --order 3 --data data/mini
         sew lm ngram --order 6 --unit letter      # DATA/lm/6gram-letter.arpa

@@ -118,8 +118,8 @@ def transcribe(
         sew transcribe talk.mp3 --model exp/sew-tiny-ft
         sew transcribe interviews/ 'calls/*.wav' --out text --format text,srt
         sew transcribe talk.mp3 --model exp/sew-d-mid-int8        # of `sew quantize`
-        sew transcribe talk.mp3 --lm lm/4gram.bin --words names.txt --boost phrases.txt
-        sew transcribe call.sph --channels split -f ctm --lm lm/4gram.bin
+        sew transcribe talk.mp3 --lm data/mine/lm/4gram.bin --words names.txt --boost phrases.txt
+        sew transcribe call.sph --channels split -f ctm --lm data/mine/lm/4gram.bin
         arecord -q -f S16_LE -r 16000 -c 1 | sew transcribe -
         ffmpeg -v error -i film.mkv -f wav - | sew transcribe - -f srt
     """

@@ -61,12 +61,15 @@ class Checked:
     seconds: float
 
 
-def labels_of(model: str, vocabulary: Path | None) -> Labels:
-    """The vocabulary and the frames of a model of the zoo (letters), a folder, a fairseq file or one of the Hub.
+def labels_of(model: str, vocabulary: Path | None, data: Path | None = None) -> Labels:
+    """The vocabulary and the frames of a model of the zoo, a folder, a fairseq file or one of the Hub.
+
+    A model without symbols of its own is held to write those beside the data, else English letters, as in fine-tuning.
 
     Args:
         model: its name or path.
         vocabulary: what to take in place of its own: a `vocab.json`, a text file with a symbol a line, or a model folder.
+        data: the prepared corpus, whose alphabet a model without one takes.
 
     Raises:
         UsageError: there is no such model or file.
@@ -87,9 +90,10 @@ def labels_of(model: str, vocabulary: Path | None) -> Labels:
     source = open_source(model) if is_model(model) else None
     config = source.config if source else lookup(model)
     own = source.vocabulary if source else None
+    beside = Vocabulary.beside(data) if data else None
     count = make_extractor(config).frames
     return Labels(
-        Vocabulary.read(vocabulary) if vocabulary else own or Vocabulary.letters(),
+        Vocabulary.read(vocabulary) if vocabulary else own or beside or Vocabulary.letters(),
         lambda samples: int(count(samples)) * config.output_upsample,
         model,
     )

@@ -26,8 +26,12 @@ FIRST = "sew prep librispeech (see --help), or give the folder that it wrote, or
 def foreign_folder(data: Path) -> UsageError:
     """Why there are no splits in a folder."""
     if not data.exists():
+        prepared = sorted(str(file.parent) for file in data.parent.glob("*/prep.json"))[:5]
         return UsageError(
-            "no-prepared-corpus", "no prepared corpus here: no such folder", where=data, hint=f"first run: {FIRST}"
+            "no-prepared-corpus",
+            "no prepared corpus here: no such folder",
+            where=data,
+            hint=f"give --data; prepared are: {', '.join(prepared)}" if prepared else f"first run: {FIRST}",
         )
     if found := next(_of_folder(data), None):
         return UsageError("foreign-data-folder", found[0], where=data, hint=found[1])

@@ -17,6 +17,7 @@ from sewcli.lm.files import FOLDER, LEXICON, lexicon_name, model_name
 from sewcli.lm.letters import spelled
 from sewcli.lm.lexicon import write_lexicon
 from sewcli.lm.ngram import SPECIAL, NgramModel, estimate, evaluate, thresholds_of
+from sewcli.lm.own_texts import ruled, rules_of
 from sewcli.lm.store import Store, half_of_the_memory
 from sewcli.lm.symbols import symbols_for
 from sewcli.lm.texts import all_sentences, default_texts, in_form, sentences
@@ -53,7 +54,8 @@ def build_ngram(
         memory: bytes that the counts may take; what is more goes to files beside the model. None: half of the machine's.
         letters: of letters, for a search without a lexicon, and not of words.
         symbols: the recogniser's: a vocabulary file, a model or an experiment; None means `data/vocab.json`, and where there
-            is none the English letters. The texts are brought into their form (`text.form.TextForm`).
+            is none the English letters. The texts are brought into their form (`text.form.TextForm`); with None, `texts`
+            also take the rules of the data's transcripts (`own_texts`).
 
     Returns:
         Counts, discounts, sizes, and the perplexity and unknown words of each dev text.
@@ -91,6 +93,8 @@ def build_ngram(
     thresholds_of(prune, order)  # a fault of these is better named before the texts are read
     store = Store(out.absolute().parent, half_of_the_memory() if memory is None else memory)
     texts_read = all_sentences(sources)  # once: they may come through pipes
+    if texts and symbols is None and (rules := rules_of(data)):
+        texts_read = ruled(texts_read, rules)
     sample = list(itertools.islice(texts_read, SAMPLE))
     _require_words(sample, sources[0], alphabet, letters=letters)
     model = estimate(units(itertools.chain(sample, texts_read)), order, limit, prune=prune, store=store)

@@ -151,6 +151,8 @@ def _missing(lm: str, given: Path, folder: Path) -> UsageError:
         return UsageError(
             "lm-not-found", "no such language model", where=lm, hint="give a .bin, .arpa or .arpa.gz file, or a name"
         )
+    if elsewhere := sorted(path for ending in ENDINGS for path in folder.parent.glob(f"data/*/{FOLDER}/{lm}{ending}")):
+        return UsageError("lm-not-found", f"no language model {lm!r} here", where=folder, hint=f"--lm {elsewhere[0]}")
     number = re.fullmatch(r"(\d+)-?gram", lm)
     command = f"sew lm ngram --order {number[1]}" if number else "sew lm ngram --order 4"
     there = f" (there are: {', '.join(known)})" if known else ""

@@ -24,8 +24,8 @@ def symbols_for(data: Path, given: Path | None) -> tuple[Vocabulary, str]:
         DataError: it cannot be read.
     """
     if given is None:
-        own = data / FILE
-        return (Vocabulary.read(own), str(own)) if own.is_file() else (Vocabulary.letters(), ENGLISH)
+        own = Vocabulary.beside(data)
+        return (own, str(data / FILE)) if own else (Vocabulary.letters(), ENGLISH)
     places = (given / MODEL, given) if given.is_dir() else (given,)
     found = next((place for place in places if place.is_file() or (place / FILE).is_file()), None)
     if found is None:

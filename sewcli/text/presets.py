@@ -113,6 +113,12 @@ class TextRules:
         """For `prep.json`: all that decides what becomes of a text."""
         return " ".join(filter(None, (self.preset, self.code, self._digits)))
 
+    @classmethod
+    def named(cls, name: str) -> TextRules:
+        """The rules of a `name`."""
+        preset, *language, digits = name.split(" ")
+        return cls(preset, " ".join(language), digits)
+
     @property
     def _digits(self) -> str:
         if self.preset in (AS_IS, PHONES, KEEP_PUNCTUATION):

@@ -107,6 +107,12 @@ class Vocabulary:
         except DataError as error:
             raise DataError(error.code, error.what, where=path) from None
 
+    @classmethod
+    def beside(cls, data: str | Path) -> Vocabulary | None:
+        """The alphabet that `sew prep` wrote beside the cuts of one's own data; None where there is none."""
+        file = Path(data) / FILE
+        return cls.read(file) if file.is_file() else None
+
     def save(self, folder: str | Path) -> None:
         """Write `vocab.json` and `tokenizer_config.json`."""
         write_symbols(Path(folder), Symbols(self.tokens, self.roles))

@@ -27,7 +27,6 @@ from sewcli.models.folder import load_ctc, load_encoder, open_source
 from sewcli.models.source import is_model
 from sewcli.models.zoo import lookup, overridden
 from sewcli.text.agreement import case_note
-from sewcli.text.tokenizer_files import SYMBOLS
 from sewcli.text.tokens import Vocabulary, frames_needed
 from sewcli.training.amounts import require_hours, training_splits
 from sewcli.training.config import FinetuneConfig, RecogniserConfig, RunConfig
@@ -205,13 +204,7 @@ def chosen_vocabulary(config: FinetuneConfig) -> Vocabulary:
     if config.vocabulary:
         return Vocabulary.read(config.vocabulary)
     own = open_source(config.model).vocabulary if is_model(config.model) and not config.new_head else None
-    return own or beside_data(config.data.dir) or Vocabulary.letters()
-
-
-def beside_data(data: str | Path) -> Vocabulary | None:
-    """The alphabet that `sew prep` wrote beside the cuts of a corpus of one's own."""
-    file = Path(data) / SYMBOLS
-    return Vocabulary.read(file) if file.is_file() else None
+    return own or Vocabulary.beside(config.data.dir) or Vocabulary.letters()
 
 
 def validation_splits(config: RunConfig) -> list[Part]:

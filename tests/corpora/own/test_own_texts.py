@@ -79,3 +79,36 @@ def test_given_symbols_and_digraphs(tmp_path: Path, sew_here) -> None:
 def test_unknown_rules_are_refused(option: str, value: str, message: str, tmp_path: Path, sew_here) -> None:
     done = sew_here("prep", "table", table(tmp_path / "in", "fr"), option, value, "--out", tmp_path / "out")
     assert done.returncode == 2 and message in done.stderr and not (tmp_path / "out").exists()
+
+
+def test_the_alphabet_beside_the_data_is_that_of_sew_check(tmp_path: Path, sew_here) -> None:
+    out = tmp_path / "data" / "fr"
+    assert sew_here("prep", "table", table(tmp_path / "in", "fr"), "--language", "fr", "--out", out).returncode == 4
+    done = sew_here("check", out, "--split", "train")
+    assert done.returncode == 0, done.stderr
+    assert '"vocabulary"' not in (out / "check.jsonl").read_text()
+    Vocabulary.letters().save(tmp_path / "letters")
+    english = sew_here("check", out, "--split", "train", "--vocab", tmp_path / "letters")
+    assert english.returncode == 3 and '"vocabulary"' in (out / "check.jsonl").read_text()
+
+
+def test_a_corpus_or_a_language_model_that_is_not_here_is_looked_for_beside(
+    tmp_path: Path, sew_here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = sew_here("prep", "table", table(tmp_path / "in", "fr"), "--language", "fr", "--out", "data/fr")
+    assert done.returncode == 4, done.stderr
+    missing = sew_here("check")
+    assert missing.returncode == 2 and "prepared are: data/fr" in missing.stderr
+
+
+def test_more_text_for_the_language_model_takes_the_rules_of_the_data(tmp_path: Path, sew_here) -> None:
+    out = tmp_path / "data"
+    assert sew_here("prep", "table", table(tmp_path / "in", "fr"), "--language", "fr", "--out", out).returncode == 4
+    books = tmp_path / "books.txt"
+    books.write_text("C’est où, la télé ?\nIl y a 3 lits !\n50 % de la salle…\n", encoding="utf-8")
+    done = sew_here("lm", "ngram", "--data", out, "--order", "2", out / "text_train.txt", books)
+    assert done.returncode == 0, done.stderr
+    assert "text rules of the data (letters fr words): 2 sentences changed, 1 left out" in done.stderr
+    words = {line.split("\t")[0] for line in (out / "lm" / "lexicon.txt").read_text(encoding="utf-8").splitlines()}
+    assert {"télé", "où"} <= words and not any(set(word) & set(",?!3%…") for word in words)
