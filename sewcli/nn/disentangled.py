@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from sewcli.nn.attention import HeadProjections, join_heads, split_heads
+from sewcli.nn.buckets import rows_of_offsets
 
 WHOLE_UP_TO = 512  # frames whose scores are computed in one piece
 BLOCK = 128  # frames a side of a tile beyond that
@@ -133,18 +135,9 @@ def offset_buckets(reach: int, buckets: int, max_positions: int, device: torch.d
         (index, low, high): the rows used are table[low:high]; index (2 reach + 1,) points into these.
     """
     with torch.inference_mode(False):  # a cached tensor must also serve a later backward pass
-        offsets = torch.arange(reach, -reach - 1, -1)
-        rows = (bucket(offsets, buckets, max_positions) + buckets).clamp(0, 2 * buckets - 1)
+        rows = torch.from_numpy(rows_of_offsets(np.arange(reach, -reach - 1, -1), buckets, max_positions))
         low, high = int(rows[-1]), int(rows[0]) + 1
         return (rows - low).to(device, non_blocking=True), low, high
-
-
-def bucket(offsets: Tensor, buckets: int, max_positions: int) -> Tensor:
-    """Signed bucket of each offset: itself up to `buckets` / 2, then logarithmic up to `max_positions`."""
-    middle = buckets // 2
-    size = offsets.double().abs()
-    far = torch.ceil((size.clamp(min=middle) / middle).log() / math.log((max_positions - 1) / middle) * (middle - 1))
-    return torch.where(size <= middle, offsets.double(), (far + middle) * offsets.sign()).long()
 
 
 def rows_of(table: Tensor, index: Tensor) -> Tensor:

@@ -8,18 +8,14 @@ the samples under it, so padding cannot touch it. Shapes: B batch, S samples, W 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.nn.extractor import Extractor
-
-TRANSFORM = 512  # samples of the Fourier transform, the next power of two above a window of 25 ms
-LOWEST = 20.0  # Hz
-FLOOR = 1e-10  # of an energy, so that digital silence has a logarithm
+from sewcli.nn.mel import FLOOR, TRANSFORM, mel_filters
 
 
 class LogMelExtractor(Extractor):
@@ -58,17 +54,6 @@ def log_mel(waves: Tensor, bands: int, window: int, step: int) -> Tensor:
         pieces = pieces - pieces.mean(2, keepdim=True)
         shape = torch.hann_window(window, periodic=False, device=waves.device)
         power = torch.fft.rfft(pieces * shape, TRANSFORM).abs().square()
-        energies: Tensor = power @ mel_filters(bands, waves.device)
+        filters = torch.from_numpy(mel_filters(bands).astype(np.float32)).to(waves.device)
+        energies: Tensor = power @ filters
         return energies.clamp(min=FLOOR).log()
-
-
-@lru_cache(maxsize=8)
-def mel_filters(bands: int, device: torch.device) -> Tensor:
-    """(frequencies, bands), triangles that are evenly spaced on the mel scale."""
-    with torch.inference_mode(False), torch.device("cpu"):
-        from torchaudio.functional import melscale_fbanks  # half a second that models of waves need not wait
-
-        filters: Tensor = melscale_fbanks(
-            TRANSFORM // 2 + 1, LOWEST, SAMPLE_RATE / 2, bands, SAMPLE_RATE, mel_scale="htk"
-        )
-        return filters.to(device)

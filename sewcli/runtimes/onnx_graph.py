@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -26,7 +27,8 @@ from sewcli.models.config import ModelConfig
 from sewcli.models.constants import hold_constants
 from sewcli.models.ctc import CTCModel
 from sewcli.nn.attention import SelfAttention, join_heads, split_heads
-from sewcli.nn.disentangled import DisentangledAttention, bucket
+from sewcli.nn.buckets import rows_of_offsets
+from sewcli.nn.disentangled import DisentangledAttention
 from sewcli.nn.extractor import Extractor, WaveExtractor
 from sewcli.nn.norms import TimeNorm, frame_mask, unit_variance
 from sewcli.text.tokens import Vocabulary
@@ -195,13 +197,13 @@ class PortableDisentangled(nn.Module):
         self.heads, self.scale, self.farthest = attention.heads, attention.scale, attention.max_positions
         self.query, self.key, self.value = attention.query, attention.key, attention.value
         self.output = attention.output
-        offsets = torch.arange(-self.farthest, self.farthest + 1)  # beyond, all share the last bucket
-        rows = bucket(offsets, attention.buckets, attention.max_positions) + attention.buckets
+        offsets = np.arange(-self.farthest, self.farthest + 1)  # beyond, all share the last bucket
+        rows = rows_of_offsets(offsets, attention.buckets, attention.max_positions)
         with torch.no_grad():
             query, key = (
                 split_heads(linear(positions.unsqueeze(0)), self.heads)[0] for linear in (self.query, self.key)
             )
-        self.register_buffer("rows", rows.clamp(0, 2 * attention.buckets - 1))
+        self.register_buffer("rows", torch.from_numpy(rows))
         self.register_buffer("position_query", (query * self.scale).contiguous())  # (H, N, D)
         self.register_buffer("position_key", key.contiguous())
 

@@ -2,20 +2,22 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 import sewcli.nn.disentangled as module
-from sewcli.nn.disentangled import DisentangledAttention, bucket, offset_buckets, shear
+from sewcli.nn.buckets import rows_of_offsets
+from sewcli.nn.disentangled import DisentangledAttention, offset_buckets, shear
 from sewcli.runtimes.strip_attention import use_strips
 
 BUCKETS = {0: 0, 1: 1, 127: 127, 128: 128, 129: 129, 200: 169, 256: 192, 384: 229, 511: 255, 512: 256}
 
 
 def test_buckets() -> None:
-    offsets = torch.tensor(list(BUCKETS))
-    assert bucket(offsets, 256, 512).tolist() == list(BUCKETS.values())
-    assert bucket(-offsets, 256, 512).tolist() == [-value for value in BUCKETS.values()]
+    offsets = np.array(list(BUCKETS))
+    assert rows_of_offsets(offsets, 256, 512).tolist() == [min(256 + value, 511) for value in BUCKETS.values()]
+    assert rows_of_offsets(-offsets, 256, 512).tolist() == [256 - value for value in BUCKETS.values()]
 
 
 def test_far_offsets_share_the_last_rows() -> None:
@@ -53,8 +55,7 @@ def by_hand(layer: DisentangledAttention, x: torch.Tensor, positions: torch.Tens
             for i in range(x.shape[1]):
                 scores = []
                 for j in range(length):
-                    row = int(bucket(torch.tensor(i - j), layer.buckets, layer.max_positions)) + layer.buckets
-                    row = min(max(row, 0), 2 * layer.buckets - 1)
+                    row = int(rows_of_offsets(np.array(i - j), layer.buckets, layer.max_positions))
                     scores.append(
                         query[i, part] @ key[j, part]
                         + query[i, part] @ position_key[row, part]
