@@ -128,4 +128,5 @@ def _fourier(window: int) -> np.ndarray:
     """Real and imaginary parts of the spectrum of a window without its mean, as weights (2 frequencies, 1, window)."""
     angles = 2 * np.pi / TRANSFORM * np.arange(TRANSFORM // 2 + 1)[:, None] * np.arange(window)
     parts = np.concatenate([np.cos(angles), np.sin(angles)]) * np.hanning(window)
-    return (parts - parts.mean(1, keepdims=True))[:, None]
+    weights: np.ndarray = (parts - parts.mean(1, keepdims=True))[:, None]
+    return weights
