@@ -205,7 +205,7 @@ def _discounts(table: Counts, order: int, store: Store) -> tuple[float, float, f
     if t[1] and t[2] and t[3]:
         y = t[1] / (t[1] + 2 * t[2])
         found = tuple(float(i - (i + 1) * y * t[i + 1] / t[i]) for i in (1, 2, 3))
-        if all(0 <= d <= i for i, d in enumerate(found, start=1)):
+        if all(0 < d <= i for i, d in enumerate(found, start=1)):  # by 0 a context may leave nothing to the unseen
             return found[0], found[1], found[2]
     if not len(table):
         return FALLBACK

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import typer
 import typer.main
+from support.shell_blocks import BLOCK, commands
 
 from sewcli.base.errors import SewError
 from sewcli.cli.app import app
@@ -22,7 +23,6 @@ PAGES = sorted(
     path for pattern in ("*.md", "docs/*.md", "egs/*/*.md", "benchmarks/*.md") for path in ROOT.glob(pattern)
 )
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
-BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 RUNNABLE = re.compile(r"<!-- runnable -->\n```sh\n(.*?)```", re.DOTALL)
 COMMAND = re.compile(r"(?<![\w./-])sew ((?:(?:lm|prep) )?[a-z][a-z0-9_-]*)((?: [^\n`|&;#<>]*)?)")
 ROOT_COMMAND = typer.main.get_command(app)
@@ -59,7 +59,7 @@ def test_every_line_of_shell_in_a_page_can_be_run(page: Path):
 def test_runnable_blocks_run(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sew_here):
     shutil.copytree(prepared, tmp_path / "data" / "librispeech")
     monkeypatch.chdir(tmp_path)
-    lines = [words for page in PAGES for block in RUNNABLE.findall(page.read_text()) for words in _commands(block)]
+    lines = [words for page in PAGES for block in RUNNABLE.findall(page.read_text()) for words in commands(block)]
     assert len(lines) >= 5
     for words in lines:
         done = sew_here(*words[1:])
@@ -116,29 +116,9 @@ def _mentioned(text: str) -> Iterator[tuple[str, list[str]]]:
             yield verb, [word.split("=")[0] for word in words if word.startswith("--") and len(word) > 2]
 
 
-def _commands(block: str) -> Iterator[list[str]]:
-    """The simple commands of a piece of shell, in words; assignments, redirections and comments are left out."""
-    for line in re.sub(r"\\\n\s*", " ", block).splitlines():
-        lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;<>")
-        lexer.whitespace_split, lexer.commenters = True, "#"
-        words: list[str] = []
-        skip = False
-        for word in [*lexer, ";"]:
-            if word in ("<", ">", ">>", "2>"):
-                skip = True
-            elif set(word) <= set("|&;"):
-                if words:
-                    yield words
-                words = []
-            elif skip:
-                skip = False
-            elif words or not re.fullmatch(r"\w+=.*", word):
-                words.append(word)
-
-
 def _faults(block: str) -> list[str]:
     faults = []
-    for words in _commands(block):
+    for words in commands(block):
         name, *rest = words
         if name == "sew":
             faults += [f"{shlex.join(words)}: {fault}" for fault in _refused(rest)]

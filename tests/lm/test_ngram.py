@@ -200,3 +200,12 @@ def test_sorted_in_files_the_model_is_the_same_to_the_last_bit(order: int, prune
 def test_thresholds_that_fall_or_are_too_many_are_refused(prune: list[int]) -> None:
     with pytest.raises(UsageError, match="pruning thresholds"):
         estimate(sentences("small"), 3, prune=prune)
+
+
+def test_no_discount_is_zero_as_no_reader_takes_its_backoff(tmp_path: Path) -> None:
+    """4, 4 and 8 bigrams seen 1, 2 and 3 times: D_2 is 0, and a word seen twice would leave log 0 to all others."""
+    text = [[word] for times, words in ((1, "ab"), (2, "cd"), (3, "efgh")) for word in words for _ in range(times)]
+    model = estimate(text, 2)
+    assert model.discounts[1] == FALLBACK
+    write_arpa(model, tmp_path / "2gram.arpa")
+    assert all(np.isfinite(pair).all() for pair in entries(tmp_path / "2gram.arpa").values())
