@@ -13,7 +13,6 @@ from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
-import typer.core
 
 from sewcli import __version__
 from sewcli.base import log, standard
@@ -55,6 +54,7 @@ from sewcli.cli import (
     transcribe,
     tune,
 )
+from sewcli.cli.command import Group, Verb
 
 KEPT = {  # what a verb that is stopped has on disk, so that the same command goes on from there
     "prep": "what is finished of the corpus is on disk",
@@ -79,7 +79,7 @@ class ReaderGone(Exception):
     """Nobody reads our output any more (`sew models | head -1`)."""
 
 
-class Verbs(typer.core.TyperGroup):
+class Verbs(Group):
     """The verbs; tells what typer has its own answers to: a reader that has gone, Ctrl-C, values that are empty."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -120,29 +120,29 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(prep.app, name="prep", rich_help_panel="Prepare")
-app.command("check", rich_help_panel="Prepare")(check.check)
-app.command("shar", rich_help_panel="Prepare")(shar.shar)
-app.command("pretrain", rich_help_panel="Train")(pretrain.pretrain)
-app.command("finetune", rich_help_panel="Train")(finetune.finetune)
-app.command("pseudo-label", rich_help_panel="Train")(pseudo_label.pseudo_label)
-app.command("selftrain", rich_help_panel="Train")(selftrain.selftrain)
-app.command("submit", rich_help_panel="Train")(submit.submit)
+app.command("check", cls=Verb, rich_help_panel="Prepare")(check.check)
+app.command("shar", cls=Verb, rich_help_panel="Prepare")(shar.shar)
+app.command("pretrain", cls=Verb, rich_help_panel="Train")(pretrain.pretrain)
+app.command("finetune", cls=Verb, rich_help_panel="Train")(finetune.finetune)
+app.command("pseudo-label", cls=Verb, rich_help_panel="Train")(pseudo_label.pseudo_label)
+app.command("selftrain", cls=Verb, rich_help_panel="Train")(selftrain.selftrain)
+app.command("submit", cls=Verb, rich_help_panel="Train")(submit.submit)
 app.add_typer(lm.app, name="lm", rich_help_panel="Language models")
-app.command("tune", rich_help_panel="Language models")(tune.tune)
-app.command("rescore", rich_help_panel="Language models")(rescore.rescore)
-app.command("decode", rich_help_panel="Decode and score")(decode.decode)
-app.command("transcribe", rich_help_panel="Decode and score")(transcribe.transcribe)
-app.command("align", rich_help_panel="Decode and score")(align.align)
-app.command("score", rich_help_panel="Decode and score")(score.score)
-app.command("distill", rich_help_panel="Compress and deploy")(distill.distill)
-app.command("prune", rich_help_panel="Compress and deploy")(prune.prune)
-app.command("quantize", rich_help_panel="Compress and deploy")(quantize.quantize)
-app.command("import", rich_help_panel="Compress and deploy")(import_.import_model)
-app.command("export", rich_help_panel="Compress and deploy")(export.export)
-app.command("bench", rich_help_panel="Compress and deploy")(bench.bench)
-app.command("report", rich_help_panel="Inspect")(report.report)
-app.command("models", rich_help_panel="Inspect")(models.models)
-app.command("recipes", rich_help_panel="Inspect")(recipes.recipes)
+app.command("tune", cls=Verb, rich_help_panel="Language models")(tune.tune)
+app.command("rescore", cls=Verb, rich_help_panel="Language models")(rescore.rescore)
+app.command("decode", cls=Verb, rich_help_panel="Decode and score")(decode.decode)
+app.command("transcribe", cls=Verb, rich_help_panel="Decode and score")(transcribe.transcribe)
+app.command("align", cls=Verb, rich_help_panel="Decode and score")(align.align)
+app.command("score", cls=Verb, rich_help_panel="Decode and score")(score.score)
+app.command("distill", cls=Verb, rich_help_panel="Compress and deploy")(distill.distill)
+app.command("prune", cls=Verb, rich_help_panel="Compress and deploy")(prune.prune)
+app.command("quantize", cls=Verb, rich_help_panel="Compress and deploy")(quantize.quantize)
+app.command("import", cls=Verb, rich_help_panel="Compress and deploy")(import_.import_model)
+app.command("export", cls=Verb, rich_help_panel="Compress and deploy")(export.export)
+app.command("bench", cls=Verb, rich_help_panel="Compress and deploy")(bench.bench)
+app.command("report", cls=Verb, rich_help_panel="Inspect")(report.report)
+app.command("models", cls=Verb, rich_help_panel="Inspect")(models.models)
+app.command("recipes", cls=Verb, rich_help_panel="Inspect")(recipes.recipes)
 
 
 def _version(wanted: bool) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from sewcli.base.errors import UsageError
 from sewcli.cli import options, show
+from sewcli.cli.command import Group, Verb
 
 
 class Unit(StrEnum):
@@ -29,7 +30,7 @@ Vocab = Annotated[
     ),
 ]
 
-app = typer.Typer(help="Language models for `sew decode --lm`.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="Language models for `sew decode --lm`.", no_args_is_help=True)
 
 
 @app.callback()
@@ -42,7 +43,7 @@ def _lm() -> None:
     """
 
 
-@app.command("ngram")
+@app.command("ngram", cls=Verb)
 def ngram(
     texts: Annotated[
         list[Path] | None,
@@ -127,7 +128,7 @@ def ngram(
         _show(summary)
 
 
-@app.command("score")
+@app.command("score", cls=Verb)
 def score(
     model: Annotated[
         str,
@@ -179,7 +180,7 @@ def score(
             show.line(_told(fit, "words"))
 
 
-@app.command("train")
+@app.command("train", cls=Verb)
 def train(
     texts: Annotated[
         list[str] | None,
@@ -235,7 +236,7 @@ def train(
     run(resolved, exp, device)
 
 
-@app.command("official")
+@app.command("official", cls=Verb)
 def official(
     source: Annotated[
         Path | None, typer.Argument(metavar="[DIR_OR_FILE]", help="Where the published files are.", show_default=False)

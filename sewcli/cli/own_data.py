@@ -240,7 +240,7 @@ def _command(name: str, reader: Reader) -> Callable[..., None]:
 
 
 def _help(name: str, reader: Reader) -> str:
-    examples = "\n".join(f"    sew prep {name} {example}" for example in reader.examples)
+    examples = "\n".join(f"        sew prep {name} {example}" for example in reader.examples)
     return f"""{reader.title}
 
     Sound may be of any format, rate and number of channels: what is not a mono

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import typer.core
 
 from sewcli.base.errors import UsageError, nearest
 from sewcli.base.log import info
 from sewcli.cli import options, own_data
+from sewcli.cli.command import Group, Verb
 from sewcli.cli.prep_work import Force, Jobs, Out, Root, Shard, Subset, report, subset_wish
 from sewcli.corpora.places import CORPORA, recipe_of
 
@@ -145,7 +145,7 @@ def _speakers(settings: list[str]) -> dict[str, list[str]]:
     return held_out
 
 
-class Sources(typer.core.TyperGroup):
+class Sources(Group):
     """Names of corpora and forms of one's own data; an unknown one is answered with the nearest."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -195,8 +195,8 @@ def _help_of(name: str) -> str:
 
 
 for _name in CORPORA:
-    app.command(_name, help=_help_of(_name), short_help=TITLES[_name], rich_help_panel="Published corpora")(
+    app.command(_name, cls=Verb, help=_help_of(_name), short_help=TITLES[_name], rich_help_panel="Published corpora")(
         _of_corpus(_name)
     )
 for _name, (_run, _help) in own_data.commands().items():
-    app.command(_name, help=_help, rich_help_panel="Your own data")(_run)
+    app.command(_name, cls=Verb, help=_help, rich_help_panel="Your own data")(_run)

@@ -76,26 +76,6 @@ def test_help_imports_neither_torch_nor_lhotse(tmp_path: Path) -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_verbs_have_at_most_twelve_options() -> None:
-    import typer.main
-
-    from sewcli.cli.app import app
-
-    more = {
-        "decode": 19,
-        "distill": 15,
-        "pseudo-label": 13,
-        "selftrain": 13,
-        "transcribe": 15,
-        "tune": 13,
-    }  # of a search, its words and what is kept; of two models and of a table; of the form of a transcript
-    group = typer.main.get_command(app)
-    for name, command in group.commands.items():
-        for leaf in getattr(command, "commands", {name: command}).values():
-            options = [p for p in leaf.params if p.param_type_name == "option" and p.name != "help"]
-            assert len(options) <= more.get(name, 12), (name, leaf.name)
-
-
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
