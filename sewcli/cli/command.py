@@ -49,7 +49,7 @@ class Verb(typer.core.TyperCommand):
 
     def make_parser(self, ctx: Any) -> Any:
         """The parser of the declared parameters, which takes them in either form."""
-        parser = super().make_parser(ctx)
+        parser: Any = super().make_parser(ctx)
         parse, declared = parser.parse_args, [name for param in self.params for name in param.opts]
         for param in self.params:
             taken = [name for name in NAMES.get(param.name or "", ()) if name not in declared]
@@ -63,7 +63,7 @@ class Verb(typer.core.TyperCommand):
             values, surplus, order = parse(args)
             return values, self._distribute(values, surplus), order
 
-        parser.parse_args = either  # type: ignore[method-assign]
+        parser.parse_args = either
         return parser
 
     def _distribute(self, values: dict[str, Any], surplus: list[str]) -> list[str]:
