@@ -79,18 +79,17 @@ def align(
     from sewcli.alignment.k2.worker import K2
     from sewcli.alignment.split import CHECKED, FAILED
     from sewcli.base.device import choose_device
-    from sewcli.cli.decode import folder_of, splits_of
 
     chosen = options.recogniser(model)
     corpus = data or options.DATA
-    names = splits_of(corpus, split)
+    names = options.splits_of(corpus, split)
     with ExitStack() as stack:
         k2 = stack.enter_context(K2()) if check else None
         done = align_corpus(
             chosen,
             corpus,
             names,
-            out=out or folder_of(chosen) / "align",
+            out=out or options.folder_of(chosen) / "align",
             forms=[f.value for f in form or list(Form)],
             device=lambda: choose_device(device),
             k2=k2,

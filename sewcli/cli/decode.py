@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -16,8 +15,6 @@ from sewcli.cli import options
 from sewcli.cli.score import show_scores
 from sewcli.decoding.best_path import BEST_PATHS, language_model
 from sewcli.decoding.weights import DEFAULT, find_weights
-
-PREFERRED = "test-clean"
 
 
 class SearchName(StrEnum):
@@ -110,7 +107,7 @@ def decode(
         sew decode --model exp/sew-d-mid-ft --shard 1/8           # of eight jobs
         torchrun --nproc-per-node 8 -m sewcli.cli.app decode --lm 4gram
     """
-    mine = shard_of(shard)
+    mine = options.shard_of(shard)
     if nbest and lm in BEST_PATHS and not lexicon_free:
         raise UsageError(
             "options-conflict", f"--lm {lm} finds one text only, not {nbest}", hint="sew decode --lm 4gram --nbest 100"
@@ -146,8 +143,8 @@ def decode(
     done = decode(
         chosen,
         corpus,
-        splits_of(corpus, split),
-        out=out or folder_of(chosen) / "decode",
+        options.splits_of(corpus, split),
+        out=out or options.folder_of(chosen) / "decode",
         device=partial(choose_device, device),
         lm=language_model(lm),
         options=BeamOptions(
@@ -175,39 +172,3 @@ def decode(
             where=", ".join(str(d.folder / FAILED) for d in failed),
             hint="correct the audio named there and prepare the corpus again, or go on without it",
         )
-
-
-def shard_of(given: str | None) -> tuple[int, int]:
-    """What `--shard` says, or the rank's share under torchrun.
-
-    Raises:
-        UsageError: both, or not of the form I/N.
-    """
-    if given is None:
-        return dist.rank() + 1, dist.world_size()
-    if dist.world_size() > 1:
-        raise UsageError(
-            "options-conflict",
-            "--shard within torchrun, where each process takes a shard by itself",
-            hint="leave it out",
-        )
-    return options.shard(given)
-
-
-def splits_of(data: Path, wanted: Sequence[str] | None) -> list[str]:
-    """The splits `wanted`, or test-clean, or every test*, or else every dev*."""
-    from sewcli.data.utterances import require_splits, splits
-
-    if wanted or PREFERRED in (found := splits(data)):
-        return list(dict.fromkeys(require_splits(data, wanted or [PREFERRED], default_prefix="test")))
-    prefix = "test" if any(name.startswith("test") for name in found) else "dev"
-    return require_splits(data, None, default_prefix=prefix)
-
-
-def folder_of(model: Path) -> Path:
-    """`exp/NAME` of `exp/NAME/model`; a model from elsewhere gets an experiment folder of its own."""
-    if model.name == "model":
-        return model.parent
-    if not model.name:
-        raise UsageError("name-needed", "give the folder of the model by its name", where=model)
-    return options.EXPERIMENTS / (model.stem if model.is_file() else model.name)

@@ -10,7 +10,6 @@ import typer
 
 from sewcli.base.errors import UsageError
 from sewcli.cli import options, show
-from sewcli.cli.decode import folder_of, splits_of
 from sewcli.cli.options import given
 
 
@@ -100,7 +99,9 @@ def distill(
     corpus = Path(resolved.data.dir)
     name = f"{_name(chosen)}-distill" + (f"-{_name(Path(start))}" if student else "")
     name += "" if resolved.init == "alternate" or new else f"-{resolved.init}"
-    decoding = Decoding(corpus, splits_of(corpus, split), language_model(lm), lambda m: folder_of(m) / "decode")
+    decoding = Decoding(
+        corpus, options.splits_of(corpus, split), language_model(lm), lambda m: options.folder_of(m) / "decode"
+    )
     others = {_name(options.recogniser(path)): options.recogniser(path) for path in beside or []}
     done = sweep(resolved, depths, exp or options.EXPERIMENTS / name, device, decoding, others, dry=dry_run)
     show.text("".join(done.dry_runs))

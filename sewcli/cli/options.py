@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sewcli.base import log
+from sewcli.base import dist, log
 from sewcli.base.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on st
 
 DATA = Path("data/librispeech")
 EXPERIMENTS = Path("exp")
+PREFERRED = "test-clean"
 
 
 def recogniser(given: str | Path | None) -> Path:
@@ -189,3 +191,39 @@ def shard(text: str) -> tuple[int, int]:
             hint=hint,
         )
     return int(index), int(count)
+
+
+def shard_of(given: str | None) -> tuple[int, int]:
+    """What `--shard` says, or the rank's share under torchrun.
+
+    Raises:
+        UsageError: both, or not of the form I/N.
+    """
+    if given is None:
+        return dist.rank() + 1, dist.world_size()
+    if dist.world_size() > 1:
+        raise UsageError(
+            "options-conflict",
+            "--shard within torchrun, where each process takes a shard by itself",
+            hint="leave it out",
+        )
+    return shard(given)
+
+
+def splits_of(data: Path, wanted: Sequence[str] | None) -> list[str]:
+    """The splits `wanted`, or test-clean, or every test*, or else every dev*."""
+    from sewcli.data.utterances import require_splits, splits
+
+    if wanted or PREFERRED in (found := splits(data)):
+        return list(dict.fromkeys(require_splits(data, wanted or [PREFERRED], default_prefix="test")))
+    prefix = "test" if any(name.startswith("test") for name in found) else "dev"
+    return require_splits(data, None, default_prefix=prefix)
+
+
+def folder_of(model: Path) -> Path:
+    """`exp/NAME` of `exp/NAME/model`; a model from elsewhere gets an experiment folder of its own."""
+    if model.name == "model":
+        return model.parent
+    if not model.name:
+        raise UsageError("name-needed", "give the folder of the model by its name", where=model)
+    return EXPERIMENTS / (model.stem if model.is_file() else model.name)

@@ -12,7 +12,6 @@ import typer
 from sewcli.base import dist
 from sewcli.base.errors import PartialError
 from sewcli.cli import options, show
-from sewcli.cli.decode import shard_of
 
 if TYPE_CHECKING:
     from sewcli.self_training.label_config import LabelConfig
@@ -63,7 +62,7 @@ def pseudo_label(
         sew pseudo-label --split large --shard 1/64               # of 64 jobs, on any machines
         sew finetune --model exp/sew-d-mid/model --set data.train=10h*8,data/librispeech-pseudo/train-960
     """
-    mine = shard_of(shard)
+    mine = options.shard_of(shard)
 
     from sewcli.base.config import build, dump_yaml, merge, parse_sets
     from sewcli.self_training.label_config import LabelConfig

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sewcli.cli import options, show
-from sewcli.cli.decode import folder_of
 
 if TYPE_CHECKING:
     from sewcli.decoding.tune import Trial, Tuned
@@ -68,7 +67,7 @@ def tune(
     from sewcli.lm.bias import Bias
 
     names = require_splits(corpus, [split] if split else None, default_prefix="dev")
-    home = folder_of(chosen)
+    home = options.folder_of(chosen)
     tuned = tune(
         chosen,
         corpus,
