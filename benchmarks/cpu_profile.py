@@ -29,7 +29,8 @@ from sewcli.compression.quantize import quantized_graph
 from sewcli.models.flops import anatomy
 from sewcli.models.folder import load_ctc, save_ctc
 from sewcli.runtimes.inference import for_inference
-from sewcli.runtimes.openvino_folder import complete_graph, open_graph, save_openvino
+from sewcli.runtimes.openvino_export import save_openvino
+from sewcli.runtimes.openvino_folder import complete_graph, open_graph
 from sewcli.runtimes.torch_runtime import has_bf16
 from sewcli.text.tokens import Vocabulary
 

@@ -37,9 +37,10 @@ from sewcli.base.memory import keep_freed_memory
 from sewcli.bench.peaks import MemoryMark, product_peak
 from sewcli.models.folder import load_ctc, save_ctc
 from sewcli.models.zoo import lookup
+from sewcli.runtimes.graph_form import OUTPUTS
 from sewcli.runtimes.inference import for_inference
-from sewcli.runtimes.onnx_graph import OUTPUTS, save_onnx
-from sewcli.runtimes.openvino_folder import save_openvino
+from sewcli.runtimes.onnx_graph import save_onnx
+from sewcli.runtimes.openvino_export import save_openvino
 from sewcli.runtimes.torch_runtime import has_bf16
 from sewcli.text.tokens import Vocabulary
 

@@ -34,7 +34,8 @@ from sewcli.decoding.pipeline import decode
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import count, load_ctc, save_ctc
 from sewcli.runtimes.onnx_graph import write_onnx
-from sewcli.runtimes.openvino_folder import complete_graph, open_graph, save_openvino
+from sewcli.runtimes.openvino_export import save_openvino
+from sewcli.runtimes.openvino_folder import complete_graph, open_graph
 from sewcli.runtimes.openvino_runtime import GraphModel
 from sewcli.runtimes.recogniser import Runtime, RuntimeOptions
 from sewcli.runtimes.torch_runtime import TorchModel, has_bf16

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from sewcli.alignment.k2.worker import K2
 from sewcli.alignment.writers import Span
 from sewcli.base.errors import DataError
 from sewcli.base.sample_rate import SAMPLE_RATE
@@ -22,6 +21,9 @@ from sewcli.decoding.viterbi import BestPath, align, path_score, require_fit
 from sewcli.models.config import ModelConfig
 from sewcli.text.form import one_form
 from sewcli.text.tokens import Vocabulary
+
+if TYPE_CHECKING:
+    from sewcli.alignment.k2.worker import K2
 
 TOLERANCE = 1e-4  # of a score, a sum of natural logarithms
 
@@ -100,7 +102,8 @@ def forced_path(name: str, emission: np.ndarray, labels: Sequence[int], blank: i
         path = np.full(len(emission), blank, dtype=np.int64)
         found = BestPath(path, path_score(emission, path))
     else:
-        from torchaudio.functional import forced_align  # half a second that other commands need not wait
+        import torch  # seconds that other commands need not wait
+        from torchaudio.functional import forced_align
 
         scores = torch.from_numpy(np.ascontiguousarray(emission, dtype=np.float64))[None]
         paths, each = forced_align(scores, torch.tensor([list(labels)], dtype=torch.int32), blank=blank)

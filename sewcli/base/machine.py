@@ -1,12 +1,19 @@
-"""What a time was measured on."""
+"""What computes here, and what a time was measured on."""
 
 from __future__ import annotations
 
+import os
 import platform
 from pathlib import Path
 
 LISTED = Path("/proc/cpuinfo")
 DECISIVE = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
+
+
+def usual_threads() -> int:
+    """Threads that a program takes here: OMP_NUM_THREADS, or the processors that this process may use."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return int(wanted) if wanted.isdecimal() and int(wanted) else len(os.sched_getaffinity(0))
 
 
 def processor() -> str:

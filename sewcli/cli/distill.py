@@ -84,7 +84,7 @@ def distill(
     resolved = compose(DistillConfig, "distill", config, flags, sets or [])
     if print_config:
         from sewcli.base.config import dump_yaml
-        from sewcli.models.folder import open_source
+        from sewcli.models.opening import open_source
         from sewcli.training.checked import check_run
 
         show.text(dump_yaml(resolved))

@@ -37,7 +37,8 @@ def import_model(
     """
     require_new(out)
     from sewcli.base.lock import writing
-    from sewcli.models.folder import NAMED, count, load_source, open_source, save_model
+    from sewcli.models.folder import count, load_source, save_model
+    from sewcli.models.opening import NAMED, open_source
 
     source = open_source(model, trust_pickle=trust_pickle, dictionary=dictionary)
     loaded, vocabulary = load_source(source)

@@ -28,8 +28,8 @@ from sewcli.base.rng import numpy_rng
 from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.data.utterances import check_rate, read_split, require_splits, splits
 from sewcli.models.card import FAMILIES
-from sewcli.models.folder import open_source
-from sewcli.runtimes.onnx_graph import needed
+from sewcli.models.opening import open_source
+from sewcli.runtimes.graph_form import needed
 from sewcli.runtimes.openvino_folder import WEIGHTS, XML, Graph, complete_graph, graph_of, is_graph, open_graph
 from sewcli.runtimes.openvino_runtime import GraphModel
 
@@ -96,7 +96,7 @@ def quantized_graph(graph: Graph, clips: Sequence[np.ndarray]) -> Any:
     """
     nncf = _import("nncf", EXTRA)
     openvino = needed("openvino.passes")
-    network = openvino.Core().read_model(graph.folder / XML)
+    network = graph.network()
     folding = openvino.passes.Manager()
     folding.register_pass(openvino.passes.ConstantFolding())  # or the position convolution's weights are no constant
     folding.run_passes(network)

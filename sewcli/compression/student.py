@@ -14,7 +14,7 @@ from sewcli.compression.config import DistillConfig
 from sewcli.compression.layers import chosen_layers, with_layers
 from sewcli.models.config import ModelConfig
 from sewcli.models.ctc import CTCModel
-from sewcli.models.folder import open_source
+from sewcli.models.opening import open_source
 from sewcli.models.source import is_model
 from sewcli.models.zoo import lookup, overridden
 from sewcli.text.tokens import Vocabulary

@@ -26,7 +26,8 @@ from sewcli.decoding.pipeline import decode
 from sewcli.decoding.plan import plan_decoder
 from sewcli.models.config import ModelConfig
 from sewcli.models.ctc import CTCModel
-from sewcli.models.folder import count, load_ctc, open_source
+from sewcli.models.folder import count, load_ctc
+from sewcli.models.opening import open_source
 from sewcli.models.source import resolve
 from sewcli.models.sparsity import zeros
 from sewcli.runtimes.openvino_folder import is_graph, open_graph

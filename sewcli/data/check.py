@@ -76,7 +76,7 @@ def labels_of(model: str, vocabulary: Path | None, data: Path | None = None) -> 
         DataError: a file is broken.
     """
     from sewcli.models.encoder import make_extractor  # imported late: torch takes seconds
-    from sewcli.models.folder import open_source
+    from sewcli.models.opening import open_source
     from sewcli.models.source import is_model
     from sewcli.models.zoo import lookup
 

@@ -13,10 +13,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from sewcli.artifacts.decode_folder import (
     DecodedSplit,
@@ -54,6 +53,9 @@ from sewcli.models.source import resolve as resolve_model
 from sewcli.runtimes.recogniser import AUTO, Recogniser, RuntimeOptions
 from sewcli.text.agreement import TEXT, mismatches, text_facts
 from sewcli.text.tokens import Vocabulary
+
+if TYPE_CHECKING:
+    import torch
 
 
 def decode(

@@ -14,9 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from sewcli.artifacts.digest import digest
 from sewcli.artifacts.folder_names import OWNER, choose
@@ -38,6 +36,9 @@ from sewcli.lm.bias import NO_BIAS, Bias
 from sewcli.models.source import resolve as resolve_model
 from sewcli.runtimes.recogniser import Recogniser
 from sewcli.scoring.wer import word_errors
+
+if TYPE_CHECKING:
+    import torch
 
 LM_WEIGHT = Axis("lm_weight", 0.0, 5.0, 1.0, 0.125)  # the box is wav2vec 2.0's
 WORD_SCORE = Axis("word_score", -5.0, 5.0, 2.5, 0.25)

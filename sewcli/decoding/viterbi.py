@@ -1,6 +1,6 @@
 """The best CTC path: through all texts, or through one (Graves et al. 2006, sections 3.2 and 4.1, with max for sum).
 
-Plain torch, scores in float64, no other aligner's code: `forced_align` and k2 are held against this one. Through all texts
+Plain NumPy, scores in float64, no other aligner's code: `forced_align` and k2 are held against this one. Through all texts
 it searches the states that greedy decoding does not look at, and finds the same path (SEW table 11).
 Shapes: B batch, T frames, V vocabulary, L labels, N = 2 L + 1 states (a blank before, between and after the labels).
 """
@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from sewcli.base.errors import DataError
 from sewcli.text.tokens import frames_needed
@@ -109,19 +107,19 @@ def align(
     scores, frames = _padded(emissions)
     states = _states(targets, blank)
     moves, ends = _forward(scores, frames, states, blank)
-    lengths = torch.tensor([2 * len(labels) for labels in targets])
-    last = ends.gather(1, lengths[:, None])[:, 0]  # ends in the blank after the last label ...
-    before = ends.gather(1, (lengths - 1).clamp(min=0)[:, None])[:, 0]  # ... or in that label
-    state = torch.where((before >= last) & (lengths > 0), lengths - 1, lengths)
-    totals = torch.maximum(last, before)
+    lengths = np.array([2 * len(labels) for labels in targets])
+    last = _each(ends, lengths)  # ends in the blank after the last label ...
+    before = _each(ends, np.maximum(lengths - 1, 0))  # ... or in that label
+    state = np.where((before >= last) & (lengths > 0), lengths - 1, lengths)
+    totals = np.maximum(last, before)
     paths = _backward(moves, frames, states, state)
     found = []
     for index, name in enumerate(names):
-        if not np.isfinite(totals[index].item()):
+        if not np.isfinite(totals[index]):
             raise DataError(
                 "impossible-alignment", "every path through the transcript has probability zero", where=name
             )
-        found.append(BestPath(paths[index, : frames[index]].numpy(), totals[index].item()))
+        found.append(BestPath(paths[index, : frames[index]].copy(), float(totals[index])))
     return found
 
 
@@ -130,51 +128,57 @@ def path_score(emission: np.ndarray, path: np.ndarray) -> float:
     return float(emission[np.arange(len(path)), path].sum(dtype=np.float64))
 
 
-def _padded(emissions: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+def _padded(emissions: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """(B, T, V) float64 and true frames (B,)."""
-    frames = torch.tensor([len(emission) for emission in emissions])
-    scores = torch.zeros(len(emissions), max(1, int(frames.max())), emissions[0].shape[1], dtype=torch.float64)
+    frames = np.array([len(emission) for emission in emissions])
+    scores = np.zeros((len(emissions), max(1, int(frames.max())), emissions[0].shape[1]))
     for row, emission in zip(scores, emissions, strict=True):
-        row[: len(emission)] = torch.from_numpy(np.ascontiguousarray(emission))
+        row[: len(emission)] = emission
     return scores, frames
 
 
-def _states(targets: Sequence[Sequence[int]], blank: int) -> Tensor:
+def _states(targets: Sequence[Sequence[int]], blank: int) -> np.ndarray:
     """Symbol of each state (B, N); behind a shorter transcript there are blanks."""
-    states = torch.full((len(targets), 2 * max(map(len, targets)) + 1), blank)
+    states = np.full((len(targets), 2 * max(map(len, targets)) + 1), blank)
     for row, labels in zip(states, targets, strict=True):
-        row[1 : 2 * len(labels) : 2] = torch.tensor(list(labels), dtype=torch.long)
+        row[1 : 2 * len(labels) : 2] = labels
     return states
 
 
-def _forward(scores: Tensor, frames: Tensor, states: Tensor, blank: int) -> tuple[Tensor, Tensor]:
+def _forward(scores: np.ndarray, frames: np.ndarray, states: np.ndarray, blank: int) -> tuple[np.ndarray, np.ndarray]:
     """How each state was best reached (T, B, N), and the scores of the states at each last frame (B, N)."""
     batch, count = states.shape
-    impossible = torch.full((batch, 2), -torch.inf, dtype=torch.float64)
-    may_skip = torch.zeros_like(states, dtype=torch.bool)
+    impossible = np.full((batch, 2), -np.inf)
+    may_skip = np.zeros(states.shape, dtype=bool)
     may_skip[:, 2:] = (states[:, 2:] != blank) & (states[:, 2:] != states[:, :-2])  # equal neighbours need a blank
-    best = torch.full((batch, count), -torch.inf, dtype=torch.float64)
-    best[:, :2] = scores[:, 0].gather(1, states[:, :2])
-    best = torch.where((frames > 0)[:, None], best, torch.where(torch.arange(count) == 0, 0.0, -torch.inf))
-    moves = torch.zeros(scores.shape[1], batch, count, dtype=torch.uint8)
+    best = np.full((batch, count), -np.inf)
+    best[:, :2] = np.take_along_axis(scores[:, 0], states[:, :2], 1)
+    best = np.where((frames > 0)[:, None], best, np.where(np.arange(count) == 0, 0.0, -np.inf))
+    moves = np.zeros((scores.shape[1], batch, count), dtype=np.uint8)
     for frame in range(1, scores.shape[1]):
-        before = torch.cat([impossible, best], dim=1)  # column n + 2 is state n
+        before = np.concatenate([impossible, best], axis=1)  # column n + 2 is state n
         reached = best
-        for move, source in ((STEP, before[:, 1:-1]), (SKIP, before[:, :-2].where(may_skip, -torch.inf))):
+        for move, source in ((STEP, before[:, 1:-1]), (SKIP, np.where(may_skip, before[:, :-2], -np.inf))):
             better = source > reached
-            reached = source.where(better, reached)
-            moves[frame].masked_fill_(better, move)
-        reached = reached + scores[:, frame].gather(1, states)
-        best = reached.where((frame < frames)[:, None], best)
+            reached = np.where(better, source, reached)
+            moves[frame][better] = move
+        reached = reached + np.take_along_axis(scores[:, frame], states, 1)
+        best = np.where((frame < frames)[:, None], reached, best)
     return moves, best
 
 
-def _backward(moves: Tensor, frames: Tensor, states: Tensor, last: Tensor) -> Tensor:
+def _backward(moves: np.ndarray, frames: np.ndarray, states: np.ndarray, last: np.ndarray) -> np.ndarray:
     """Symbols (B, T) of the paths that end in the states `last` (B,)."""
-    paths = torch.zeros(len(states), len(moves), dtype=torch.long)
-    state = last.clone()
+    paths = np.zeros((len(states), len(moves)), dtype=np.int64)
+    state = last.copy()
     for frame in range(len(moves) - 1, -1, -1):
         inside = frame < frames
-        paths[:, frame] = states.gather(1, state[:, None])[:, 0].where(inside, states[:, 0])
-        state = state - moves[frame].gather(1, state[:, None])[:, 0].long().where(inside, torch.tensor(0))
+        paths[:, frame] = np.where(inside, _each(states, state), states[:, 0])
+        state = state - np.where(inside, _each(moves[frame], state), 0)
     return paths
+
+
+def _each(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """One value of each row, (B,)."""
+    found: np.ndarray = rows[np.arange(len(rows)), columns]
+    return found

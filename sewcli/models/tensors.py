@@ -6,18 +6,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from sewcli.base.errors import DataError
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A tensor on disk: its shape, and how to read it."""
+    """A tensor on disk: its shape, and how to read it; bf16, which NumPy has not, comes as fp32."""
 
     shape: tuple[int, ...]
-    read: Callable[[], Tensor]
+    read: Callable[[], np.ndarray]
 
 
 class Tensors:
@@ -79,18 +78,18 @@ class Tensors:
             raise DataError("tensor-shape", f"{name} has shape {shape}, where rows are due", where=self.where)
         return shape[0]
 
-    def read(self, name: str) -> Tensor:
+    def read(self, name: str) -> np.ndarray:
         """Values of a tensor."""
         return self.entries[name].read()
 
-    def require_finite(self, values: Mapping[str, Tensor]) -> None:
+    def require_finite(self, values: Mapping[str, np.ndarray]) -> None:
         """Refuse values that are NaN or infinite: a model of such ones is handed on by everything that only copies it.
 
         Raises:
             DataError: the first tensor that holds one.
         """
-        for name, tensor in values.items():
-            if not torch.isfinite(tensor).all():
+        for name, array in values.items():
+            if not np.isfinite(array).all():
                 what = f"{name} holds weights that are NaN or infinite"
                 raise DataError(
                     "nan-weights", what, where=self.where, hint="take an earlier checkpoint, or copy the model again"
@@ -101,7 +100,7 @@ class Tensors:
         if weight not in self.entries or bias not in self.entries:
             return True
         values = self.read(weight)
-        return bool(torch.equal(values, torch.eye(len(values), dtype=values.dtype)) and not self.read(bias).any())
+        return bool(np.array_equal(values, np.eye(len(values))) and not self.read(bias).any())
 
     def drop(self, names: Iterable[str]) -> None:
         """Forget tensors."""

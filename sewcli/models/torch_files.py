@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -57,6 +58,19 @@ OF_TORCH = {
 """Names that `torch.load(weights_only=True)` knows by itself, and may be asked for."""
 
 
+IN_NUMPY = (
+    torch.float64,
+    torch.float32,
+    torch.float16,
+    torch.int64,
+    torch.int32,
+    torch.int16,
+    torch.int8,
+    torch.uint8,
+    torch.bool,
+)
+
+
 def read_torch_file(path: Path, *, trust_pickle: bool = False) -> Any:
     """What `torch.save` wrote, with an `Entry` for each tensor and plain data for everything else.
 
@@ -96,6 +110,13 @@ def plain(value: Any, where: Path) -> Any:
     return _Plain(where).of(value, 0)[0]
 
 
+def _array(tensor: Tensor) -> np.ndarray:
+    """Values in memory; in fp32 where NumPy has no such type."""
+    dense = tensor.detach().cpu().contiguous()
+    array: np.ndarray = (dense if dense.dtype in IN_NUMPY else dense.float()).numpy()
+    return array
+
+
 class _Plain:
     """Converts each object once, however often it is referred to, and counts what that unfolds to."""
 
@@ -106,7 +127,7 @@ class _Plain:
 
     def of(self, value: Any, depth: int) -> tuple[Any, int]:
         if isinstance(value, Tensor):
-            return Entry(tuple(value.shape), lambda: value.detach().cpu().contiguous()), 1
+            return Entry(tuple(value.shape), lambda: _array(value)), 1
         if value is None or isinstance(value, bool | int | float | str | bytes | Entry):
             return value, 1
         if id(value) in self._done:

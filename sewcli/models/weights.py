@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import mmap
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from sewcli.base import log
@@ -14,11 +17,23 @@ from sewcli.base.files import read_json, refuse_pointer
 from sewcli.models.foreign import hint_for
 from sewcli.models.names import current_name
 from sewcli.models.tensors import Entry, Tensors
-from sewcli.models.torch_files import read_torch_file
 
 WEIGHTS = "model.safetensors"
 FILES = (WEIGHTS, f"{WEIGHTS}.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 """Where the weights of a Hugging Face folder may be, in the order in which they are looked for."""
+NUMBERS = {
+    "BOOL": "?",
+    "U8": "u1",
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "BF16": "<u2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "i1",
+}
+"""Types of safetensors that weights may have, as NumPy reads them."""
 WRAPPERS = ("module.", "_orig_mod.", "model.")
 """What DistributedDataParallel, torch.compile and trainers put before every name."""
 
@@ -57,6 +72,8 @@ def _open(path: Path, trust_pickle: bool) -> dict[str, Entry]:
     refuse_pointer(path)
     if path.suffix == ".safetensors":
         return _open_safetensors(path)
+    from sewcli.models.torch_files import read_torch_file  # PyTorch's own files need PyTorch
+
     content = read_torch_file(path, trust_pickle=trust_pickle)
     if not isinstance(content, dict) or not all(isinstance(entry, Entry) for entry in content.values()):
         inner = [
@@ -74,17 +91,33 @@ def _open(path: Path, trust_pickle: bool) -> dict[str, Entry]:
 
 
 def _open_safetensors(path: Path) -> dict[str, Entry]:
-    file: Any
     try:
-        file = safe_open(path, framework="pt")
+        with safe_open(path, framework="np"):  # which refuses what is not whole
+            pass
+        with path.open("rb") as file:
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
     except (SafetensorError, OSError, ValueError) as error:
         raise DataError(
             "safetensors-damaged", f"not a whole safetensors file ({error})", where=path, hint="copy the model again"
         ) from None
-    return {
-        name: Entry(tuple(file.get_slice(name).get_shape()), lambda name=name: file.get_tensor(name))  # type: ignore[misc]
-        for name in file.keys()  # noqa: SIM118
-    }
+    start = 8 + int.from_bytes(content[:8], "little")
+    entries = {}
+    for name, facts in json.loads(content[8:start]).items():
+        if name != "__metadata__":
+            if facts["dtype"] not in NUMBERS:
+                what = f"{name} has numbers of a type that is not read here ({facts['dtype']})"
+                raise DataError("tensor-type-unknown", what, where=path, hint="save the model in float32")
+            shape, kind, place = tuple(facts["shape"]), facts["dtype"], start + facts["data_offsets"][0]
+            entries[name] = Entry(shape, partial(_values, content, shape, kind, place))
+    return entries
+
+
+def _values(content: mmap.mmap, shape: tuple[int, ...], kind: str, place: int) -> np.ndarray:
+    """A tensor as it lies in the file, which is read when its values are looked at; bf16 as fp32."""
+    values = np.ndarray(shape, NUMBERS[kind], content, place)
+    if kind == "BF16":
+        return (values.astype(np.uint32) << 16).view(np.float32)
+    return values if values.flags.aligned else values.copy()
 
 
 def _sharded(index: Path, trust_pickle: bool) -> dict[str, Entry]:

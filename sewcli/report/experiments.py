@@ -187,7 +187,7 @@ def _add_model(exp: Experiment) -> None:
 
 def _parameters(folder: Path, architecture: str) -> int | None:
     """Counted without reading the weights; None of what is neither a recogniser nor a pre-trained model."""
-    from sewcli.models.folder import read_config
+    from sewcli.models.opening import read_config
     from sewcli.text.tokens import Vocabulary
 
     if architecture.endswith("ForCTC"):

@@ -8,9 +8,11 @@ from typing import Any
 from sewcli.base.errors import UsageError
 from sewcli.models.ctc import CTCModel
 from sewcli.models.fairseq import save_fairseq
-from sewcli.models.folder import EncoderModel, count, load_source, open_source, save_model
-from sewcli.runtimes.onnx_graph import save_onnx, shortest
-from sewcli.runtimes.openvino_folder import save_openvino
+from sewcli.models.folder import EncoderModel, count, load_source, save_model
+from sewcli.models.opening import open_source
+from sewcli.runtimes.graph_form import shortest
+from sewcli.runtimes.onnx_graph import save_onnx
+from sewcli.runtimes.openvino_export import save_openvino
 
 GRAPHS = {"onnx": save_onnx, "openvino": save_openvino}
 

@@ -1,4 +1,4 @@
-"""Recognisers as graphs for other runtimes: ONNX, and what is made from it (`openvino_folder`).
+"""Recognisers as ONNX graphs for other runtimes, traced by PyTorch.
 
 The graph takes right-padded waves (B, S) and their true lengths (B,), both of any size, and gives logits (B, T, V) and
 true frames (B,). It is the encoder's computation with every mask always applied and no decision that depends on a value
@@ -23,7 +23,6 @@ from torch.nn import functional
 
 from sewcli.base.errors import UsageError
 from sewcli.base.files import atomic_folder
-from sewcli.models.config import ModelConfig
 from sewcli.models.constants import hold_constants
 from sewcli.models.ctc import CTCModel
 from sewcli.nn.attention import SelfAttention, join_heads, split_heads
@@ -31,9 +30,9 @@ from sewcli.nn.buckets import rows_of_offsets
 from sewcli.nn.disentangled import DisentangledAttention
 from sewcli.nn.extractor import Extractor, WaveExtractor
 from sewcli.nn.norms import TimeNorm, frame_mask, unit_variance
+from sewcli.runtimes.graph_form import INPUTS, OUTPUTS, needed, shortest
 from sewcli.text.tokens import Vocabulary
 
-INPUTS, OUTPUTS = ("waves", "lengths"), ("logits", "frames")
 CLOSE = 1e-4  # of the largest logit: how far another runtime may be from the model
 OPSET = 18
 STRIP = 64  # frames of a strip of attention: whole ones, so few more than there are
@@ -277,14 +276,6 @@ def write_onnx(model: CTCModel, vocabulary: Vocabulary, path: Path) -> None:
     onnx.save(graph, path)
 
 
-def shortest(config: ModelConfig) -> int:
-    """Samples that the longest wave of a batch must have: one frame inside the context network."""
-    samples = config.squeeze
-    for kernel, stride in zip(reversed(config.extractor_kernels), reversed(config.extractor_strides), strict=True):
-        samples = (samples - 1) * stride + kernel
-    return samples
-
-
 def compare(model: CTCModel, run: Any, name: str) -> float:
     """The largest relative difference of logits over batches of several sizes, padded and not.
 
@@ -318,20 +309,6 @@ def _example(batch: int, samples: int) -> tuple[Tensor, Tensor]:
     lengths = torch.tensor([max(samples - 1_777 * row, 400) for row in range(batch)]).clamp(max=samples)
     waves = torch.randn(batch, samples, generator=generator) * 0.1
     return waves.masked_fill(~frame_mask(lengths, samples), 0.0), lengths
-
-
-def needed(package: str, extra: str = "export") -> Any:
-    """A package of an extra.
-
-    Raises:
-        UsageError: it is not installed.
-    """
-    try:
-        return __import__(package)
-    except ImportError:
-        raise UsageError(
-            "package-missing", f"the package {package} is not installed", hint=f"pip install 'sewcli[{extra}]'"
-        ) from None
 
 
 @contextmanager

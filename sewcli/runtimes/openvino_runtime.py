@@ -1,7 +1,7 @@
 """OpenVINO as the runtime: a graph that is compiled once for a CPU and takes batches of any size and length.
 
 The graph is the recogniser's own folder (`sew export --format openvino`, `sew quantize`) or made of its weights
-(`models.graphs`). Shapes: B batch, S samples, T frames, V symbols.
+(`openvino_graph`). Shapes: B batch, S samples, T frames, V symbols.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from sewcli.base.errors import DataError, UsageError
+from sewcli.base.machine import usual_threads
 from sewcli.data.loading import padded_waves
 from sewcli.runtimes.acoustic_model import AcousticModel, Emissions, Precision
-from sewcli.runtimes.onnx_graph import INPUTS, OUTPUTS, needed, shortest
+from sewcli.runtimes.graph_form import INPUTS, OUTPUTS, needed, shortest
 from sewcli.runtimes.openvino_folder import Graph
 
 CPU_SECONDS = 30.0  # more would push the attention scores out of the cache
@@ -23,10 +23,10 @@ HINTS = {"auto": "f32", "fp32": "f32", "bf16": "bf16"}
 
 
 class GraphModel(AcousticModel):
-    """A graph on the CPU, by as many threads as PyTorch takes.
+    """A graph on the CPU, by as many threads as `usual_threads` says.
 
     Args:
-        graph: its folder.
+        graph: of a folder or of weights.
         precision: of what is not in eight bits; auto is fp32.
 
     Raises:
@@ -50,7 +50,7 @@ class GraphModel(AcousticModel):
         self.config, self.symbols = graph.config, len(graph.vocabulary)
         self.numbers = graph.numbers
         self.precision = "bf16" if precision == "bf16" else "fp32"
-        self.threads = torch.get_num_threads()
+        self.threads = usual_threads()
         self._shortest = shortest(graph.config)
         options = {
             "INFERENCE_PRECISION_HINT": HINTS[precision],
@@ -60,7 +60,7 @@ class GraphModel(AcousticModel):
             "ENABLE_CPU_PINNING": False,  # processes side by side would all be tied to the same cores
         }
         try:
-            network = core.read_model(graph.folder / "model.xml")
+            network = graph.network()
             _check(network, self.symbols)
             self._compiled = core.compile_model(network, "CPU", options)
         except RuntimeError as error:
@@ -71,7 +71,7 @@ class GraphModel(AcousticModel):
 
     def start(self, waves: Sequence[np.ndarray]) -> Callable[[], Emissions]:
         """See `AcousticModel`."""
-        rows = [torch.log_softmax(torch.from_numpy(row), dim=-1).numpy() for row in self.logits(waves)]
+        rows = [log_softmax(row) for row in self.logits(waves)]
         return lambda: rows
 
     def logits(self, waves: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -92,6 +92,13 @@ class GraphModel(AcousticModel):
             "precision": self.precision,
             "threads": self.threads,
         }
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Log-probabilities (T, V) of logits (T, V)."""
+    below = logits - logits.max(axis=1, keepdims=True)
+    scores: np.ndarray = below - np.log(np.exp(below).sum(axis=1, keepdims=True))
+    return scores
 
 
 def _check(network: Any, symbols: int) -> None:

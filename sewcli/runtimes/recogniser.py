@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 from sewcli.base.errors import UsageError
-from sewcli.models.ctc import CTCModel
-from sewcli.models.folder import load_source, open_source
+from sewcli.models.opening import open_source
+from sewcli.models.source import Source
 from sewcli.runtimes.acoustic_model import AcousticModel, Precision
-from sewcli.runtimes.openvino_folder import graph_of, is_graph, open_graph
+from sewcli.runtimes.openvino_folder import graph_of_source, is_graph, open_graph
 from sewcli.runtimes.openvino_runtime import GraphModel
-from sewcli.runtimes.torch_runtime import TorchModel
 
 Runtime = Literal["auto", "torch", "openvino"]
 
@@ -72,13 +72,24 @@ class Recogniser:
         if self._model is None:
             precision = self.options.precision
             if self._graph or self.options.runtime == "openvino":
-                self._model = GraphModel(self._graph or graph_of(self.weights), precision)
+                self._model = GraphModel(self._graph or graph_of_source(self._opened()), precision)
             else:
-                assert self._source is not None
-                network, _ = load_source(self._source)
-                assert isinstance(network, CTCModel)
-                self._model = TorchModel.prepare(network, self._choose(), precision)
+                self._model = _by_torch(self._opened(), self._choose(), precision)
         return self._model
+
+    def _opened(self) -> Source:
+        assert self._source is not None
+        return self._source
+
+
+def _by_torch(source: Source, device: torch.device, precision: Precision) -> AcousticModel:
+    from sewcli.models.ctc import CTCModel  # seconds that a graph need not wait
+    from sewcli.models.folder import load_source
+    from sewcli.runtimes.torch_runtime import TorchModel
+
+    network, _ = load_source(source)
+    assert isinstance(network, CTCModel)
+    return TorchModel.prepare(network, device, precision)
 
 
 def runtime_of(model: Path, wanted: Runtime) -> Runtime:

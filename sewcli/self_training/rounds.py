@@ -28,7 +28,7 @@ from sewcli.decoding.beam import BeamOptions
 from sewcli.decoding.best_path import language_model
 from sewcli.decoding.pipeline import decode
 from sewcli.decoding.weights import find_weights
-from sewcli.models.folder import open_source
+from sewcli.models.opening import open_source
 from sewcli.models.source import is_model
 from sewcli.models.source import resolve as resolve_model
 from sewcli.models.zoo import overridden

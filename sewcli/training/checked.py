@@ -24,7 +24,7 @@ def check_run(config: RunConfig) -> None:
     if not is_model(config.model):
         overridden(lookup(config.model), config.overrides)
     elif Path(config.model).exists():
-        from sewcli.models.folder import open_source
+        from sewcli.models.opening import open_source
 
         overridden(open_source(config.model).config, config.overrides)
     if Path(config.data.dir).is_dir() or config.data.dir != DataConfig().dir:

@@ -23,7 +23,8 @@ from sewcli.data.reader import LeftOut, Reader
 from sewcli.data.utterances import Utterance, check_rate
 from sewcli.data.utterances import splits as find_splits
 from sewcli.models.ctc import CTCModel
-from sewcli.models.folder import load_ctc, load_encoder, open_source
+from sewcli.models.folder import load_ctc, load_encoder
+from sewcli.models.opening import open_source
 from sewcli.models.source import is_model
 from sewcli.models.zoo import lookup, overridden
 from sewcli.text.agreement import case_note

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from sewcli.alignment.alignment import FrameTimes
 from sewcli.artifacts.digest import digest, model_marks
@@ -42,6 +42,9 @@ from sewcli.transcription.output import Folder, Stdout, TranscriptWriter
 from sewcli.transcription.segments import LONGEST, Segment, Segmenter
 from sewcli.transcription.windows import Layout, Stitcher, Windows
 from sewcli.transcription.words import Line, SegmentDecoder
+
+if TYPE_CHECKING:
+    import torch
 
 WINDOW, LIVE_WINDOW = 24.0, 10.0  # seconds of a window: of a file, of a pipe
 LINE, LIVE_LINE = LONGEST, 10.0  # seconds of talk without a pause in a line

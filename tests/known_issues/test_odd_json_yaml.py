@@ -15,7 +15,7 @@ from sewcli.base.files import read_json, read_jsonl, read_object, write_jsonl
 from sewcli.base.sample_rate import SAMPLE_RATE
 from sewcli.data.utterances import read_utterances
 from sewcli.lm.neural import is_neural
-from sewcli.models.folder import read_config
+from sewcli.models.opening import read_config
 from sewcli.text.tokens import Vocabulary
 from sewcli.training.config import FinetuneConfig
 

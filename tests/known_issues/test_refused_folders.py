@@ -11,7 +11,8 @@ from support.refusals import refused
 from wild_folders import KINDS, build
 
 from sewcli.base.errors import DataError, SewError
-from sewcli.models.folder import load_ctc, load_encoder, open_source
+from sewcli.models.folder import load_ctc, load_encoder
+from sewcli.models.opening import open_source
 
 Sew = Callable[..., CompletedProcess[str]]
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"

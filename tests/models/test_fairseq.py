@@ -14,15 +14,8 @@ from transformers import AutoModelForCTC, SEWConfig, SEWDConfig, SEWForCTC
 from sewcli.base.errors import DataError, UsageError
 from sewcli.models.ctc import CTCModel
 from sewcli.models.fairseq import open_fairseq, parse_convolutions, save_fairseq
-from sewcli.models.folder import (
-    load_ctc,
-    load_encoder,
-    load_pretraining,
-    load_source,
-    open_source,
-    save_ctc,
-    save_model,
-)
+from sewcli.models.folder import load_ctc, load_encoder, load_pretraining, load_source, save_ctc, save_model
+from sewcli.models.opening import open_source
 from sewcli.models.pretraining import PretrainingModel
 from sewcli.models.zoo import lookup
 from sewcli.text.tokens import Vocabulary

@@ -14,7 +14,8 @@ from transformers import AutoModelForCTC, AutoProcessor, SEWForCTC
 
 from sewcli.base.errors import DataError, SewError, UsageError
 from sewcli.models.ctc import CTCModel
-from sewcli.models.folder import load_ctc, load_pretraining, read_architecture, read_config, save_ctc, save_pretraining
+from sewcli.models.folder import load_ctc, load_pretraining, save_ctc, save_pretraining
+from sewcli.models.opening import read_architecture, read_config
 from sewcli.models.pretraining import PretrainingModel
 from sewcli.text.tokens import Vocabulary
 

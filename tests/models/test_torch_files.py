@@ -8,6 +8,7 @@ from argparse import Namespace
 from collections import OrderedDict
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hostile_files import Runs, hostile
@@ -42,7 +43,9 @@ def test_values_are_those_of_torch(older: bool, tmp_path: Path) -> None:
     for name, tensor in CONTENT["model"].items():
         entry = ours["model"][name]
         value = entry.read()
-        assert entry.shape == tuple(tensor.shape) and value.dtype == tensor.dtype and torch.equal(value, tensor), name
+        right = tensor.float() if tensor.dtype == torch.bfloat16 else tensor  # which NumPy has not
+        assert entry.shape == tuple(tensor.shape) and value.dtype == right.numpy().dtype, name
+        assert np.array_equal(value, right.numpy()), name
     assert ours["args"]["dropout"] == 0.1 and ours["args"]["inner"] == {"layers": [1, [2, 3]]}
     assert ours["numbers"] == {"n": 3, "text": "x", "ok": True, "nothing": None, "bytes": b"\xff", "set": [1]}
     trusted = read_torch_file(path, trust_pickle=True)
@@ -129,7 +132,7 @@ def described(values: int, shape, strides, offset: int = 0, record: bytes = b"\0
 def test_the_description_that_the_next_test_spoils(tmp_path: Path) -> None:
     (tmp_path / "x.pt").write_bytes(described(10, (2, 5), (5, 1)))
     entry = read_torch_file(tmp_path / "x.pt")["model"]["a"]
-    assert isinstance(entry, Entry) and torch.equal(entry.read(), torch.zeros(2, 5))
+    assert isinstance(entry, Entry) and np.array_equal(entry.read(), np.zeros((2, 5)))
 
 
 @pytest.mark.parametrize(

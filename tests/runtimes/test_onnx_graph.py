@@ -19,8 +19,9 @@ from sewcli.models.folder import load_ctc, save_ctc, save_pretraining
 from sewcli.models.pretraining import PretrainingModel
 from sewcli.models.zoo import lookup
 from sewcli.runtimes import onnx_graph as portable
-from sewcli.runtimes.onnx_graph import PortableExtractor, PortableModel, save_onnx, shortest
-from sewcli.runtimes.openvino_folder import save_openvino
+from sewcli.runtimes.graph_form import shortest
+from sewcli.runtimes.onnx_graph import PortableExtractor, PortableModel, save_onnx
+from sewcli.runtimes.openvino_export import save_openvino
 from sewcli.text.tokens import Vocabulary
 
 LETTERS = Vocabulary.letters()

@@ -1,7 +1,6 @@
-"""OpenVINO as a runtime: PyTorch's own emissions, a cache that heals itself, folders that are not what they say."""
+"""OpenVINO as a runtime: PyTorch's own emissions, graphs of weights and of folders, folders that are not what they say."""
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from support.model_cases import shaken, small
 
 from sewcli.base.errors import DataError, UsageError
@@ -17,7 +17,8 @@ from sewcli.base.files import read_json, write_json
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import load_ctc, save_ctc
 from sewcli.runtimes import openvino_folder as graphs
-from sewcli.runtimes.openvino_folder import graph_of, open_graph, save_openvino
+from sewcli.runtimes.openvino_export import save_openvino
+from sewcli.runtimes.openvino_folder import graph_of, open_graph
 from sewcli.runtimes.openvino_runtime import GraphModel
 from sewcli.runtimes.recogniser import Recogniser, RuntimeOptions
 from sewcli.runtimes.torch_runtime import TorchModel
@@ -60,12 +61,6 @@ def graph(model: Path) -> Path:
     return model.with_name(f"{model.name}-graph")
 
 
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "sew" / "graphs"
-
-
 @pytest.mark.parametrize("case", [*CASES[:2], *(pytest.param(case, marks=pytest.mark.long) for case in CASES[2:])])
 def test_emissions_are_those_of_torch(case: str, models: Callable[[str], Path]) -> None:
     folder = models(case)
@@ -87,48 +82,43 @@ def test_far_positions_are_those_of_torch(models: Callable[[str], Path]) -> None
     assert np.abs(Recogniser(graph(folder), no_device).start().run(heard)[0] - by_torch[0]).max() < 1e-4
 
 
-def test_the_cache_is_hit_missed_and_healed(
-    models: Callable[[str], Path], cache: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    folder, made = models("sew"), []
-
-    def copied(model: CTCModel, vocabulary: Vocabulary, place: Path) -> float:
-        made.append(place)
-        shutil.copytree(graph(folder), place, dirs_exist_ok=True)
-        return 0.0
-
-    monkeypatch.setattr(graphs, "save_openvino", copied)
-    first = graph_of(folder)
-    assert first.folder.parent == cache and len(made) == 1
-    assert graph_of(folder).folder == first.folder and len(made) == 1  # a hit
-    for name in ("model.bin", "model.xml", "config.json", "graph.json"):
-        content = (first.folder / name).read_bytes()
-        (first.folder / name).write_bytes(content[: len(content) // 2])
-        made.clear()
-        assert graph_of(folder).numbers == "fp32" and len(made) == 1, name
-        assert "made again" in capfd.readouterr().err
-    other = folder.with_name("other")
-    shutil.copytree(folder, other, dirs_exist_ok=True)
-    write_json(other / "config.json", {**read_json(other / "config.json"), "layerdrop": 0.3})
-    assert graph_of(other).folder != first.folder  # of another config
-    for number in range(graphs.KEPT + 3):
-        old = cache / f"old-{number}"
-        old.mkdir()
-        os.utime(old, (number, number))
-    made.clear()
-    shutil.rmtree(first.folder)
-    graph_of(folder)
-    left = {path.name for path in cache.iterdir()}
-    assert len(left) == graphs.KEPT and first.folder.name in left and "old-0" not in left
+def test_weights_are_a_graph_of_their_own(models: Callable[[str], Path]) -> None:
+    """Built when it is needed, with nothing left on disk, and equal to the exported one."""
+    folder = models("sew")
+    before = sorted(folder.parent.rglob("*"))
+    built, exported = (GraphModel(graph_of(path)).run(waves(16_000, 9_999)) for path in (folder, graph(folder)))
+    for ours, theirs in zip(built, exported, strict=True):
+        assert np.array_equal(ours, theirs)
+    assert sorted(folder.parent.rglob("*")) == before
 
 
-def test_a_cache_that_cannot_be_written(
-    models: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.raises(UsageError, match="XDG_CACHE_HOME"):
-        graph_of(models("sew"))
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+def test_weights_in_half_precision(kind: torch.dtype, models: Callable[[str], Path], tmp_path: Path) -> None:
+    half = tmp_path / "half"
+    shutil.copytree(models("sew"), half)
+    state = load_file(half / "model.safetensors")
+    save_file({name: tensor.to(kind) for name, tensor in state.items()}, half / "model.safetensors", {"format": "pt"})
+    heard = waves(16_000)
+    by_torch = TorchModel.prepare(load_ctc(half)[0], torch.device("cpu")).run(heard)
+    assert np.abs(GraphModel(graph_of(half)).run(heard)[0] - by_torch[0]).max() < 1e-4
+
+
+def test_weights_that_are_broken_are_named(models: Callable[[str], Path], tmp_path: Path) -> None:
+    def spoilt(**changes: torch.Tensor) -> Recogniser:
+        folder = tmp_path / "spoilt"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(models("sew"), folder)
+        state = {**load_file(folder / "model.safetensors"), **changes}
+        save_file(state, folder / "model.safetensors", {"format": "pt"})
+        return Recogniser(folder, no_device, BY_OPENVINO)
+
+    for name, value, message in (
+        ("sew.layer_norm.weight", torch.full((128,), torch.nan), "NaN"),
+        ("sew.layer_norm.weight", torch.ones(3), "shape"),
+        ("sew.more", torch.ones(3), "tensors too many"),
+    ):
+        with pytest.raises(DataError, match=message):
+            spoilt(**{name: value}).start()
 
 
 def test_folders_that_are_not_what_they_say(models: Callable[[str], Path], tmp_path: Path) -> None:
@@ -170,7 +160,7 @@ def test_what_a_graph_is_not_for(models: Callable[[str], Path]) -> None:
     assert Recogniser(folder, no_device).options.marks() == BY_OPENVINO.marks() != []
 
 
-def test_a_missing_extra_is_named(models: Callable[[str], Path], cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_named(models: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
     real = __import__
     monkeypatch.setattr(
         "builtins.__import__", lambda name, *rest: real("no_such_package" if name == "openvino" else name, *rest)
@@ -179,7 +169,6 @@ def test_a_missing_extra_is_named(models: Callable[[str], Path], cache: Path, mo
         Recogniser(models("sew"), no_device, BY_OPENVINO).start()
     with pytest.raises(UsageError, match=r"sewcli\[export\]"):
         Recogniser(graph(models("sew")), no_device).start()
-    assert not cache.exists()
 
 
 def test_a_bf16_that_is_not_there_is_refused(models: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,7 +184,7 @@ def test_a_bf16_that_is_not_there_is_refused(models: Callable[[str], Path], monk
 
 
 def test_decode_and_transcribe_by_openvino(
-    models: Callable[[str], Path], prepared: Path, tmp_path: Path, cache: Path, sew_here: Sew
+    models: Callable[[str], Path], prepared: Path, tmp_path: Path, sew_here: Sew
 ) -> None:
     model = models("sew")
     common = ("--data", prepared, "--split", "test-clean", "--jobs", "0")
@@ -207,9 +196,8 @@ def test_decode_and_transcribe_by_openvino(
     rows = [[json.loads(line) for line in text.splitlines()] for text in texts]
     assert [row["text"] for row in rows[0]] == [row["text"] for row in rows[1]]
     assert read_json(tmp_path / "o" / f"{prepared.name}-test-clean-greedy" / "decode.json")["runtime"] == "openvino"
-    assert len(list(cache.iterdir())) == 1
     by_graph = sew_here("decode", "--model", graph(model), *common, "--out", tmp_path / "g")
-    assert by_graph.returncode == 0 and "making its OpenVINO graph" not in by_graph.stderr
+    assert by_graph.returncode == 0, by_graph.stderr
     assert [
         json.loads(line)["text"] for line in (tmp_path / f"g/{prepared.name}-test-clean-greedy/hyps.jsonl").open()
     ] == [row["text"] for row in rows[0]]
