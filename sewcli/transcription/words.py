@@ -112,6 +112,6 @@ def _as_written(words: Sequence[Span], written: Sequence[str]) -> list[Span]:
         held.append(word)
         text = "".join(span.text for span in held)
         if len(joined) < len(written) and text == written[len(joined)]:
-            joined.append(word_span(text, held))
+            joined.append(word_span(text, [letter for span in held for letter in span.letters]))
             held = []
     return joined if not held else list(words)
