@@ -31,7 +31,7 @@ def foreign_folder(data: Path) -> UsageError:
             "no-prepared-corpus",
             "no prepared corpus here: no such folder",
             where=data,
-            hint=f"give --data; prepared are: {', '.join(prepared)}" if prepared else f"first run: {FIRST}",
+            hint=f"prepared are {', '.join(prepared)}; or first run: {FIRST}" if prepared else f"first run: {FIRST}",
         )
     if found := next(_of_folder(data), None):
         return UsageError("foreign-data-folder", found[0], where=data, hint=found[1])

@@ -184,7 +184,17 @@ def _vocabulary(folder: Path, tensors: Tensors) -> Vocabulary:
         raise DataError(
             "vocabulary-size", f"lm_head has {rows} outputs, vocab_size is {stated!r}", where=folder / CONFIG
         )
+    return symbols_of(folder, rows)
+
+
+def symbols_of(folder: Path, rows: int | None = None) -> Vocabulary:
+    """The symbols of a recogniser's folder; that some outputs have none is said.
+
+    Raises:
+        DataError: missing, broken, or symbols for less than half of the outputs.
+    """
     vocabulary = Vocabulary.load(folder, rows)
+    rows = len(vocabulary)
     if missing := sorted(vocabulary.roles.unused):
         if 2 * len(missing) > rows:
             raise DataError(

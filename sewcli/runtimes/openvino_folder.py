@@ -15,7 +15,7 @@ from sewcli.base.errors import DataError
 from sewcli.base.files import read_json, sha256, write_json
 from sewcli.models.config import ModelConfig
 from sewcli.models.hugging_face import to_hugging_face
-from sewcli.models.opening import CONFIG, HEADS, open_source, read_config, read_weights
+from sewcli.models.opening import CONFIG, HEADS, open_source, read_config, read_weights, symbols_of
 from sewcli.models.shapes import ctc_shapes
 from sewcli.models.source import Source
 from sewcli.runtimes.graph_form import needed
@@ -90,7 +90,7 @@ def open_graph(folder: Path) -> Graph:
     def network() -> Any:
         return needed("openvino").Core().read_model(folder / XML)
 
-    return Graph(folder, read_config(folder), Vocabulary.load(folder), str(facts["numbers"]), facts, network)
+    return Graph(folder, read_config(folder), symbols_of(folder), str(facts["numbers"]), facts, network)
 
 
 def graph_of(weights: Path) -> Graph:

@@ -113,7 +113,7 @@ def test_the_recipes_hold_the_papers_numbers() -> None:
         "vox-100h": (3e-5, 80_000, 10_000, 0.5, 0.5, 1600),
         "vox-960h": (3e-5, 320_000, 10_000, 0.5, 0.25, 1920),
     }
-    assert sorted([*table, *large, "ablation-10h", "prune"]) == names("finetune")
+    assert sorted([*table, *large, "ablation-10h", "prune", "small-data"]) == names("finetune")
     for name, row in table.items():
         config = compose(FinetuneConfig, "finetune", name, {"model": "sew-mid"}, [])
         found = (config.optim.lr, config.updates, config.freeze_updates, config.channel_mask.probability)

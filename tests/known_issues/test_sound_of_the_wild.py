@@ -75,7 +75,7 @@ def test_transcribe_lists_what_is_cut_off(tmp_path: Path, model: Path, sew_here:
         path.write_bytes(path.read_bytes()[: path.stat().st_size * 93 // 100])
     soundfile.write(tmp_path / "whole.wav", noise(), RATE)
     done = sew_here("transcribe", tmp_path, "--model", model, "--out", tmp_path / "out")
-    assert done.returncode == 4 and done.stderr.count("truncated") == len(forms)
+    assert done.returncode == 4 and done.stderr.count(": truncated: ") == len(forms)
     assert [p.name for p in (tmp_path / "out").glob("*.txt")] == ["whole.txt"]
 
 
