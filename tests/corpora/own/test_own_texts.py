@@ -99,7 +99,7 @@ def test_a_corpus_or_a_language_model_that_is_not_here_is_looked_for_beside(
     done = sew_here("prep", "table", table(tmp_path / "in", "fr"), "--language", "fr", "--out", "data/fr")
     assert done.returncode == 4, done.stderr
     missing = sew_here("check")
-    assert missing.returncode == 2 and "prepared are: data/fr" in missing.stderr
+    assert missing.returncode == 2 and "prepared are data/fr" in missing.stderr
 
 
 def test_more_text_for_the_language_model_takes_the_rules_of_the_data(tmp_path: Path, sew_here) -> None:
