@@ -355,7 +355,10 @@ def test_sew_check_finds_nothing_in_what_was_prepared(tmp_path: Path, sew_here) 
     assert sew_here("prep", "table", *arguments, "--out", tmp_path / "out").returncode == 0
     done = sew_here("check", tmp_path / "out", "--allow", "vocabulary")  # dev has letters that train has not
     assert done.returncode == 0, done.stdout + done.stderr
-    assert {line.split()[0] for line in done.stdout.splitlines() if "warning" in line} <= {"too-many-labels"}
+    assert {line.split()[0] for line in done.stdout.splitlines() if "warning" in line} <= {
+        "too-many-labels",
+        "vocabulary",
+    }
 
 
 def test_killed_while_converting_and_run_again(tmp_path: Path) -> None:
