@@ -40,7 +40,7 @@ lint: setup-dev
 	$(BIN)/lint-imports
 
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not long" -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not long" -n 2 --dist loadgroup --max-worker-restart 0
 
 test-long: setup-dev
 	$(BIN)/python -m pytest -m long

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sewcli.base.files import atomic_folder
 from sewcli.models.ctc import CTCModel
-from sewcli.runtimes.graph_form import OUTPUTS, needed
+from sewcli.runtimes.graph_form import OUTPUTS, needed, openvino_core
 from sewcli.runtimes.onnx_graph import compare
 from sewcli.runtimes.openvino_folder import XML, complete_graph
 from sewcli.text.tokens import Vocabulary
@@ -30,7 +30,7 @@ def save_openvino(model: CTCModel, vocabulary: Vocabulary, folder: Path) -> floa
     network = build(model.config, {name: tensor.cpu().numpy() for name, tensor in model.state_dict().items()})
     with atomic_folder(folder) as temporary:
         openvino.save_model(network, temporary / XML, compress_to_fp16=False)
-        compiled = openvino.Core().compile_model(temporary / XML, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        compiled = openvino_core().compile_model(temporary / XML, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
         def run(waves: Tensor, lengths: Tensor) -> list[Any]:
             result = compiled({"waves": waves.numpy(), "lengths": lengths.numpy()})

@@ -18,7 +18,7 @@ from sewcli.models.hugging_face import to_hugging_face
 from sewcli.models.opening import CONFIG, HEADS, open_source, read_config, read_weights, symbols_of
 from sewcli.models.shapes import ctc_shapes
 from sewcli.models.source import Source
-from sewcli.runtimes.graph_form import needed
+from sewcli.runtimes.graph_form import needed, openvino_core
 from sewcli.text.tokens import Vocabulary
 
 XML, WEIGHTS, FACTS = "model.xml", "model.bin", "graph.json"
@@ -88,7 +88,7 @@ def open_graph(folder: Path) -> Graph:
             )
 
     def network() -> Any:
-        return needed("openvino").Core().read_model(folder / XML)
+        return openvino_core().read_model(folder / XML)
 
     return Graph(folder, read_config(folder), symbols_of(folder), str(facts["numbers"]), facts, network)
 

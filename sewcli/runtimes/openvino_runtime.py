@@ -15,7 +15,7 @@ from sewcli.base.errors import DataError, UsageError
 from sewcli.base.machine import usual_threads
 from sewcli.data.loading import padded_waves
 from sewcli.runtimes.acoustic_model import AcousticModel, Emissions, Precision
-from sewcli.runtimes.graph_form import INPUTS, OUTPUTS, needed, shortest
+from sewcli.runtimes.graph_form import INPUTS, OUTPUTS, openvino_core, shortest
 from sewcli.runtimes.openvino_folder import Graph
 
 CPU_SECONDS = 30.0  # more would push the attention scores out of the cache
@@ -37,8 +37,7 @@ class GraphModel(AcousticModel):
     batch_seconds = CPU_SECONDS
 
     def __init__(self, graph: Graph, precision: Precision = "auto") -> None:
-        openvino = needed("openvino")
-        core = openvino.Core()
+        core = openvino_core()
         if precision not in HINTS:
             raise UsageError(
                 "precision-needs-gpu", f"{precision} is for GPUs", hint="with OpenVINO: --precision fp32 or bf16"

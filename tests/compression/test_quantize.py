@@ -17,6 +17,7 @@ from sewcli.compression import quantize as module
 from sewcli.compression.table import Decoding, compare
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import save_ctc
+from sewcli.runtimes.graph_form import openvino_core
 from sewcli.runtimes.openvino_folder import WEIGHTS, XML, complete_graph, open_graph
 from sewcli.text.tokens import Vocabulary
 
@@ -82,9 +83,7 @@ def test_there_and_back(model: Path, prepared: Path, tmp_path: Path, sew_here: S
         "vocab.json",
     ]
     assert open_graph(out).numbers == "int8" and read_json(out / "graph.json")["seed"] == 1
-    import openvino  # here: its threads would stay in every test process
-
-    network = openvino.Core().read_model(out / "model.xml")
+    network = openvino_core().read_model(out / "model.xml")
     products = [op for op in network.get_ops() if op.get_type_name() in ("MatMul", "GroupConvolution")]
     whole = [op for op in products if set(sources(op)) == {"FakeQuantize"} or "Convert" in sources(op)]
     assert len(whole) > 0.7 * len(products) > 6, Counter(map(tuple, map(sources, products)))

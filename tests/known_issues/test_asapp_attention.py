@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from support.model_cases import shaken, small
@@ -9,7 +10,8 @@ from torch import Tensor
 
 from sewcli.models.ctc import CTCModel
 from sewcli.models.encoder import Encoder
-from sewcli.nn.disentangled import DisentangledAttention, bucket
+from sewcli.nn.buckets import rows_of_offsets
+from sewcli.nn.disentangled import DisentangledAttention
 from sewcli.runtimes.strip_attention import use_strips
 
 
@@ -23,8 +25,8 @@ def debertas(layer: DisentangledAttention, x: Tensor, valid: Tensor, positions: 
     query, key, value = (by_head(part(x)) for part in (layer.query, layer.key, layer.value))
     position_query, position_key = by_head(layer.query(positions)), by_head(layer.key(positions))
     frames = x.shape[1]
-    offsets = torch.arange(frames)[:, None] - torch.arange(frames)[None, :]
-    rows = (bucket(offsets, layer.buckets, layer.max_positions) + layer.buckets).clamp(0, 2 * layer.buckets - 1)
+    offsets = np.arange(frames)[:, None] - np.arange(frames)[None, :]
+    rows = torch.from_numpy(rows_of_offsets(offsets, layer.buckets, layer.max_positions))
     scores = torch.einsum("bhid,bhjd->bhij", query, key)
     scores = scores + torch.einsum("bhid,hijd->bhij", query, position_key[:, rows])
     scores = scores + torch.einsum("bhjd,hijd->bhij", key, position_query[:, rows])

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-import openvino
 import pytest
 import torch
 from support.fairseq_files import equal
@@ -19,7 +18,7 @@ from sewcli.models.folder import load_ctc, save_ctc, save_pretraining
 from sewcli.models.pretraining import PretrainingModel
 from sewcli.models.zoo import lookup
 from sewcli.runtimes import onnx_graph as portable
-from sewcli.runtimes.graph_form import shortest
+from sewcli.runtimes.graph_form import openvino_core, shortest
 from sewcli.runtimes.onnx_graph import PortableExtractor, PortableModel, save_onnx
 from sewcli.runtimes.openvino_export import save_openvino
 from sewcli.text.tokens import Vocabulary
@@ -94,7 +93,7 @@ def test_openvino(name: str, tmp_path: Path) -> None:
         "vocab.json",
     ]
     options = {"INFERENCE_PRECISION_HINT": "f32"}
-    compiled = openvino.Core().compile_model(tmp_path / "out" / "model.xml", "CPU", options)
+    compiled = openvino_core().compile_model(tmp_path / "out" / "model.xml", "CPU", options)
 
     def run(waves, lengths):
         result = compiled({"waves": waves, "lengths": lengths})

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import openvino
 import pytest
 import torch
 from support.model_cases import CASES, apart, noise, shaken, small
@@ -11,6 +10,7 @@ from sewcli.base.errors import UsageError
 from sewcli.models.config import ModelConfig
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import save_ctc
+from sewcli.runtimes.graph_form import openvino_core
 from sewcli.runtimes.openvino_graph import build
 from sewcli.text.tokens import Vocabulary
 
@@ -45,7 +45,7 @@ LONG = [([400 + 320 * 1500, 320_000], 0)]  # 30 s, past SEW-D's 512 positions
 def compiled(model: CTCModel, precision: str = "f32"):
     weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
     network = build(model.config, weights)
-    made = openvino.Core().compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": precision})
+    made = openvino_core().compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": precision})
 
     def run(waves: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, list[int]]:
         result = made({"waves": waves.numpy(), "lengths": lengths.numpy()})
@@ -106,7 +106,7 @@ def test_a_norm_over_time_is_that_of_the_model_whatever_the_sound() -> None:
 
 @torch.inference_mode()
 def test_bf16_is_near() -> None:
-    if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if "BF16" not in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         pytest.skip("this processor has no bf16 products")
     for name in ("sew", "sew-d", "wav2vec2-layer-norm"):
         model = model_of(MODELS[name])

@@ -17,6 +17,7 @@ from sewcli.base.files import read_json, write_json
 from sewcli.models.ctc import CTCModel
 from sewcli.models.folder import load_ctc, save_ctc
 from sewcli.runtimes import openvino_folder as graphs
+from sewcli.runtimes.graph_form import openvino_core
 from sewcli.runtimes.openvino_export import save_openvino
 from sewcli.runtimes.openvino_folder import graph_of, open_graph
 from sewcli.runtimes.openvino_runtime import GraphModel
@@ -172,10 +173,8 @@ def test_a_missing_extra_is_named(models: Callable[[str], Path], monkeypatch: py
 
 
 def test_a_bf16_that_is_not_there_is_refused(models: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    import openvino
-
     folder = open_graph(graph(models("sew")))
-    if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         exact, rough = (GraphModel(folder, precision).run(waves(16_000))[0] for precision in ("fp32", "bf16"))
         assert 1e-6 < np.abs(exact - rough).max() < 0.3
     else:
